@@ -1,0 +1,43 @@
+# make demo   plays the main job for real against local stand-ins, then keeps serving (ONCE=1: stops after the story)
+# make test   runs every test
+# make check  lint, types, import contracts
+# make bench  how fast the main path is, beside the floor of the same run
+
+SHELL := /bin/sh
+BIN := .venv/bin
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: demo test check bench lock clean
+
+demo: .venv/installed
+	@$(BIN)/gatehouse demo $(if $(ONCE),--once)
+
+test: .venv/installed
+	@$(BIN)/python -m pytest -n auto $(TESTS)
+
+check: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Exactly what was tested, with hashes; the build backend is among it.
+.venv/installed: pyproject.toml requirements.lock
+	@test -n "$(PYTHON)" || { echo "Gatehouse needs Python 3.11, 3.12 or 3.13, and none of them is on this machine."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: install the package python3-venv."; exit 1; }
+	@echo "Installing into .venv (once) …"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+bench: .venv/installed
+	@$(BIN)/python -m tests.bench.bench $(BENCH)
+
+lock:
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		--python-version 3.11 --all-extras pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv .demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

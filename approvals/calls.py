@@ -1,0 +1,97 @@
+"""One step made true: the intent is committed, the call made, its answer committed, the effect read back."""
+
+from collections.abc import Sequence
+
+from sqlmodel import Session, col, select
+
+from approvals import jobs
+from approvals.crash import crash_point
+from approvals.models import Call, Grant, StepRow
+from approvals.plan import Step
+from approvals.ports import Directory, DirectoryError
+from approvals.store import MACHINE, Store
+
+LOOK_AGAIN = 2.0  # seconds before reading an accepted change again
+
+
+class Calls:
+    """Makes steps true, each call between two committed rows and two crash points."""
+
+    def __init__(self, store: Store, directory: Directory) -> None:
+        self.store = store
+        self.directory = directory
+
+    def make_true(self, claim: jobs.Claim, row: StepRow, grant: Grant, what: str) -> None:
+        """Read first, call if it is not so yet, read again.
+
+        After a crash this is what makes a second attempt safe. Raises ``Later`` while the effect is not visible,
+        ``DirectoryError`` as the directory does.
+        """
+        step = Step.model_validate_json(row.body)
+        if self.directory.is_true(step):
+            return
+        self._call(claim, row, step, grant, what)
+        if not self.directory.is_true(step):
+            raise jobs.Later(LOOK_AGAIN, "accepted, not yet visible")
+
+    def _call(self, claim: jobs.Claim, row: StepRow, step: Step, grant: Grant, what: str) -> None:
+        """The intent is committed before the call, its answer after; the caller reads the effect back."""
+        with self.store.work(claim) as w:
+            fresh = w.session.get(Grant, grant.id)
+            if fresh is None or fresh.status != grant.status:
+                raise jobs.Later(0.5, "the grant was moved by somebody else")
+            call = w.add(Call(step_id=row.id or 0, method=step.method, path=step.path, intended_at=w.now))
+            w.session.merge(row).status = "called"
+            w.audit(
+                "call.intended",
+                actor=MACHINE,
+                request=row.request_id,
+                data={"call": call.id, "does": step.does, "method": step.method, "path": step.path},
+            )
+        crash_point(f"{what}: intended")
+        try:
+            answer = self.directory.perform(step)
+        except DirectoryError as error:
+            crash_point(f"{what}: refused")
+            self._record(claim, row, call, None if error.maybe_done else f"error: {error}")
+            raise
+        crash_point(f"{what}: called")
+        self._record(claim, row, call, answer)
+
+    def _record(self, claim: jobs.Claim, row: StepRow, call: Call, answer: str | None) -> None:
+        with self.store.work(claim) as w:
+            fresh = w.session.merge(call)
+            fresh.answer, fresh.answered_at = answer, w.now
+            w.audit(
+                "call.answered",
+                actor=MACHINE,
+                request=row.request_id,
+                data={"call": call.id, "in_doubt": answer is None},
+                details={"answer": answer} if answer else None,
+            )
+
+
+def steps_of(session: Session, request_id: str, purpose: str) -> Sequence[StepRow]:
+    """A request's steps in their order; ``purpose`` is apply or end."""
+    return session.exec(
+        select(StepRow)
+        .where(StepRow.request_id == request_id, StepRow.purpose == purpose)
+        .order_by(col(StepRow.position))
+    ).all()
+
+
+def may_have_been_given(session: Session, request_id: str) -> bool:
+    """Whether any giving call was answered well or not at all."""
+    answers = session.exec(
+        select(Call.answer)
+        .join(StepRow, col(StepRow.id) == col(Call.step_id))
+        .where(StepRow.request_id == request_id, StepRow.purpose == "apply")
+    ).all()
+    return any(answer is None or not answer.startswith("error: ") for answer in answers)
+
+
+def same_holding(session: Session, account: str, holding: str, but: str) -> Sequence[Grant]:
+    """The other grants of the same thing to the same account, whatever became of them."""
+    return session.exec(
+        select(Grant).where(Grant.account == account, Grant.holding == holding, Grant.request_id != but)
+    ).all()

@@ -1,0 +1,89 @@
+"""Take away what was given when its time is over; late at worst, never not at all (the job ``end``)."""
+
+from sqlmodel import Session, select
+
+from approvals import jobs
+from approvals.calls import Calls, same_holding, steps_of
+from approvals.crash import crash_point
+from approvals.models import Grant, Job, StepRow
+from approvals.plan import Step
+from approvals.ports import Directory, DirectoryError
+from approvals.states import LIVE
+from approvals.states import Grant as GrantStatus
+from approvals.store import MACHINE, Store, Write
+from approvals.telling import tell_outcome
+
+
+class Ending:
+    """Ends grants. ``writes`` is false while EFFECTS=off: then ends wait, loudly."""
+
+    def __init__(self, store: Store, directory: Directory, writes: bool) -> None:
+        self.store = store
+        self.directory = directory
+        self.writes = writes
+        self.calls = Calls(store, directory)
+
+    def end(self, claim: jobs.Claim) -> None:
+        """Take a grant away when its time is over; late at worst, never not at all."""
+        with self.store.read() as session:
+            grant = session.get(Grant, int(claim.about))
+        if grant is None or grant.status in (GrantStatus.ENDED, GrantStatus.VOID):
+            return
+        if grant.status in LIVE:
+            grant = self._begin_end(claim, grant)
+        if grant.status == GrantStatus.ENDING:
+            self._take_away(claim, grant)
+
+    def _begin_end(self, claim: jobs.Claim, grant: Grant) -> Grant:
+        """Decide whether anything has to be taken: not what was held before, not what another grant gives."""
+        with self.store.work(claim) as w:
+            if grant.ends_at is None or grant.ends_at > w.now:
+                raise jobs.Later(max(1.0, (grant.ends_at - w.now).total_seconds()) if grant.ends_at else 3600)
+            if grant.status == GrantStatus.PROMISED and _being_applied(w.session, grant.request_id):
+                raise jobs.Later(1.0, "it is being given at this moment")
+            return self.begin(w, grant, because=grant.because or "its time is over")
+
+    def begin(self, w: Write, grant: Grant, *, because: str) -> Grant:
+        """Move a grant to its end: with a removal for the job ``end`` to make, or at once where nothing is taken."""
+        others = same_holding(w.session, grant.account, grant.holding, grant.request_id)
+        still = [other for other in others if other.status in LIVE]
+        remove = not still and not grant.held_before
+        now = w.move_grant(grant, "end", actor=MACHINE, because=because, remove=remove)
+        if remove:
+            self._plan_removal(w, now)
+            return now
+        kept = f"still held because of {still[0].request_id}" if still else "held before, so it was left as it was"
+        now = w.move_grant(now, "confirm_end", actor=MACHINE, because=kept, ended_at=w.now)
+        self._tell_end(w, now, kept=kept)
+        return now
+
+    def _plan_removal(self, w: Write, grant: Grant) -> None:
+        given = steps_of(w.session, grant.request_id, "apply")
+        for position, row in enumerate(reversed(given)):
+            step = self.directory.removal(Step.model_validate_json(row.body))
+            body = step.model_dump_json()
+            w.add(StepRow(request_id=grant.request_id, purpose="end", position=position, body=body))
+
+    def _take_away(self, claim: jobs.Claim, grant: Grant) -> None:
+        if not self.writes:
+            raise DirectoryError("EFFECTS=off holds this end back: access stays until it is on again.", retry=True)
+        with self.store.read() as session:
+            steps = steps_of(session, grant.request_id, "end")
+        for row in steps:
+            self.calls.make_true(claim, row, grant, "end")
+        crash_point("end: read back")
+        with self.store.work(claim) as w:
+            for row in steps_of(w.session, grant.request_id, "end"):
+                row.status, row.true_at = "true", w.now
+            now = w.move_grant(grant, "confirm_end", actor=MACHINE, because=grant.because, ended_at=w.now)
+            self._tell_end(w, now, kept="")
+        crash_point("end: finished")
+
+    def _tell_end(self, w: Write, grant: Grant, *, kept: str) -> None:
+        late = (grant.ended_at - grant.ends_at).total_seconds() if grant.ended_at and grant.ends_at else 0.0
+        tell_outcome(w, w.request(grant.request_id), "ended", kept=kept, late=round(late, 1))
+
+
+def _being_applied(session: Session, request_id: str) -> bool:
+    job = session.exec(select(Job).where(Job.key == f"apply:{request_id}")).first()
+    return job is not None and job.status == "running"

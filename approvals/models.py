@@ -1,0 +1,296 @@
+"""The tables. Table models do not validate: they are built from validated input and written by the store only."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, Column, Index, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from approvals.states import Grant as GrantStatus
+from approvals.states import Status
+
+
+def one_of(column: str, values: type[StrEnum] | tuple[str, ...]) -> CheckConstraint:
+    """A CHECK that names its column, so that a status outside the table can't be stored."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+class Meta(SQLModel, table=True):
+    """Single values: the offset of domain time, the mirror's last refresh."""
+
+    __tablename__ = "meta"
+    key: str = Field(primary_key=True)
+    value: str
+
+
+class PolicyVersion(SQLModel, table=True):
+    """Each policy that was ever applied; the newest counts."""
+
+    __tablename__ = "policies"
+    number: int | None = Field(default=None, primary_key=True)
+    hash: str = Field(index=True)
+    text: str = Field(sa_column=Column(Text, nullable=False))
+    applied_at: datetime
+    applied_by: str
+
+
+class Person(SQLModel, table=True):
+    """The mirror's copy of an account: what listeners know of people without asking Atlassian."""
+
+    __tablename__ = "people"
+    account: str = Field(primary_key=True)
+    name: str
+    mail: str = Field(index=True)  # lower case
+    manager: str | None = None  # account
+    read_at: datetime
+
+
+class SlackUser(SQLModel, table=True):
+    """The mirror's copy of a Slack user and what kind of member they are."""
+
+    __tablename__ = "slack_users"
+    __table_args__ = (one_of("standing", ("member", "guest", "deleted", "bot", "stranger")),)
+    team: str = Field(primary_key=True)
+    user: str = Field(primary_key=True)
+    name: str
+    mail: str = Field(default="", index=True)  # lower case
+    standing: str
+    read_at: datetime
+
+
+class Binding(SQLModel, table=True):
+    """Who a Slack user is in Atlassian: unique both ways."""
+
+    __tablename__ = "bindings"
+    team: str = Field(primary_key=True)
+    user: str = Field(primary_key=True)
+    account: str = Field(unique=True)
+    how: str  # import
+    bound_at: datetime
+    votes_from: datetime  # approvals by this person count from here on
+
+
+class AccessRequest(SQLModel, table=True):
+    """A person's wish that something be changed, and how far it came."""
+
+    __tablename__ = "requests"
+    __table_args__ = (one_of("status", Status), Index("requests_by_requester", "requester", "asked_at"))
+    id: str = Field(primary_key=True)
+    verb: str
+    subject: str  # account
+    requester: str  # account
+    team: str
+    user: str  # the requester in Slack
+    entitlement: str
+    duration: int | None  # seconds; None = until revoked
+    reason: str = Field(sa_column=Column(Text, nullable=False))
+    status: str = Field(index=True)
+    version: int = 1
+    plan_hash: str | None = None
+    rule_hash: str
+    policy_hash: str
+    source: str = Field(unique=True)  # the Slack payload that made it, so that it is made once
+    asked_at: datetime
+    lapses_at: datetime
+    approver: str | None = None  # account, once approved
+    closed_by: str | None = None  # account of who denied, cancelled
+    because: str = ""  # why it stands as it stands, fit to show
+    moved_at: datetime
+    rehearsal: bool = False
+    home_channel: str = ""  # where it was asked for, when its card goes there instead of the policy's channel
+    home_thread: str = ""
+
+
+class PlanRow(SQLModel, table=True):
+    """A plan as it was shown, one a version."""
+
+    __tablename__ = "plans"
+    request_id: str = Field(primary_key=True, foreign_key="requests.id")
+    version: int = Field(primary_key=True)
+    hash: str
+    body: str = Field(sa_column=Column(Text, nullable=False))
+    made_at: datetime
+
+
+class Vote(SQLModel, table=True):
+    """A click on Approve or Deny, committed before it is judged."""
+
+    __tablename__ = "votes"
+    __table_args__ = (
+        one_of("choice", ("approve", "deny")),
+        one_of("outcome", ("waiting", "counted", "refused")),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    request_id: str = Field(foreign_key="requests.id", index=True)
+    version: int
+    choice: str
+    reason: str = ""
+    team: str
+    user: str
+    channel: str  # where the answer to its sender goes
+    source: str = Field(unique=True)
+    cast_at: datetime
+    account: str | None = None
+    outcome: str = "waiting"
+    because: str = ""
+
+
+class StepRow(SQLModel, table=True):
+    """One step of an approved plan, or of a grant's end, and whether it is true."""
+
+    __tablename__ = "steps"
+    __table_args__ = (
+        one_of("status", ("waiting", "called", "true", "refused", "rehearsed")),
+        UniqueConstraint("request_id", "purpose", "position"),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    request_id: str = Field(foreign_key="requests.id", index=True)
+    purpose: str  # apply | end
+    position: int
+    body: str = Field(sa_column=Column(Text, nullable=False))
+    status: str = "waiting"
+    true_at: datetime | None = None
+
+
+class Call(SQLModel, table=True):
+    """A call that changes something: the intent is committed before it, the answer after."""
+
+    __tablename__ = "calls"
+    id: int | None = Field(default=None, primary_key=True)
+    step_id: int = Field(foreign_key="steps.id", index=True)
+    method: str
+    path: str
+    intended_at: datetime
+    answered_at: datetime | None = None
+    answer: str | None = None  # None = in doubt
+
+
+class Grant(SQLModel, table=True):
+    """An entitlement held until a time because of a request."""
+
+    __tablename__ = "grants"
+    __table_args__ = (one_of("status", GrantStatus), Index("grants_by_holding", "account", "holding", "status"))
+    id: int | None = Field(default=None, primary_key=True)
+    request_id: str = Field(foreign_key="requests.id", unique=True)
+    account: str
+    entitlement: str
+    holding: str
+    status: str
+    held_before: bool  # held by another road: never taken away
+    promised_at: datetime
+    ends_at: datetime | None = Field(default=None, index=True)
+    active_at: datetime | None = None
+    ended_at: datetime | None = None
+    remove: bool = True  # decided when the end begins
+    because: str = ""
+
+
+class Job(SQLModel, table=True):
+    """Work that a transaction caused, to be done after it."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        one_of("status", ("ready", "running", "dead")),
+        Index("jobs_due", "status", "priority", "run_at"),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(unique=True)
+    kind: str
+    about: str  # a request id, a vote id, a grant id …
+    status: str = "ready"
+    priority: int = 5  # small goes first
+    run_at: datetime  # domain time
+    attempts: int = 0
+    again: bool = False  # asked for once more while it ran
+    lease: str | None = None
+    leased_until: datetime | None = None  # real time
+    trouble: str = ""
+
+
+class Card(SQLModel, table=True):
+    """One copy of a request's card; all copies are redrawn together."""
+
+    __tablename__ = "cards"
+    __table_args__ = (UniqueConstraint("request_id", "place"),)
+    id: int | None = Field(default=None, primary_key=True)
+    request_id: str = Field(foreign_key="requests.id", index=True)
+    place: str  # "channel", or "direct:<Slack user>"
+    channel: str = ""
+    ts: str = ""  # empty until posted
+    thread: str = ""  # the message whose thread it stands in; empty: its own
+    link: str = ""  # Slack's permanent link to it
+    drawn: str = ""  # digest of what it shows
+    trouble: str = ""
+
+
+class News(SQLModel, table=True):
+    """Something a person must be told; a job tells it until it is told."""
+
+    __tablename__ = "news"
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(unique=True)
+    request_id: str | None = Field(default=None, index=True)
+    kind: str
+    place: str  # thread | person | operators
+    team: str = ""
+    user: str = ""
+    channel: str = ""
+    facts: str = Field(default="{}", sa_column=Column(Text, nullable=False))
+    at: datetime
+    told_at: datetime | None = None
+
+
+class Preview(SQLModel, table=True):
+    """A form that is open and waits for its plan: what was chosen in it when."""
+
+    __tablename__ = "previews"
+    id: str = Field(primary_key=True)  # the form's id in Slack
+    hash: str  # the form's state in Slack; a newer one is not overwritten
+    team: str
+    user: str
+    subject: str
+    entitlement: str
+    form: str = Field(sa_column=Column(Text, nullable=False))  # what it was opened with
+    at: datetime
+
+
+class Replay(SQLModel, table=True):
+    """Signatures already acted on, kept for as long as Slack's window is open."""
+
+    __tablename__ = "replays"
+    source: str = Field(primary_key=True)
+    at: datetime = Field(index=True)
+
+
+class RefusedAttempt(SQLModel, table=True):
+    """How often somebody was refused in an hour, so that the chain can't be flooded."""
+
+    __tablename__ = "refused_attempts"
+    team: str = Field(primary_key=True)
+    user: str = Field(primary_key=True)
+    hour: str = Field(primary_key=True)
+    count: int = 0
+
+
+class AuditEntry(SQLModel, table=True):
+    """One link of the chain. ``event`` and ``request_id`` are only an index: the hash covers ``body``."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("audit_by_request", "request_id", "event"),)
+    seq: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    prev: str = Field(unique=True, max_length=64)
+    hash: str = Field(max_length=64)
+    body: str = Field(sa_column=Column(Text, nullable=False))
+    event: str
+    request_id: str | None = None
+
+
+class AuditDetail(SQLModel, table=True):
+    """Names, mails and free text of an entry; erasing a row leaves the chain whole."""
+
+    __tablename__ = "audit_details"
+    seq: int = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    salt: str
+    text: str = Field(sa_column=Column(Text, nullable=False))

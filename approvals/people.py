@@ -1,0 +1,110 @@
+"""Who is who, as the mirror and the bindings tell it; reads only."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from approvals.models import Binding, Person, SlackUser
+from approvals.policy import Candidate, Entitlement, Policy
+from approvals.policy import Person as Speaker
+
+WHY_NOT = {
+    "guest": "Guests of this workspace can't use Gatehouse. Ask a full member to ask for you.",
+    "deleted": "This Slack account is deactivated, so Gatehouse does nothing for it.",
+    "bot": "Gatehouse answers people, not bots.",
+    "stranger": "You belong to another workspace, and Gatehouse only serves members of this one.",
+}
+UNKNOWN = (
+    "I don't know your Slack account yet. If you joined today, try again in a minute; "
+    "otherwise ask an Atlassian administrator to look at Gatehouse's mirror."
+)
+UNBOUND = (
+    "I don't know which Atlassian account is yours, so I can't act on your word. Ask an Atlassian administrator "
+    "to bind you: `gatehouse people import` with a line for {who}."
+)
+NOT_YET = "Your binding to an Atlassian account is new; your answers count from {when:%Y-%m-%d %H:%M} UTC on."
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why somebody is not heard, in a sentence for them."""
+
+    because: str
+
+
+def speaker(session: Session, policy: Policy, team: str, user: str) -> Speaker | Stop:
+    """The person behind a Slack user: a full member of the workspace, bound to an account; or a polite stop."""
+    known = session.get(SlackUser, (team, user))
+    if known is None:
+        return Stop(UNKNOWN)
+    if known.standing != "member":
+        return Stop(WHY_NOT[known.standing])
+    binding = session.get(Binding, (team, user))
+    if binding is None:
+        return Stop(UNBOUND.format(who=f"{team}/{user}"))
+    roles = policy.roles_of(binding.account, team, user)
+    return Speaker(account=binding.account, team=team, user=user, roles=roles)
+
+
+def voter(session: Session, policy: Policy, team: str, user: str, now: datetime) -> Speaker | Stop:
+    """The same for somebody whose answer decides: a new binding does not count yet."""
+    found = speaker(session, policy, team, user)
+    if isinstance(found, Stop):
+        return found
+    binding = session.get(Binding, (team, user))
+    if binding is not None and binding.votes_from > now:
+        return Stop(NOT_YET.format(when=binding.votes_from))
+    return found
+
+
+def who_may_answer(
+    session: Session, policy: Policy, entitlement: Entitlement, requester: str, subject: str
+) -> list[Candidate]:
+    """Those the policy names who can be asked: bound, and a full member as far as the mirror knows."""
+    named = policy.approvers(entitlement, requester, subject, manager_of(session, subject))
+    return [candidate for candidate in named if _can_be_asked(session, candidate.account)]
+
+
+def _can_be_asked(session: Session, account: str) -> bool:
+    bound = slack_user_of(session, account)
+    known = session.get(SlackUser, (bound.team, bound.user)) if bound else None
+    return known is not None and known.standing == "member"
+
+
+def manager_of(session: Session, account: str) -> str | None:
+    """The account of somebody's manager, as imported."""
+    person = session.get(Person, account)
+    return person.manager if person else None
+
+
+def account_of(session: Session, team: str, user: str) -> str | None:
+    """The account a Slack user stands for as a *subject*: bound, or the only account with their mail address."""
+    binding = session.get(Binding, (team, user))
+    if binding is not None:
+        return binding.account
+    known = session.get(SlackUser, (team, user))
+    return account_with(session, known.mail) if known and known.mail else None
+
+
+def account_with(session: Session, mail: str) -> str | None:
+    """The account with this mail address, when exactly one has it."""
+    found = session.exec(select(Person.account).where(Person.mail == mail.lower()).limit(2)).all()
+    return found[0] if len(found) == 1 else None
+
+
+def slack_user_of(session: Session, account: str) -> Binding | None:
+    """Where an account is reached in Slack."""
+    return session.exec(select(Binding).where(Binding.account == account)).first()
+
+
+def slack_users_of(session: Session, accounts: set[str]) -> dict[str, str]:
+    """The Slack users of those accounts that are bound."""
+    rows = session.exec(select(Binding.account, Binding.user).where(col(Binding.account).in_(accounts)))
+    return dict(rows.all())
+
+
+def names(session: Session, accounts: set[str]) -> dict[str, str]:
+    """Display names, the account id where no name is known."""
+    rows = session.exec(select(Person.account, Person.name).where(col(Person.account).in_(accounts)))
+    return {account: account for account in accounts} | dict(rows.all())

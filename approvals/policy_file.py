@@ -1,0 +1,166 @@
+"""Reads the policy file and refuses what is wrong in it: file, line, what is wrong, what to write instead."""
+
+import re
+import tomllib
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from approvals.policy_checks import Mistake, mistakes
+from approvals.policy_lines import Lines, Path
+from approvals.policy_shape import Defaults, Directory, Entitlement, File, Person, Table, shown
+
+LARGEST = 1_000_000  # characters
+LATER_KINDS = ("role", "roles", "product", "site", "jira_group", "project_role")
+
+EXAMPLES = {
+    "about": 'about = "Administer Jira in the EU site"',
+    "account": 'account = "712020:…"',
+    "admin": 'admin = [{slack = "T…/U…", account = "712020:…"}, {…}]',
+    "approvals": "approvals = 1",
+    "approvers": 'approvers = ["manager"]',
+    "ask_for_others": 'ask_for_others = ["manager", "role:helpdesk"]',
+    "at_least": "at_least = 10",
+    "channel": 'channel = "C0123ABCD"',
+    "channels": "[channels] with requests, operators and security",
+    "group": 'group = "the group\'s name in Atlassian"',
+    "id": 'id = "the id of the directory"',
+    "key": 'key = "SCIM_KEY_EUROPE"',
+    "lifetime": 'lifetime = "24h"',
+    "listed": "listed = true",
+    "longest": 'longest = "8h"',
+    "name": 'name = "Harbour Works"',
+    "operators": 'operators = "C0123ABCD"',
+    "organization": "[organization] with name",
+    "owner": 'owner = {slack = "T…/U…", account = "712020:…"}',
+    "requests": 'requests = "C0123ABCD"',
+    "required": "required = true",
+    "roles": "[roles] with at least two admins",
+    "security": 'security = "C0123ABCD"',
+    "slack": 'slack = "T…/U…"',
+    "sources": 'sources = ["file"]',
+    "tier": 'tier = "low"',
+    "who_may_ask": 'who_may_ask = ["everyone"]',
+}
+EXPECTED = {
+    "string_type": "text in quotes",
+    "int_type": "a whole number without quotes",
+    "bool_type": "true or false without quotes",
+    "list_type": "a list in square brackets",
+    "model_type": "a table",
+    "dict_type": "a table",
+    "union_tag_not_found": "a word in quotes or a table {slack, account}",
+    "union_tag_invalid": "a word in quotes or a table {slack, account}",
+}
+
+
+class PolicyProblem(Exception):
+    """The policy can't be used; each sentence says file, line, what is wrong and what to write instead."""
+
+    def __init__(self, sentences: Iterable[str]) -> None:
+        self.sentences = tuple(sentences)
+        super().__init__("\n".join(self.sentences))
+
+
+def read_policy(text: str, file: str) -> File:
+    """The file, well shaped and possible; otherwise every mistake found in it at once."""
+    document = _toml(text, file)
+    lines = Lines(text)
+    try:
+        written = File.model_validate(document)
+    except ValidationError as error:
+        found = [_in_our_words(detail) for detail in error.errors(include_url=False)]
+        raise _problem(found, lines, file) from None
+    impossible = list(mistakes(written))
+    if impossible:
+        raise _problem(impossible, lines, file)
+    return written
+
+
+def _problem(found: Iterable[Mistake], lines: Lines, file: str) -> PolicyProblem:
+    """In the order of the file, each sentence once."""
+    placed = sorted({(lines.of(mistake.path), f"{mistake.what}; {mistake.mend}") for mistake in found})
+    return PolicyProblem(f"{file}, line {line}: {sentence}" for line, sentence in placed)
+
+
+def _toml(text: str, file: str) -> dict[str, object]:
+    if len(text) > LARGEST:
+        raise PolicyProblem([f"{file}, line 1: this is longer than {LARGEST:,} characters; is it the right file?"])
+    try:
+        text.encode()
+        return tomllib.loads(text)
+    except RecursionError:
+        raise PolicyProblem([f"{file}, line 1: lists or tables are nested too deeply; write them flat"]) from None
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        raise PolicyProblem([f"{file}, line {line}: this is not readable text; save the file as UTF-8"]) from None
+    except ValueError as error:  # tomllib's own error, and int() on a number of thousands of digits
+        raise PolicyProblem([_not_toml(str(error), text, file)]) from None
+
+
+def _not_toml(error: str, text: str, file: str) -> str:
+    at = re.search(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$", error)
+    if at is None:
+        return f"{file}, line 1: this is not TOML; check quotes, brackets and numbers"
+    line = at[1] or text.rstrip("\n").count("\n") + 1
+    what = shown(error[: at.start()]).strip('"')
+    return f"{file}, line {line}: this is not TOML ({what}); check quotes, brackets and equals signs here"
+
+
+def _in_our_words(detail: ErrorDetails) -> Mistake:
+    """One finding of pydantic as a mistake of ours; nothing of its own text or of the value is kept."""
+    path: Path = tuple(part for part in detail["loc"] if part not in ("<word>", "<table>"))
+    key = next((part for part in reversed(path) if isinstance(part, str)), "")
+    example = EXAMPLES.get(key, f"a table [{'.'.join(map(str, path))}]")
+    match detail["type"]:
+        case "policy":
+            return Mistake(path, detail["ctx"]["what"], detail["ctx"]["mend"])
+        case "extra_forbidden":
+            return _unknown(path, key)
+        case "missing":
+            return Mistake(path, f"{_place(path)} is missing", f"add {example}")
+        case "literal_error":
+            return Mistake(path, f"{_place(path)} is neither ours nor fed", 'write owner = "ours" or owner = "fed"')
+        case kind:
+            return Mistake(path, f"{_place(path)} must be {EXPECTED.get(kind, 'something else')}", f"write {example}")
+
+
+def _unknown(path: Path, key: str) -> Mistake:
+    known = tuple(_table(path[:-1]).model_fields)
+    if path[0] == "entitlements" and len(path) == 3 and key in LATER_KINDS:
+        return Mistake(path, f"an entitlement can't give `{key}` yet", f"only {EXAMPLES['group']} can be given")
+    close = get_close_matches(key.casefold(), known, n=1)
+    mend = f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(known)}"
+    return Mistake(path, f"{_place(path)} is not known", mend)
+
+
+def _table(path: Path) -> type[Table]:
+    """The table a path leads to, by the shape of the file."""
+    match path:
+        case ():
+            return File
+        case ("entitlements", _):
+            return Entitlement
+        case ("directories", _):
+            return Directory
+        case ("defaults",):
+            return Defaults
+        case (str(name),):
+            found = File.model_fields[name].annotation
+            return found if isinstance(found, type) and issubclass(found, Table) else File
+        case _:
+            return Person
+
+
+def _place(path: Path) -> str:
+    """`longest` of entitlements.eu-jira-admins, `admin` entry 2 of roles."""
+    last = max((at for at, part in enumerate(path) if isinstance(part, str)), default=0)
+    where = f" of {_dotted(path[:last])}" if last else ""
+    return f"`{_dotted(path[last : last + 1])}`{_dotted(path[last + 1 :])}{where}"
+
+
+def _dotted(path: Path) -> str:
+    parts = (f" entry {part + 1}" if isinstance(part, int) else "." + shown(part).strip('"') for part in path)
+    return "".join(parts).removeprefix(".")

@@ -1,0 +1,33 @@
+"""What a payload is known by: the key of what somebody did, and further keys of the same payload."""
+
+from sqlmodel import Session, col, select
+
+from approvals.models import Replay
+
+
+class Source(str):
+    """Under this key something is done once. ``more`` are further keys, remembered in the same transaction.
+
+    It is the key itself wherever it is stored or compared, so whoever passes it on need not know of the others.
+    """
+
+    more: tuple[str, ...]
+
+    def __new__(cls, key: str, *more: str) -> "Source":
+        source = super().__new__(cls, key)
+        source.more = more
+        return source
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (str(self), *self.more)
+
+
+def keys_of(source: str) -> tuple[str, ...]:
+    """All keys of a source; a plain text has one."""
+    return source.keys if isinstance(source, Source) else (source,)
+
+
+def known(session: Session, keys: tuple[str, ...]) -> frozenset[str]:
+    """Which of these keys were acted on before."""
+    return frozenset(session.exec(select(Replay.source).where(col(Replay.source).in_(keys))))

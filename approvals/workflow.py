@@ -1,0 +1,260 @@
+"""The verbs people use: ask, vote, cancel, end; and what time does by itself: lapse."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlmodel import Session, select
+
+from approvals import jobs, people
+from approvals.crash import crash_point
+from approvals.models import AccessRequest, Grant, Vote
+from approvals.policy import Person as Speaker
+from approvals.policy import Policy, Verdict
+from approvals.policy_book import PolicyBook
+from approvals.states import LIVE, Status, after
+from approvals.store import MACHINE, Actor, AlreadyThere, Store, Write, new_request_id
+from approvals.telling import tell_outcome, who_was_first
+
+
+class Refused(Exception):
+    """No, with a sentence for the person who asked; the attempt is in the record. ``rule`` says what forbids it."""
+
+    def __init__(self, because: str, rule: str = "") -> None:
+        super().__init__(because)
+        self.rule = rule
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What somebody wants, in the policy's words. ``source`` is the payload it came by."""
+
+    verb: str
+    subject: str  # account
+    entitlement: str
+    duration: timedelta | None  # None = until revoked
+    reason: str
+    source: str
+    home_channel: str = ""  # where it was asked, when its card is to stand there
+    home_thread: str = ""
+
+
+@dataclass(frozen=True)
+class Click:
+    """A click on a card: which request, the version of the plan that was shown, and what was chosen."""
+
+    request_id: str
+    version: int
+    choice: str  # approve | deny
+    team: str
+    user: str
+    channel: str
+    source: str
+    reason: str = ""
+
+
+class Workflow:
+    """Decides and writes down; Atlassian and Slack hear of it from the jobs it leaves."""
+
+    def __init__(self, store: Store, policies: PolicyBook) -> None:
+        self.store = store
+        self.policies = policies
+
+    # -- asking ---------------------------------------------------------------------------------------------------
+
+    def ask(self, speaker: Speaker, ask: Ask) -> AccessRequest:
+        """Write a request down, or raise ``Refused``. The same payload makes one request."""
+        actor = Actor(speaker.account, speaker.team, speaker.user)
+        with self.store.write() as w:
+            known = w.session.exec(select(AccessRequest).where(AccessRequest.source == ask.source)).first()
+            if known is not None:
+                return known
+            w.first_time(ask.source)
+            policy = self.policies.current(w.session)
+            verdict = self._may_ask(w.session, policy, speaker, ask)
+            if verdict:
+                request = self._open(w, policy, speaker, actor, ask)
+            else:
+                details = {"entitlement": ask.entitlement, "reason": ask.reason}
+                w.note_refusal("ask.refused", actor=actor, because=verdict.because, details=details)
+        crash_point("ask: committed")
+        if not verdict:
+            raise Refused(verdict.because, verdict.rule)
+        return request
+
+    def refuse(self, actor: Actor, because: str, source: str, *, typed: str = "") -> None:
+        """Write down that somebody was turned away before anything was asked."""
+        with self.store.write() as w:
+            try:
+                w.first_time(source)
+            except AlreadyThere:
+                return
+            w.note_refusal("ask.refused", actor=actor, because=because, details={"typed": typed})
+
+    def _may_ask(self, session: Session, policy: Policy, speaker: Speaker, ask: Ask) -> Verdict:
+        entitlement = policy.entitlement(ask.entitlement)
+        if entitlement is None:
+            near = policy.nearest(ask.entitlement)
+            hint = f" Did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
+            because = f"There is no entitlement `{ask.entitlement}` in the policy.{hint} `/access help` lists them all."
+            return Verdict(False, because, "entitlements")
+        manager = people.manager_of(session, ask.subject)
+        verdict = policy.may_ask(entitlement, speaker, ask.subject, manager, ask.duration, ask.reason)
+        if verdict and not people.who_may_answer(session, policy, entitlement, speaker.account, ask.subject):
+            rule = f"entitlements.{entitlement.name}.approvers"
+            return Verdict(False, policy.no_approver_sentence(entitlement), rule)
+        return verdict
+
+    def _open(self, w: Write, policy: Policy, speaker: Speaker, actor: Actor, ask: Ask) -> AccessRequest:
+        entitlement = policy.entitlement(ask.entitlement)
+        assert entitlement is not None  # _may_ask has looked
+        request = w.add(
+            AccessRequest(
+                id=new_request_id(),
+                verb=ask.verb,
+                subject=ask.subject,
+                requester=speaker.account,
+                team=speaker.team,
+                user=speaker.user,
+                entitlement=entitlement.name,
+                duration=int(ask.duration.total_seconds()) if ask.duration else None,
+                reason=ask.reason,
+                status=Status.ASKED,
+                rule_hash=entitlement.rule_hash,
+                policy_hash=policy.hash,
+                source=ask.source,
+                asked_at=w.now,
+                moved_at=w.now,
+                lapses_at=w.now + entitlement.lifetime,
+                home_channel=ask.home_channel,
+                home_thread=ask.home_thread,
+            )
+        )
+        w.audit(
+            "request.asked",
+            actor=actor,
+            request=request.id,
+            data={
+                "verb": request.verb,
+                "subject": request.subject,
+                "entitlement": request.entitlement,
+                "duration": request.duration,
+                "rule_hash": request.rule_hash,
+                "policy_hash": request.policy_hash,
+            },
+            details={"reason": ask.reason},
+        )
+        w.enqueue("plan", request.id)
+        w.enqueue("lapse", request.id, at=request.lapses_at)
+        return request
+
+    # -- answering ------------------------------------------------------------------------------------------------
+
+    def vote(self, click: Click) -> None:
+        """Write a click down as it came. Whether it counts is judged by a job; the same payload is one vote."""
+        with self.store.write() as w:
+            try:
+                w.first_time(click.source)
+            except AlreadyThere:
+                return
+            if w.session.get(AccessRequest, click.request_id) is None:
+                return  # a forged or long forgotten card; a request you may not see answers like none
+            vote = w.add(Vote(**vars(click), cast_at=w.now))
+            w.audit(
+                "vote.cast",
+                actor=Actor(people.account_of(w.session, click.team, click.user) or "unknown", click.team, click.user),
+                request=click.request_id,
+                data={"choice": click.choice, "version": click.version, "vote": vote.id},
+                details={"reason": click.reason} if click.reason else None,
+            )
+            w.enqueue("count", vote.id or 0, priority=jobs.PEOPLE)
+        crash_point("vote: committed")
+
+    # -- taking back, and time ------------------------------------------------------------------------------------
+
+    def cancel(self, speaker: Speaker, request_id: str, source: str) -> AccessRequest:
+        """Take one's own request back before anything was changed."""
+        actor = Actor(speaker.account, speaker.team, speaker.user)
+        with self.store.write() as w:
+            request = w.session.get(AccessRequest, request_id)
+            because = _why_not_cancel(w.session, request, speaker)
+            try:
+                w.first_time(source)
+            except AlreadyThere:
+                if request is not None and request.closed_by == speaker.account:
+                    return request
+                raise Refused(because) from None
+            if request is None:
+                w.note_refusal("cancel.refused", actor=actor, because=because, details={"typed": request_id})
+            elif because:
+                w.note_refusal("cancel.refused", actor=actor, because=because, request=request.id)
+            else:
+                now = w.move(request, "cancel", actor=actor, closed_by=speaker.account, because="taken back")
+                tell_outcome(w, now, "cancelled", by=speaker.account)
+                return now
+        raise Refused(because)
+
+    def end(self, speaker: Speaker, request_id: str, source: str) -> AccessRequest:
+        """Give back early what one holds, or what one asked for; those who look after it may end it too."""
+        actor = Actor(speaker.account, speaker.team, speaker.user)
+        with self.store.write() as w:
+            request = w.session.get(AccessRequest, request_id)
+            grant = w.session.exec(select(Grant).where(Grant.request_id == request_id)).first()
+            because = _why_not_end(request, grant, speaker)
+            try:
+                w.first_time(source)
+            except AlreadyThere:
+                if request is not None and not because:
+                    return request
+                raise Refused(because) from None
+            if request is not None and grant is not None and not because:
+                name = people.names(w.session, {speaker.account})[speaker.account]
+                grant.ends_at, grant.because = w.now, f"ended early by {name}"
+                w.add(grant)
+                w.audit("grant.end_asked", actor=actor, request=request_id, data={"account": grant.account})
+                w.enqueue("end", grant.id or 0, priority=jobs.ENDS)
+                return request
+            known = request.id if request else None
+            w.note_refusal("end.refused", actor=actor, because=because, request=known, details={"typed": request_id})
+        raise Refused(because)
+
+    def answer(self, speaker: Speaker, channel: str, text: str, source: str) -> None:
+        """Say something to whoever clicked, where they clicked; a job says it. The same payload is answered once."""
+        with self.store.write() as w:
+            w.tell(
+                "answer",
+                place="person",
+                once=f"answer:{source}",
+                team=speaker.team,
+                user=speaker.user,
+                channel=channel,
+                text=text,
+            )
+
+    def lapse(self, claim: jobs.Claim) -> None:
+        """Nobody answered in time, or Atlassian could not be read in time."""
+        with self.store.work(claim) as w:
+            request = w.request(claim.about)
+            if request.status not in (Status.ASKED, Status.PENDING) or request.lapses_at > w.now:
+                return
+            why = "nobody answered in time" if request.status == Status.PENDING else "Atlassian could not be read"
+            now = w.move(request, "lapse", actor=MACHINE, because=why)
+            tell_outcome(w, now, "lapsed", because=why)
+
+
+def _why_not_cancel(session: Session, request: AccessRequest | None, speaker: Speaker) -> str:
+    if request is None or speaker.account not in (request.requester, request.subject):
+        return "There is no such request of yours. `/access mine` lists them."
+    if speaker.account != request.requester:
+        return f"Only the person who asked can cancel {request.id}."
+    if after(Status(request.status), "cancel") is None:
+        return f"{who_was_first(session, request)} It can't be taken back any more."
+    return ""
+
+
+def _why_not_end(request: AccessRequest | None, grant: Grant | None, speaker: Speaker) -> str:
+    looks_after = bool(speaker.roles & {"admin", "security"})
+    if request is None or not (looks_after or speaker.account in (request.requester, request.subject)):
+        return "There is no such request of yours. `/access mine` lists them."
+    if grant is None or grant.status not in LIVE:
+        return f"{request.id} gives nothing at the moment, so there is nothing to end."
+    return ""

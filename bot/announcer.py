@@ -1,0 +1,231 @@
+"""Keeps each request's cards and thread true to the record (the jobs ``draw`` and ``tell``)."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+from sqlmodel import Session, col, select
+
+from approvals import jobs
+from approvals.crash import crash_point
+from approvals.models import Card, News
+from approvals.policy import Policy
+from approvals.policy_book import PolicyBook
+from approvals.states import Status
+from approvals.store import Store, Write
+from bot.slack_out import CLOSED, GONE, NO_THREAD, SlackError, SlackOut
+from handlers.cards import Drawing, draw
+from handlers.news import draw_news
+from handlers.view import RequestView, view_of
+
+IN_ORDER = 0.3  # seconds a message waits for the one before it
+WAITS_AT_MOST = timedelta(minutes=5)
+UNHEARD = CLOSED | {"user_not_found", "user_not_in_channel", "cannot_dm_bot", "user_disabled"}
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Announcer:
+    """Draws from the record, sends within the budget, writes down what was sent."""
+
+    store: Store
+    slack: SlackOut
+    policies: PolicyBook
+    audit_log: str  # the address of the organization's audit log
+
+    def draw(self, claim: jobs.Claim) -> None:
+        """Post the copies that are missing and redraw those that show something else."""
+        with self.store.read() as session:
+            policy = self.policies.current(session)
+            view = view_of(session, policy, claim.about)
+            wanted = self._wanted(session, view) if view else []
+            channel = _home(view, policy) if view else ""
+        if view is None:
+            return
+        copies = [self._row(claim, view, place) for place in wanted]
+        for card in sorted(copies, key=lambda card: card.place != "channel"):
+            self._bring_up_to_date(claim, view, card, channel)
+            if card.place == "channel":
+                view = replace(view, thread=card)  # the direct copies link to it
+
+    def _wanted(self, session: Session, view: RequestView) -> list[str]:
+        """The copies there are, and while the question is open one in the channel and one for each who may answer."""
+        places = list(session.exec(select(Card.place).where(Card.request_id == view.request.id)))
+        if view.request.status == Status.PENDING:
+            users = [view.slack[c.account] for c in view.approvers if c.account in view.slack]
+            places += [place for place in ("channel", *(f"direct:{user}" for user in users)) if place not in places]
+        return places
+
+    def _row(self, claim: jobs.Claim, view: RequestView, place: str) -> Card:
+        with self.store.read() as session:
+            card = session.exec(select(Card).where(Card.request_id == view.request.id, Card.place == place)).first()
+        if card is not None:
+            return card
+        with self.store.work(claim) as w:
+            return w.add(Card(request_id=view.request.id, place=place))
+
+    def _bring_up_to_date(self, claim: jobs.Claim, view: RequestView, card: Card, channel: str) -> None:
+        drawing = draw(view, buttons=True)
+        if card.place != "channel":
+            drawing = _with_link(drawing, view)
+        shown = _digest(drawing)
+        if card.trouble:
+            return
+        if card.drawn != shown:
+            try:
+                self._send_card(view, card, drawing, channel)
+            except SlackError as error:
+                if error.code in GONE:
+                    self._forget(claim, card)
+                    raise jobs.Later(0.1, error.code) from None
+                if error.retry:
+                    raise
+                return self._cannot(claim, view, card, error)
+            card.drawn = shown
+            self._note(claim, card)  # at once: whatever fails from here on must not post it again
+        if card.place == "channel" and not card.link:
+            card.link = self._link(card)
+            self._note(claim, card)
+
+    def _send_card(self, view: RequestView, card: Card, drawing: Drawing, channel: str) -> None:
+        if card.ts:
+            crash_point("card: before redrawing")
+            self.slack.update(card.channel, card.ts, drawing)
+            crash_point("card: redrawn")
+            return
+        card.channel = channel if card.place == "channel" else self.slack.direct(card.place.partition(":")[2])
+        self._must_be_ours(card)
+        crash_point("card: before posting")
+        card.thread = view.request.home_thread if card.channel == view.request.home_channel else ""
+        card.ts = self.slack.post(card.channel, drawing, thread=card.thread, about=f"{view.request.id}/{card.place}")
+        crash_point("card: posted")
+
+    def _link(self, card: Card) -> str:
+        try:
+            return self.slack.link(card.channel, card.ts)
+        except SlackError as error:
+            if error.retry:
+                raise
+            return ""  # the copies do without it
+
+    def _forget(self, claim: jobs.Claim, card: Card) -> None:
+        """Somebody deleted it: a new one is posted at the next drawing."""
+        card.ts = card.link = card.drawn = ""
+        self._note(claim, card)
+
+    def _must_be_ours(self, card: Card) -> None:
+        """A channel shared with another workspace lets strangers read: nothing of ours is shown there."""
+        if card.place == "channel" and self.slack.channel(card.channel).get("is_ext_shared"):
+            raise SlackError("externally_shared", retry=False)
+
+    def _note(self, claim: jobs.Claim, card: Card) -> None:
+        with self.store.work(claim) as w:
+            w.session.merge(card)
+
+    def _cannot(self, claim: jobs.Claim, view: RequestView, card: Card, error: SlackError) -> None:
+        """The copy can't be posted: the requester is told, the operators see why, the request goes on."""
+        card.trouble = error.code
+        request = view.request
+        facts = {"where": card.channel or card.place, "why": error.code}
+        with self.store.work(claim) as w:
+            w.session.merge(card)
+            once = f"no card:{request.id}:{card.place}"
+            if card.place == "channel":
+                whom = {"team": request.team, "user": request.user}
+                w.tell("no_card", place="person", request=request.id, once=once, **whom, **facts)
+            w.tell("no_card_for_operators", place="operators", request=request.id, once=f"ops {once}", **facts)
+
+    # -- news -----------------------------------------------------------------------------------------------------
+
+    def tell(self, claim: jobs.Claim) -> None:
+        """Tell one piece of news, in the order things happened; retried until it is told."""
+        with self.store.read() as session:
+            news = session.get(News, int(claim.about))
+            if news is None or news.told_at is not None:
+                return
+            policy = self.policies.current(session)
+            view = view_of(session, policy, news.request_id) if news.request_id else None
+            if _something_before(session, news, self.store.time_in(session) - WAITS_AT_MOST):
+                raise jobs.Later(IN_ORDER, "the message before it comes first")
+        drawing = draw_news(news, view, audit_log=self.audit_log)
+        crash_point("news: before sending")
+        try:
+            self._send(news, view, drawing, policy.channels.operators)
+        except SlackError as error:
+            if news.place == "thread" and error.code in NO_THREAD and view is not None and view.thread is not None:
+                self._forget(claim, view.thread)
+                with self.store.work(claim) as w:
+                    w.enqueue("draw", view.request.id, priority=jobs.PEOPLE)
+                raise jobs.Later(IN_ORDER, "its card was deleted and comes first") from None
+            if error.retry or error.code not in UNHEARD:
+                raise
+            log.warning(
+                "nobody could be told", news=news.kind, place=news.place, request=news.request_id, why=error.code
+            )
+        crash_point("news: sent")
+        with self.store.work(claim) as w:
+            self._told(w, news)
+
+    def _send(self, news: News, view: RequestView | None, drawing: Drawing, operators: str) -> None:
+        about = f"news {news.id}"
+        if news.place == "thread":
+            thread = view.thread if view else None
+            if thread is None or thread.trouble:
+                return  # there is no thread; the people concerned are told directly as well
+            if not thread.ts:
+                raise jobs.Later(IN_ORDER, "the card comes first")
+            self.slack.post(thread.channel, drawing, thread=thread.thread or thread.ts, about=about)
+        elif news.place == "operators":
+            self.slack.post(operators, drawing, about=about)
+        elif not (news.channel and not news.channel.startswith("D") and self._whispered(news, drawing)):
+            self.slack.post(self.slack.direct(news.user), drawing, about=about)
+
+    def _whispered(self, news: News, drawing: Drawing) -> bool:
+        """Said where they clicked; false when they can't hear it there."""
+        try:
+            self.slack.whisper(news.channel, news.user, drawing)
+        except SlackError as error:
+            if error.retry or error.code not in UNHEARD:
+                raise
+            return False
+        return True
+
+    def _told(self, w: Write, news: News) -> None:
+        row = w.session.get(News, news.id)
+        if row is not None:
+            row.told_at = w.now
+
+
+def _something_before(session: Session, news: News, since: datetime) -> bool:
+    """Whether an older message of the same request to the same place still waits."""
+    if news.request_id is None:
+        return False
+    older = select(News.id).where(
+        News.request_id == news.request_id,
+        News.place == news.place,
+        News.user == news.user,
+        col(News.told_at).is_(None),
+        News.at > since,  # one that can't be told must not silence the rest
+        col(News.id) < news.id,
+    )
+    return session.exec(older.limit(1)).first() is not None
+
+
+def _home(view: RequestView, policy: Policy) -> str:
+    """The channel of the card: where it was asked for, else what the policy names."""
+    named = view.entitlement.channel if view.entitlement else policy.channels.requests
+    return view.request.home_channel or named
+
+
+def _with_link(drawing: Drawing, view: RequestView) -> Drawing:
+    if view.thread is None or not view.thread.link:
+        return drawing
+    link = {"type": "context", "elements": [{"type": "mrkdwn", "text": f"<{view.thread.link}|Open its thread>"}]}
+    return Drawing(drawing.text, [*drawing.blocks, link])
+
+
+def _digest(drawing: Drawing) -> str:
+    return hashlib.sha256(json.dumps([drawing.text, drawing.blocks]).encode()).hexdigest()

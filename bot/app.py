@@ -1,0 +1,247 @@
+"""The one place that knows every part: builds the house from its settings."""
+
+import logging
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+from pydantic import SecretStr
+from slack_bolt import App
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.response import BoltResponse
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from approvals.counting import Counting
+from approvals.database import Database
+from approvals.models import AccessRequest, Grant, Job
+from approvals.planning import Planning
+from approvals.policy import Policy, ScimDirectory
+from approvals.policy_book import PolicyBook, adopt_first
+from approvals.provisioning import Effects, Provisioning
+from approvals.source import known
+from approvals.states import LIVE, Status
+from approvals.states import Grant as GrantStatus
+from approvals.store import Store
+from approvals.workflow import Workflow
+from bot.announcer import Announcer
+from bot.atlassian.directory import AtlassianDirectory
+from bot.atlassian.organization import OrganizationClient
+from bot.atlassian.scim import ScimClient
+from bot.atlassian.transport import organization_transport, scim_transport
+from bot.dispatch import Listeners
+from bot.envelope import admit
+from bot.guard import Guard
+from bot.home import Homes
+from bot.metrics import Metrics
+from bot.mirror import Mirror
+from bot.previews import Previews
+from bot.settings import MORE_SCIM_KEYS, Settings, SettingsProblem
+from bot.slack_out import Budget, SlackOut
+from bot.socket_mode import SocketMode
+from bot.worker import Worker
+from handlers.desk import Desk
+from handlers.routes import register
+
+log = structlog.get_logger()
+SCIM_KEY = "ATLASSIAN_SCIM_API_KEY"  # the setting of the first directory
+
+
+@dataclass
+class House:
+    """The parts, wired."""
+
+    settings: Settings
+    database: Database
+    store: Store
+    policies: PolicyBook
+    desk: Desk
+    listeners: Listeners
+    guard: Guard | None  # None: the HTTP door is shut, as there is no signing secret
+    socket: SocketMode | None  # None: Slack comes by HTTP
+    metrics: Metrics
+    mirror: Mirror
+    worker: Worker
+    directory: AtlassianDirectory
+
+    def close(self) -> None:
+        """Give back every connection, when nobody works any more."""
+        self.directory.close()
+        self.database.close()
+
+    def refresh_gauges(self) -> None:
+        """Bring the gauges up to date, for whoever reads them now."""
+        with self.store.read() as session:
+            _count(session, self)
+
+
+def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4) -> House:
+    """Wire everything; opens no connection and starts nothing."""
+    database = Database(settings.database_url.get_secret_value())
+    store = Store(database, movable_time=settings.on_loopback)
+    policies = PolicyBook()
+    metrics = Metrics()
+    slack = SlackOut(settings.slack_bot_token.get_secret_value(), settings.slack_api_url, budget=budget)
+    directory = build_directory(settings, store, policies, metrics)
+    mirror = Mirror(store, slack, directory, settings.slack_team_id)
+    workflow = Workflow(store, policies)
+    desk = Desk(store, workflow, policies, slack.open_view)
+    worker = build_worker(settings, store, policies, directory, mirror, workflow, slack, threads)
+    listeners = Listeners(build_bolt(settings), desk, metrics)
+    guard, socket = build_guard(settings, store, metrics), build_socket(settings, store, listeners)
+    return House(
+        settings, database, store, policies, desk, listeners, guard, socket, metrics, mirror, worker, directory
+    )
+
+
+def build_guard(settings: Settings, store: Store, metrics: Metrics) -> Guard | None:
+    """The HTTP door, where there is a secret to check signatures with."""
+    if not settings.slack_signing_secret.get_secret_value():
+        return None
+    return Guard(
+        settings.slack_signing_secret,
+        settings.slack_team_id,
+        settings.slack_enterprise_id,
+        seen=partial(_seen, store),
+        now=time.time,
+        count=lambda why: metrics.refused.labels(why).inc(),
+    )
+
+
+def build_socket(settings: Settings, store: Store, listeners: Listeners) -> SocketMode | None:
+    """The other door, where there is a token to open it with; the same checks, the same listeners."""
+    token = settings.slack_app_token.get_secret_value()
+    if not token:
+        return None
+    logging.getLogger("websockets").setLevel(logging.ERROR)  # it logs whole messages at DEBUG
+    teams, enterprise, seen = settings.slack_team_id, settings.slack_enterprise_id, partial(_seen, store)
+    return SocketMode(
+        SlackOut(token, settings.slack_api_url).open_socket,
+        partial(admit, teams=teams, enterprise=enterprise, seen=seen),
+        listeners.answer,
+        count=lambda why: listeners.metrics.refused.labels(why).inc(),
+    )
+
+
+def build_directory(settings: Settings, store: Store, policies: PolicyBook, metrics: Metrics) -> AtlassianDirectory:
+    """The clients: one for the organization, one for each SCIM directory that is ours and has a key."""
+    with store.read() as session:
+        policy = policies.current(session)
+    base = settings.atlassian_api_url
+    organization = OrganizationClient(
+        organization_transport(base, settings.atlassian_org_api_key, on_call=metrics.on_call), settings.atlassian_org_id
+    )
+    ours = {}
+    for directory in policy.directories:
+        if directory.owner == "ours":
+            key = key_of(settings, directory)
+            name = f"Atlassian user provisioning ({directory.name})"
+            transport = scim_transport(base, key, name=name, on_call=metrics.on_call)
+            ours[directory.id] = ScimClient(transport, directory.id)
+    return AtlassianDirectory(organization, ours, policy.directories)
+
+
+def key_of(settings: Settings, directory: ScimDirectory) -> SecretStr:
+    """The SCIM key of a directory of ours; ``SettingsProblem`` says which setting lacks."""
+    if directory.key == SCIM_KEY and directory.id != settings.atlassian_scim_directory_id:
+        wanted = f"set {SCIM_KEY}, and ATLASSIAN_SCIM_DIRECTORY_ID to that id"
+        raise SettingsProblem([f"The SCIM directory {directory.id} of the policy has no key: {wanted}."])
+    return settings.scim_key(directory.id, (directory.key or "").removeprefix(MORE_SCIM_KEYS))
+
+
+def build_worker(
+    settings: Settings,
+    store: Store,
+    policies: PolicyBook,
+    directory: AtlassianDirectory,
+    mirror: Mirror,
+    workflow: Workflow,
+    slack: SlackOut,
+    threads: int,
+) -> Worker:
+    """Which job is whose: the kinds are named where they are enqueued."""
+    planning = Planning(store, directory, policies)
+    provisioning = Provisioning(store, directory, mirror, policies, Effects(settings.effects))
+    announcer = Announcer(store, slack, policies, audit_log_address(settings))
+    kinds = {
+        "plan": planning.plan,
+        "count": Counting(store, policies, mirror).count,
+        "lapse": workflow.lapse,
+        "apply": provisioning.apply,
+        "end": provisioning.ending.end,
+        "draw": announcer.draw,
+        "tell": announcer.tell,
+        "mirror": mirror.run,
+        "look up": mirror.look_up,
+        "home": Homes(store, slack, policies).draw,
+        "preview": Previews(store, slack, directory, policies).fill,
+    }
+    return Worker(store, kinds, threads=threads, poll=1.0 if store.database.is_sqlite else 0.2)
+
+
+def build_bolt(settings: Settings) -> App:
+    """Bolt behind the guard, which has verified already; no listener may need the network to be authorized."""
+    token = settings.slack_bot_token.get_secret_value()
+
+    def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
+        return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=token, bot_user_id="", bot_id="")
+
+    quiet = logging.getLogger("bolt")  # Bolt copies the root's level onto its own, and logs bodies at INFO
+    quiet.setLevel(logging.ERROR)
+    app = App(
+        logger=quiet,
+        authorize=authorize,
+        signing_secret=settings.slack_signing_secret.get_secret_value(),
+        process_before_response=True,  # acknowledged only after the intent is committed
+        request_verification_enabled=False,
+        ssl_check_enabled=False,
+        url_verification_enabled=False,
+        ignoring_self_events_enabled=False,
+    )
+    register(app)
+    app.error(not_written_down)
+    return app
+
+
+def not_written_down(error: Exception, body: dict[str, Any]) -> BoltResponse:
+    """Nothing was committed, so nothing is acknowledged as done: a command hears so, a click shows Slack's warning."""
+    log.error("not written down", kind=type(error).__name__, exc_info=error)
+    if "command" not in body:
+        return BoltResponse(status=500, body="")
+    text = "I could not write that down just now, so nothing was asked and nothing was changed. Please try again."
+    return BoltResponse(status=200, body={"response_type": "ephemeral", "text": text})
+
+
+def audit_log_address(settings: Settings) -> str:
+    """Where an administrator reads the organization's audit log: Security, Audit log.
+
+    Only the menu path is documented (https://support.atlassian.com/security-and-access-policies/docs/track-organization-activities-from-the-audit-log/).
+    """
+    return f"{settings.atlassian_admin_url}/o/{settings.atlassian_org_id}/audit-log"
+
+
+def adopt_policy(store: Store, text: str, policy: Policy) -> bool:
+    """The first file counts at once; false when the record holds another policy than the file."""
+    return adopt_first(store, text, policy)
+
+
+def _seen(store: Store, keys: tuple[str, ...]) -> frozenset[str]:
+    with store.read() as session:
+        return known(session, keys)
+
+
+def _count(session: Session, house: House) -> None:
+    overdue = select(func.count()).where(
+        Grant.ends_at < house.store.time_in(session),  # type: ignore[operator]
+        col(Grant.status).in_([*LIVE, GrantStatus.ENDING]),
+    )
+    house.metrics.overdue.set(session.exec(overdue).one())
+    jobs = dict(session.exec(select(Job.status, func.count()).group_by(Job.status)).all())
+    for status in ("ready", "running", "dead"):  # zero is said too: what is over must not stand there for ever
+        house.metrics.jobs.labels(status).set(jobs.get(status, 0))
+    requests = dict(session.exec(select(AccessRequest.status, func.count()).group_by(AccessRequest.status)).all())
+    for status in Status:
+        house.metrics.open.labels(status).set(requests.get(status, 0))
+    house.metrics.socket.set(house.socket is not None and house.socket.connected)

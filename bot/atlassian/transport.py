@@ -1,0 +1,244 @@
+"""One credential of Atlassian: calls in, parsed JSON or one of our errors out. It never repeats a call; jobs do."""
+
+import base64
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from bot.atlassian.errors import AtlassianError, BadRequest, Facts, Unreachable, Unreadable, error_from, shown
+from bot.http import READ_SECONDS, Answer, BadAnswer, HttpClient, NoAnswer, NotReached, Params, UnsafeAddress, check_id
+
+Json = dict[str, Any] | list[Any] | None
+OnCall = Callable[[str, str, int | None, float], None]  # method, template, status or None, seconds
+Model = TypeVar("Model", bound=BaseModel)
+
+# A line end in a key (an editor adds one to a file) would make the HTTP library quote the key in its complaint.
+_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """An organization API key or the key of a SCIM directory."""
+
+    key: SecretStr
+
+    def header(self) -> str:
+        return f"Bearer {self.key.get_secret_value()}"
+
+
+@dataclass(frozen=True)
+class Basic:
+    """The e-mail and API token of a site's administrator; only the Jira site takes it."""
+
+    email: str
+    key: SecretStr
+
+    def header(self) -> str:
+        pair = f"{self.email}:{self.key.get_secret_value()}"
+        return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+Credential = Bearer | Basic
+
+
+def _utcnow() -> datetime:
+    return datetime.now(UTC)
+
+
+class Transport:
+    """The calls that one credential may make: to one host, and only to ``paths``.
+
+    ``name`` is what people read in errors. ``now`` is real time, for deadlines that Atlassian gives as timestamps.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        credential: Credential,
+        *,
+        paths: tuple[str, ...] = ("/",),
+        media_type: str = "application/json",
+        on_call: OnCall | None = None,
+        now: Callable[[], datetime] = _utcnow,
+        read_seconds: float = READ_SECONDS,
+        http: httpx.BaseTransport | None = None,
+    ) -> None:
+        if _HEADER_SAFE.fullmatch(credential.key.get_secret_value()) is None:
+            raise ValueError(f"the key for {name} is empty or has characters that no key has (a space, a line end?)")
+        self.name = name
+        self._http = HttpClient(base_url, paths=paths, transport=http, read_seconds=read_seconds)
+        self._credential = credential
+        self._media_type = media_type
+        self._on_call = on_call
+        self._now = now
+
+    def __repr__(self) -> str:
+        return f"Transport({self.name})"
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get(
+        self, template: str, *, doing: str, ids: Mapping[str, str] | None = None, params: Params | None = None
+    ) -> Json:
+        """GET. ``template`` has a ``{kind}`` for each of ``ids``; ``doing`` completes "could not …" in errors."""
+        return self._call("GET", template, doing, ids, params, wrote=False)
+
+    def post(
+        self,
+        template: str,
+        body: Mapping[str, Any] | None,
+        *,
+        doing: str,
+        ids: Mapping[str, str] | None = None,
+        params: Params | None = None,
+        reads: bool = False,
+    ) -> Json:
+        """POST. ``reads`` marks a search in POST clothing: a lost answer leaves no doubt about an effect."""
+        return self._call("POST", template, doing, ids, params, body, wrote=not reads)
+
+    def patch(
+        self, template: str, body: Mapping[str, Any] | None, *, doing: str, ids: Mapping[str, str] | None = None
+    ) -> Json:
+        return self._call("PATCH", template, doing, ids, None, body, wrote=True)
+
+    def delete(
+        self, template: str, *, doing: str, ids: Mapping[str, str] | None = None, params: Params | None = None
+    ) -> Json:
+        return self._call("DELETE", template, doing, ids, params, wrote=True)
+
+    def understood(self, model: type[Model], data: Any, *, doing: str, wrote: bool = False) -> Model:
+        """``data`` as ``model``; ``Unreadable`` names the fields that are wrong, never what stood in them."""
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            names = sorted({".".join(map(str, e["loc"])) or "the whole" for e in error.errors(include_input=False)})
+        raise self.unreadable(doing, f"unexpected: {', '.join(names[:5])}", wrote=wrote)
+
+    def checked(self, kind: str, value: str, *, doing: str) -> str:
+        """An id that goes into a body or a filter, held to the same pattern as in a path."""
+        try:
+            return check_id(kind, value)
+        except UnsafeAddress as error:
+            raise BadRequest(self.name, doing, why=f"nothing was sent, {error}") from None
+
+    def unreadable(self, doing: str, detail: str, *, wrote: bool = False) -> Unreadable:
+        return Unreadable(self.name, doing, facts=Facts(detail=shown(detail)), maybe_done=wrote)
+
+    def _call(
+        self,
+        method: str,
+        template: str,
+        doing: str,
+        ids: Mapping[str, str] | None,
+        params: Params | None,
+        body: Mapping[str, Any] | None = None,
+        *,
+        wrote: bool,
+    ) -> Json:
+        started = time.monotonic()
+        answer: Answer | None = None
+        try:
+            answer = self._send(method, template, ids, params, body)
+        except UnsafeAddress as error:
+            raise BadRequest(self.name, doing, why=f"nothing was sent, {error}") from None
+        except NotReached as error:
+            raise Unreachable(self.name, doing, why=str(error)) from error
+        except NoAnswer as error:
+            why = f"{error}, it may have happened" if wrote else str(error)
+            raise Unreachable(self.name, doing, why=why, maybe_done=wrote) from error
+        except BadAnswer as error:
+            raise Unreadable(self.name, doing, why=str(error), maybe_done=wrote) from error
+        finally:
+            if self._on_call:
+                self._on_call(method, template, answer.status if answer else None, time.monotonic() - started)
+        if not 200 <= answer.status < 300:
+            raise self._error(answer, doing, wrote)
+        return self._parsed(answer, doing, wrote)
+
+    def _send(
+        self,
+        method: str,
+        template: str,
+        ids: Mapping[str, str] | None,
+        params: Params | None,
+        body: Mapping[str, Any] | None,
+    ) -> Answer:
+        headers = {"Accept": self._media_type, "Authorization": self._credential.header()}
+        content = None
+        if body is not None:
+            headers["Content-Type"] = self._media_type
+            content = json.dumps(body, allow_nan=False).encode()
+        return self._http.request(method, template, ids=ids, params=params, content=content, headers=headers)
+
+    def _parsed(self, answer: Answer, doing: str, wrote: bool) -> Json:
+        """The JSON of a good answer; None when there is no body, as several writes answer."""
+        if not answer.body.strip():
+            return None
+        try:
+            data = json.loads(answer.body)
+        except (ValueError, RecursionError):
+            raise self.unreadable(doing, "it is not JSON", wrote=wrote) from None
+        if not isinstance(data, dict | list):
+            raise self.unreadable(doing, "it is neither an object nor a list", wrote=wrote)
+        return data
+
+    def _error(self, answer: Answer, doing: str, wrote: bool) -> AtlassianError:
+        return error_from(answer, api=self.name, doing=doing, wrote=wrote, now=self._now(), hide=self._hide)
+
+    def _hide(self, text: str) -> str:
+        """``text`` without our key, should Atlassian or something between repeat what we sent."""
+        key = self._credential.key.get_secret_value()
+        for secret in (self._credential.header().partition(" ")[2], key, quote(key, safe="")):
+            text = text.replace(secret, "[key]")
+        return text
+
+
+def same_text(one: str, other: str) -> bool:
+    """Equal, or equal but for A-Z and a-z. No other folding: "ß" must not find "ss"."""
+    return one == other or (one.isascii() and other.isascii() and one.lower() == other.lower())
+
+
+def organization_transport(
+    base_url: str, key: SecretStr, *, on_call: OnCall | None = None, http: httpx.BaseTransport | None = None
+) -> Transport:
+    """The organization API key: Organizations, User management and the SCIM admin calls."""
+    paths = ("/admin/", "/users/")
+    return Transport("Atlassian organization", base_url, Bearer(key), paths=paths, on_call=on_call, http=http)
+
+
+def scim_transport(
+    base_url: str,
+    key: SecretStr,
+    *,
+    name: str = "Atlassian user provisioning",
+    on_call: OnCall | None = None,
+    http: httpx.BaseTransport | None = None,
+) -> Transport:
+    """The key of one SCIM directory, which nothing else takes."""
+    return Transport(
+        name, base_url, Bearer(key), paths=("/scim/directory/",), media_type="application/scim+json",
+        on_call=on_call, http=http,
+    )  # fmt: skip
+
+
+def site_transport(
+    base_url: str,
+    email: str,
+    token: SecretStr,
+    *,
+    on_call: OnCall | None = None,
+    http: httpx.BaseTransport | None = None,
+) -> Transport:
+    """An API token for the Jira site: the legacy path."""
+    paths = ("/rest/api/3/",)
+    return Transport("Jira site", base_url, Basic(email, token), paths=paths, on_call=on_call, http=http)

@@ -1,0 +1,322 @@
+"""The command line: `gatehouse …`. Each command says in one sentence what is wrong, and never prints a secret."""
+
+import getpass
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from bot import cli_setup
+
+if TYPE_CHECKING:  # the commands import what they need themselves: `gatehouse --help` loads nothing else
+    from approvals.database import Database
+    from approvals.policy import Policy
+    from bot.app import House
+    from bot.settings import Settings
+
+NO_SANDBOXES = 'The sandboxes are not installed: pip install "gatehouse[sandbox]".'
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+people_app = typer.Typer(no_args_is_help=True, help="Who is who: bindings, managers, the mirror.")
+policy_app = typer.Typer(no_args_is_help=True, help="The rules: who may ask, who must answer.")
+audit_app = typer.Typer(no_args_is_help=True, help="The record and its proof.")
+sandbox_app = typer.Typer(no_args_is_help=True, help="Local stand-ins of Slack and Atlassian, on loopback only.")
+app.command()(cli_setup.doctor)
+app.command()(cli_setup.manifest)
+app.add_typer(people_app, name="people")
+app.add_typer(policy_app, name="policy")
+app.add_typer(audit_app, name="audit")
+app.add_typer(sandbox_app, name="sandbox")
+
+
+@app.callback()
+def about() -> None:
+    """Gatehouse gives, takes and proves access in an Atlassian Cloud organization, from Slack."""
+
+
+def main() -> None:
+    """The entry point."""
+    app()
+
+
+def stop(*sentences: str) -> NoReturn:
+    """Say what is wrong and leave with status 2."""
+    for sentence in sentences:
+        typer.echo(sentence, err=True)
+    raise typer.Exit(2)
+
+
+# -- running ------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def serve() -> None:
+    """Web and worker in one process group: the way to run it on one machine."""
+    run_server(works=True)
+
+
+@app.command()
+def web() -> None:
+    """Only the web side; `gatehouse worker` must run too."""
+    run_server(works=False)
+
+
+def run_server(*, works: bool) -> None:
+    """Check everything that can be checked first, so that a mistake is a sentence and not a crash in a worker."""
+    from bot.web import Server
+
+    settings = read_settings()
+    check_before_start(settings)
+    os.environ.pop("GUNICORN_CMD_ARGS", None)
+    try:
+        Server(lambda: furnish(settings), host=settings.host, port=settings.port, works=works).run()
+    except SystemExit as exit:
+        if exit.code == 1:  # gunicorn could not listen, and has said so where nobody reads
+            stop(f"PORT: {settings.host}:{settings.port} can't be listened on. Something else may use it already.")
+        raise
+
+
+@app.command()
+def worker() -> None:
+    """Only the work: planning, applying, ending, telling."""
+    import signal
+    import threading
+
+    settings = read_settings()
+    check_before_start(settings)
+    house = furnish(settings)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    house.worker.poll = 0.2  # what `web` commits in its own process wakes nobody here
+    house.mirror.start()
+    house.worker.start()
+    stopping.wait()
+    house.worker.stop(patience=8.0)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    from approvals.migrations import migrate as run
+
+    settings = read_settings(needs=())
+    with open_database(settings) as database:
+        run(database)
+    typer.echo("The database has the newest schema.")
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option(help="Stop after the story; status 0 only if everything held.")] = False,
+    port: Annotated[int, typer.Option(help="The bot's port; the sandboxes take the next two.")] = 3000,
+) -> None:
+    """Play the main job for real against the local sandboxes, then keep serving."""
+    try:
+        from bot.demo import play
+    except ImportError:
+        stop(NO_SANDBOXES)
+    raise typer.Exit(play(once=once, port=port))
+
+
+# -- sandboxes ----------------------------------------------------------------------------------------------------
+
+
+@sandbox_app.command("slack")
+def sandbox_slack(
+    port: int = 3001,
+    events_url: str = "http://127.0.0.1:3000/slack/events",
+    atlassian_url: Annotated[str | None, typer.Option(help="Shows the calls to that sandbox beside Slack.")] = None,
+) -> None:
+    """A local Slack, to be opened in a browser."""
+    try:
+        from bot.sandbox.slack.server import serve as run
+    except ImportError:
+        stop(NO_SANDBOXES)
+    run("127.0.0.1", port, events_url, atlassian_url)
+
+
+@sandbox_app.command("atlassian")
+def sandbox_atlassian(port: int = 3002) -> None:
+    """A local Atlassian organization."""
+    try:
+        from bot.sandbox.atlassian.server import serve as run
+    except ImportError:
+        stop(NO_SANDBOXES)
+    run("127.0.0.1", port)
+
+
+# -- people, policy, record ---------------------------------------------------------------------------------------
+
+
+@people_app.command("import")
+def people_import(
+    file: Path,
+    move: Annotated[bool, typer.Option(help="Also move bindings that belong to somebody else now.")] = False,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Print the difference and change nothing.")] = False,
+) -> None:
+    """Bind Slack users to Atlassian accounts and name their managers, from a CSV file."""
+    from approvals.store import Actor, Store
+    from bot.people_import import BadFile, apply, read_csv
+
+    settings = read_settings(needs=())
+    try:
+        lines = read_csv(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        stop(f"{file} can't be read: {error}.")
+    except BadFile as bad:
+        stop(*bad.sentences, "Nothing was changed.")
+    with open_database(settings) as database:
+        prepare(database)
+        store = Store(database, movable_time=settings.on_loopback)
+        found = apply(store, lines, actor=Actor(f"shell:{getpass.getuser()}"), move=move, dry=dry)
+    for mark, rows in (("+", found.added), ("~", found.changed), (">", found.moved)):
+        for row in rows:
+            typer.echo(f"{mark} {row}")
+    typer.echo(f"{len(found.added)} new, {len(found.changed)} changed, {found.same} as before.")
+    if found.moved and not (move or dry):
+        stop("The lines marked > would move a binding to somebody else and were left alone; --move moves them.")
+
+
+@policy_app.command("check")
+def policy_check(file: Annotated[Path | None, typer.Argument(help="Default: POLICY_FILE.")] = None) -> None:
+    """Read a policy file and say what is wrong with it."""
+    policy = read_policy(file or read_settings(needs=()).policy_file)
+    typer.echo(
+        f"{len(policy.entitlements)} entitlements, {len(policy.directories)} directories: the policy can be used."
+    )
+
+
+@audit_app.command("verify")
+def audit_verify() -> None:
+    """Walk the whole chain of the record and say whether anything in it was changed."""
+    from approvals.store import Store
+
+    settings = read_settings(needs=())
+    with open_database(settings) as database:
+        need_schema(database)
+        found = Store(database).verify()
+    for problem in found.problems:
+        typer.echo(problem, err=True)
+    erased = f", {found.erased} details erased" if found.erased else ""
+    typer.echo(f"{found.entries} entries{erased}, head {found.head}: {'whole' if found.ok else 'NOT WHOLE'}.")
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+# -- what the commands share --------------------------------------------------------------------------------------
+
+
+def read_settings(needs: tuple[str, ...] = ("slack", "atlassian")) -> "Settings":
+    """The settings, or one sentence for each that is wrong."""
+    from bot.log import set_up_logging
+    from bot.settings import load_settings
+    from bot.surroundings import SettingsProblem
+
+    try:
+        settings = load_settings(needs=needs)
+    except SettingsProblem as problem:
+        stop(*problem.sentences)
+    set_up_logging(settings.log_level, settings.secrets())
+    return settings
+
+
+def read_policy(file: Path) -> "Policy":
+    """The policy file, or one sentence for each mistake."""
+    from approvals.policy import Policy, PolicyProblem
+
+    try:
+        return Policy.parse(Path(file).read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        stop(f"POLICY_FILE: {file} can't be read ({error}). Start from policy.example.toml.")
+    except PolicyProblem as problem:
+        stop(*problem.sentences)
+
+
+class open_database:
+    """The database for as long as a command needs it; a server it can't reach is a sentence."""
+
+    def __init__(self, settings: "Settings") -> None:
+        from sqlalchemy.exc import ArgumentError
+
+        from approvals.database import Database
+
+        try:
+            self.database: Database = Database(settings.database_url.get_secret_value())
+        except (ArgumentError, ValueError):  # their text may hold the password
+            stop("DATABASE_URL is no address of a database: write it like postgresql://user:password@host/database.")
+
+    def __enter__(self) -> "Database":
+        import sqlite3
+
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            with self.database.reading() as session:
+                session.connection()
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            kind = type(getattr(error, "orig", None) or error).__name__
+            stop(f"DATABASE_URL: the database can't be opened ({kind}). Check address and rights.")
+        return self.database
+
+    def __exit__(self, *_: object) -> None:
+        self.database.close()
+
+
+def need_schema(database: "Database") -> None:
+    from approvals.migrations import is_current
+
+    if not is_current(database):
+        stop("DATABASE_URL: the database does not have the newest schema. Run: gatehouse migrate")
+
+
+def prepare(database: "Database") -> None:
+    """Bring one machine's own database up to date; a shared one must have been migrated by the release."""
+    from approvals.migrations import migrate as run
+
+    if database.is_sqlite:
+        run(database)
+    need_schema(database)
+
+
+def check_before_start(settings: "Settings") -> None:
+    """Whatever a process would fall over later is a sentence now: policy, database, a key for each directory."""
+    from approvals.policy_book import NoPolicy, PolicyBook
+    from bot.app import key_of
+    from bot.surroundings import SettingsProblem
+
+    policy = read_policy(settings.policy_file)
+    with open_database(settings) as database:
+        prepare(database)
+        with database.reading() as session, suppress(NoPolicy):
+            policy = PolicyBook().current(session)
+    try:
+        for directory in policy.directories:
+            if directory.owner == "ours":
+                key_of(settings, directory)
+    except SettingsProblem as problem:
+        stop(*problem.sentences)
+
+
+def furnish(settings: "Settings") -> "House":
+    """Build the house on the policy in force."""
+    import structlog
+
+    from approvals.store import Store
+    from bot.app import adopt_policy, build
+    from bot.settings import SECRETS
+
+    for name in (*SECRETS, "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"):
+        os.environ.pop(name, None)  # not for child processes; and Bolt would change its ways over the last two
+    text = Path(settings.policy_file).read_text(encoding="utf-8")
+    with open_database(settings) as database:
+        store: Store = Store(database, movable_time=settings.on_loopback)
+        if not adopt_policy(store, text, read_policy(settings.policy_file)):
+            structlog.get_logger().warning("the policy file differs from the policy in force; it changes nothing yet")
+    return build(settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""What is counted, for /metrics."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+
+class Metrics:
+    """One registry a process; nothing global, so that tests don't share counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.refused = Counter(
+            "gatehouse_refused_payloads", "Payloads the guard refused", ["why"], registry=self.registry
+        )
+        self.accepted = Counter(
+            "gatehouse_payloads", "Payloads that reached a listener", ["kind"], registry=self.registry
+        )
+        self.calls = Counter(
+            "gatehouse_atlassian_calls", "Calls to Atlassian", ["method", "path", "status"], registry=self.registry
+        )
+        self.call_seconds = Histogram(
+            "gatehouse_atlassian_seconds", "Time of a call to Atlassian", registry=self.registry
+        )
+        self.overdue = Gauge("gatehouse_grants_overdue", "Grants that should have ended", registry=self.registry)
+        self.jobs = Gauge("gatehouse_jobs", "Jobs by status", ["status"], registry=self.registry)
+        self.socket = Gauge("gatehouse_slack_socket_connected", "1 while Socket Mode is", registry=self.registry)
+        self.open = Gauge("gatehouse_requests", "Requests by status", ["status"], registry=self.registry)
+
+    def on_call(self, method: str, template: str, status: int | None, seconds: float) -> None:
+        """For the transport: paths are templates, so no id becomes a label."""
+        self.calls.labels(method, template, str(status or "none")).inc()
+        self.call_seconds.observe(seconds)
+
+    def text(self, refresh: Callable[[], None]) -> bytes:
+        refresh()
+        return generate_latest(self.registry)

@@ -1,0 +1,1 @@
+"""The Atlassian sandbox: an organization with its SCIM directories, answering as Atlassian documents."""

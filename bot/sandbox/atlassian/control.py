@@ -1,0 +1,70 @@
+"""The sandbox's levers for tests and the demo: read its ledger, make it fail, act by hand."""
+
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+
+class AtlassianControl:
+    """Speaks to /control of a running sandbox, or through ``client`` to one in process."""
+
+    def __init__(self, base_url: str, client: httpx.Client | None = None) -> None:
+        self._client = client or httpx.Client(base_url=base_url, timeout=10, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def ledger(self, after: int = 0, writes: bool = False) -> list[dict[str, Any]]:
+        """Calls in the order of their effect: number, time, actor, method, path, credential, body, status, applied."""
+        entries: list[dict[str, Any]] = self._ask("GET", f"/ledger?after={after}&writes={int(writes)}")["entries"]
+        return entries
+
+    def clear_ledger(self) -> None:
+        self._ask("DELETE", "/ledger")
+
+    def fault(self, **fault: Any) -> None:
+        """``method`` and ``path_regex`` may stand beside status, body, headers, delay, lost, garbage, truncated,
+        applied and times (default 1, None until cleared)."""
+        match = {name: fault.pop(name) for name in ("method", "path_regex") if name in fault}
+        self._ask("POST", "/faults", {**fault, "match": {**fault.get("match", {}), **match}})
+
+    def clear_faults(self) -> None:
+        self._ask("DELETE", "/faults")
+
+    def switch(self, **switches: Any) -> dict[str, Any]:
+        """Turn some switches; gives how all of them stand."""
+        return self._ask("POST", "/switches", switches)
+
+    def set_clock(self, offset_seconds: float) -> None:
+        self._ask("POST", "/clock", {"offset_seconds": offset_seconds})
+
+    def members(self, group_name: str) -> set[str]:
+        """The account ids of a group's members, in truth rather than as the organization shows them."""
+        return set(self._ask("GET", f"/group/{quote(group_name, safe='')}")["members"])
+
+    def account(self, account_id: str) -> dict[str, Any]:
+        return self._ask("GET", f"/account/{quote(account_id, safe='')}")
+
+    def add_by_hand(self, group: str, account: str) -> None:
+        self._ask("POST", f"/group/{quote(group, safe='')}/members", {"add": [account]})
+
+    def remove_by_hand(self, group: str, account: str) -> None:
+        self._ask("POST", f"/group/{quote(group, safe='')}/members", {"remove": [account]})
+
+    def reset(self) -> None:
+        self._ask("POST", "/reset")
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        response = self._client.request(method, f"/control{path}", json=body)
+        if response.is_error:
+            raise ValueError(f"the sandbox refused {method} /control{path}: {response.text}")
+        answered: dict[str, Any] = response.json()
+        return answered

@@ -1,0 +1,100 @@
+"""The Organizations API apart from users and groups: the organization, its directories, its domains.
+
+https://developer.atlassian.com/cloud/admin/organization/rest/api-group-orgs/
+"""
+
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bot.sandbox import seed
+from bot.sandbox.atlassian.answers import answer, bad_request
+from bot.sandbox.atlassian.org_groups import group_routes
+from bot.sandbox.atlassian.org_protocol import V1, V2, key_guard, page, v1_guard, v2_guard
+from bot.sandbox.atlassian.org_users import user_routes
+from bot.sandbox.atlassian.routes import Call, route
+from bot.sandbox.atlassian.state import Sandbox
+
+# The second is claimed by nobody yet: only ``verified`` makes a domain the organization's own.
+DOMAINS = (
+    ("d0a1f2c3-0000-4000-8000-000000000001", seed.DOMAIN, "verified"),
+    ("d0a1f2c3-0000-4000-8000-000000000002", f"labs.{seed.DOMAIN}", "unverified"),
+)
+
+
+def organization_routes(sandbox: Sandbox) -> list[Route]:
+    return [
+        route(sandbox, V1, key_guard, GET=list_organizations),
+        route(sandbox, f"{V1}/{{org}}", v1_guard, GET=get_organization),
+        route(sandbox, f"{V1}/{{org}}/domains", v1_guard, GET=list_domains),
+        route(sandbox, V2, v2_guard, GET=list_directories),
+        *user_routes(sandbox),
+        *group_routes(sandbox),
+    ]
+
+
+def list_organizations(sandbox: Sandbox, call: Call) -> Response:
+    return answer({"data": [_organization(call)], "links": {"self": f"{call.base}{V1}"}})
+
+
+def get_organization(sandbox: Sandbox, call: Call) -> Response:
+    return answer({"data": _organization(call)})
+
+
+def list_domains(sandbox: Sandbox, call: Call) -> Response:
+    """https://developer.atlassian.com/cloud/admin/organization/rest/api-group-domains/"""
+    here = f"{call.base}{V1}/{seed.ORG_ID}/domains"
+    data = [
+        {
+            "id": number,
+            "type": "domains",
+            "attributes": {"name": name, "claim": {"type": "dns", "status": status}},
+            "links": {"self": f"{here}/{number}"},
+        }
+        for number, name, status in DOMAINS
+    ]
+    return answer({"data": data, "links": {"self": here}})
+
+
+def list_directories(sandbox: Sandbox, call: Call) -> Response:
+    """https://developer.atlassian.com/cloud/admin/organization/rest/api-group-directory/"""
+    body: dict[str, Any] = {"cursor": call.query["cursor"]} if "cursor" in call.query else {}
+    if "limit" in call.query:
+        body["limit"] = _whole(call.query["limit"])
+    body["directoryIds"] = [one for many in call.query.getlist("directoryIds") for one in many.split(",")]
+    body["accountId"] = call.query.get("accountId", "")
+    body["searchTerm"] = call.query.get("searchTerm", "")
+
+    def search(wish: dict[str, Any]) -> list[str]:
+        fits = (
+            (not wish["directoryIds"] or seed.ORG_DIRECTORY_ID in wish["directoryIds"])
+            and (not wish["accountId"] or wish["accountId"] in sandbox.visible().accounts)
+            and wish["searchTerm"].casefold() in seed.ORG_NAME.casefold()
+        )
+        return [seed.ORG_DIRECTORY_ID] if fits else []
+
+    return answer(page(sandbox, body, 20, search, _directory))
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as wrong:
+        raise bad_request("limit must be from 1 to 100") from wrong
+
+
+def _directory(body: dict[str, Any], number: str) -> dict[str, Any]:
+    return {"directoryId": number, "icon": "https://icon1.example.com/icon1.png", "name": seed.ORG_NAME}
+
+
+def _organization(call: Call) -> dict[str, Any]:
+    here = f"{call.base}{V1}/{seed.ORG_ID}"
+    related = {name: {"links": {"related": f"{here}/{name}"}} for name in ("domains", "users")}
+    return {
+        "id": seed.ORG_ID,
+        "type": "orgs",
+        "attributes": {"name": seed.ORG_NAME},
+        "relationships": related,
+        "links": {"self": here},
+    }

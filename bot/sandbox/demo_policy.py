@@ -1,0 +1,77 @@
+"""The policy of the seeded company, as its admins would write it; the demo and the tests apply it."""
+
+from bot.sandbox.seed import FED, ORG_NAME, OURS, SLACK_TEAM, company
+
+
+def demo_policy() -> str:
+    """The TOML text, the same every time."""
+    return f"""\
+# The policy of {ORG_NAME}, a company that does not exist.
+
+[organization]
+name = "{ORG_NAME}"
+
+[channels]
+requests = "{company().channel("access-requests").id}"
+operators = "{company().channel("gatehouse-operators").id}"
+security = "{company().channel("security").id}"
+
+[roles]
+admin = [{_person("omar")}, {_person("ingrid")}]
+security = [{_person("sade")}]
+helpdesk = [{_person("kofi")}]
+
+[directories.gatehouse]
+id = "{OURS.id}"
+owner = "ours"
+key = "ATLASSIAN_SCIM_API_KEY"
+
+[directories.identity-provider]
+id = "{FED.id}"
+owner = "fed"
+
+[defaults]
+longest = "8h"
+lifetime = "24h"
+approvers = ["manager"]
+who_may_ask = ["everyone"]
+ask_for_others = ["manager", "role:helpdesk"]
+
+[reason]
+required = true
+at_least = 10
+
+[manager]
+sources = ["file"]
+
+[entitlements.eu-jira-admins]
+about = "Administer Jira in the EU site"
+group = "eu-jira-admins"
+longest = "8h"
+listed = true
+
+[entitlements.eu-confluence-admins]
+about = "Administer Confluence in the EU site"
+group = "eu-confluence-admins"
+owner = {_person("mei")}
+approvers = ["manager", "owner"]
+longest = "30d"
+listed = true
+
+[entitlements.breakglass-drill]
+about = "A group that opens nothing, to practise with"
+group = "breakglass-drill"
+owner = {_person("omar")}
+approvers = ["owner"]
+longest = "until revoked"
+
+[entitlements.release-managers]
+about = "Release versions; the group is local, not synced"
+group = "release-managers"
+longest = "8h"
+"""
+
+
+def _person(handle: str) -> str:
+    person = company().person(handle)
+    return f'{{slack = "{SLACK_TEAM}/{person.slack_id}", account = "{person.account_id}"}}'

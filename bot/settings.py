@@ -1,0 +1,235 @@
+"""What this deployment is told from outside: read once at the start, checked, and never shown."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bot.surroundings import SettingsProblem, gather
+
+__all__ = ["MORE_SCIM_KEYS", "Settings", "SettingsProblem", "load_settings"]
+
+SECRETS = (
+    *("SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"),
+    *("ATLASSIAN_ORG_API_KEY", "ATLASSIAN_SCIM_API_KEY"),
+    *("DATABASE_URL", "METRICS_TOKEN", "AUDIT_SIGNING_KEY"),  # a database URL carries a password
+)
+MORE_SCIM_KEYS = "ATLASSIAN_SCIM_API_KEY_"  # + a name the policy file gives to a further directory
+NEEDS = {
+    "slack": ("SLACK_BOT_TOKEN", "SLACK_TEAM_ID"),  # and a door: the signing secret, or the app token
+    "atlassian": ("ATLASSIAN_ORG_ID", "ATLASSIAN_ORG_API_KEY"),
+}
+WHERE = {
+    "SLACK_SIGNING_SECRET": "copy it from “Basic Information” of the app at https://api.slack.com/apps",
+    "SLACK_BOT_TOKEN": "copy it from “OAuth & Permissions” of the app at https://api.slack.com/apps",
+    "SLACK_APP_TOKEN": "create it under “Basic Information”, “App-Level Tokens”; it begins with xapp-",
+    "SLACK_TEAM_ID": "give the workspace's id, which begins with T; several are separated by commas",
+    "ATLASSIAN_ORG_ID": "copy it from the address of https://admin.atlassian.com, after /o/",
+    "ATLASSIAN_ORG_API_KEY": "create it in Atlassian Administration under “API keys”",
+    "ATLASSIAN_SCIM_DIRECTORY_ID": "copy it from the address of the directory in Atlassian Administration",
+    "ATLASSIAN_SCIM_API_KEY": "Atlassian shows it when the directory is made or its key is regenerated",
+}
+MEND = {
+    **WHERE,
+    "SLACK_ENTERPRISE_ID": "give the organization's id, which begins with E, or leave it out",
+    "DATABASE_URL": "write it like sqlite:///gatehouse.db or postgresql://user:password@host/database",
+    "EFFECTS": "write off, listed or on",
+    "PORT": "give a number from 1 to 65535",
+    "LOG_LEVEL": "write DEBUG, INFO, WARNING or ERROR",
+    **dict.fromkeys(
+        ("SLACK_API_URL", "ATLASSIAN_API_URL", "ATLASSIAN_ADMIN_URL"),
+        "write an address that begins with https:// (http:// only for this machine), without a name or a query in it",
+    ),
+}
+
+
+def _address(text: str) -> str:
+    """Keys are sent there: https, unless it never leaves this machine."""
+    parts = urlsplit(text)
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts)):
+        raise ValueError("not https")
+    if not parts.hostname or parts.username or parts.password or parts.query or parts.fragment or parts.port == 0:
+        raise ValueError("not a plain address")
+    return text.rstrip("/")
+
+
+def is_loopback(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _teams(text: object) -> object:
+    return frozenset(part for part in re.split(r"[\s,]+", text) if part) if isinstance(text, str) else text
+
+
+def _token(secret: SecretStr) -> SecretStr:
+    """It goes into a header or an HMAC: a line break or a space in it is a slip of the clipboard."""
+    if not re.fullmatch(r"[!-~]*", secret.get_secret_value()):
+        raise ValueError("not one printable word")
+    return secret
+
+
+def _app_token(secret: SecretStr) -> SecretStr:
+    """A bot token pasted here would be refused by Slack only when the bot runs."""
+    if not re.match(r"(xapp-|\Z)", secret.get_secret_value()):
+        raise ValueError("not an app-level token")
+    return secret
+
+
+def _database(secret: SecretStr) -> SecretStr:
+    """SQLAlchemy's name for the driver that is installed; hosts hand out the short ones."""
+    url = re.sub(r"\Apostgres(ql)?://", "postgresql+psycopg://", secret.get_secret_value())
+    if not re.match(r"sqlite://|postgresql\+psycopg://", url):
+        raise ValueError("not a database that is tested")
+    return SecretStr(url)
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Token = Annotated[SecretStr, AfterValidator(_token)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
+TeamId = Annotated[str, Field(pattern=r"^T[A-Z0-9]{2,30}$")]
+Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(lambda text: str(text).upper())]
+
+
+class Settings(BaseSettings):
+    """Checked settings. A secret that was not given is empty; ``load_settings`` refuses when it is needed."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
+
+    slack_signing_secret: Token = SecretStr("")
+    slack_bot_token: Token = SecretStr("")
+    slack_app_token: Annotated[Token, AfterValidator(_app_token)] = SecretStr("")  # given: Socket Mode
+    slack_team_id: Annotated[frozenset[TeamId], BeforeValidator(_teams)] = frozenset()
+    slack_enterprise_id: Annotated[str, Field(pattern=r"^E[A-Z0-9]{2,30}$")] | None = None
+    slack_api_url: Annotated[Address, AfterValidator(lambda url: url + "/")] = "https://slack.com/api/"
+    atlassian_api_url: Address = "https://api.atlassian.com"
+    atlassian_admin_url: Address = "https://admin.atlassian.com"
+    atlassian_org_id: Annotated[str, Field(pattern=r"^([A-Za-z0-9-]{8,64})?$")] = ""
+    atlassian_org_api_key: Token = SecretStr("")
+    atlassian_scim_directory_id: Annotated[str, Field(pattern=r"^([A-Za-z0-9-]{8,64})?$")] = ""
+    atlassian_scim_api_key: Token = SecretStr("")
+    scim_keys: Mapping[str, Token] = Field(default_factory=dict)  # of further directories, by name
+    database_url: DatabaseUrl = SecretStr("sqlite:///gatehouse.db")
+    policy_file: Path = Path("policy.toml")
+    effects: Literal["off", "listed", "on"] = "on"
+    host: str = "127.0.0.1"
+    port: int = Field(default=3000, ge=1, le=65535)
+    metrics_token: Token = SecretStr("")
+    audit_signing_key: SecretStr = SecretStr("")  # may be PEM, of several lines
+    log_level: Level = "INFO"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what ``load_settings`` gathered: no module reads the environment by itself."""
+        return (init_settings,)
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether both APIs are on this machine; only then may domain time be moved."""
+        return all(is_loopback(urlsplit(url)) for url in (self.slack_api_url, self.atlassian_api_url))
+
+    def scim_key(self, directory_id: str, name: str = "") -> SecretStr:
+        """The key of a directory: the one set here, or a further one by the name the policy file gives it.
+
+        The name may be the whole variable's or only the end of it.
+        """
+        name = name.upper().removeprefix(MORE_SCIM_KEYS)
+        if directory_id and directory_id == self.atlassian_scim_directory_id:
+            return self.atlassian_scim_api_key
+        key = self.scim_keys.get(name)
+        if key is None:
+            wanted = f"{MORE_SCIM_KEYS}{name}" if name else "a name for its key in the policy file"
+            raise SettingsProblem([f"The SCIM directory {directory_id} has no key: set {wanted}."])
+        return key
+
+    def secrets(self) -> list[str]:
+        """Every secret value that was given, for whoever must keep them out of what is written."""
+        database = self.database_url.get_secret_value()
+        password = urlsplit(database).password or ""
+        tokens = [value for value in vars(self).values() if isinstance(value, SecretStr)]
+        values = [token.get_secret_value() for token in (*tokens, *self.scim_keys.values())]
+        harmless = {"", database if not password else ""}
+        return [value for value in (*values, password, unquote(password)) if value not in harmless]
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None,
+    needs: Iterable[str] = ("slack", "atlassian"),
+    env_file: Path | None = Path(".env"),
+) -> Settings:
+    """The settings, or ``SettingsProblem`` with one sentence for each key that must be mended."""
+    environ = os.environ if environ is None else environ
+    names = tuple(name.upper() for name in Settings.model_fields if name != "scim_keys")
+    given, unread = gather(environ, env_file, names, SECRETS, MORE_SCIM_KEYS)
+    settings, invalid = _checked(given)
+    bad = {*unread, *invalid}
+    problems = [*unread.values(), *(_sentence(name) for name in invalid)]
+    for need in needs:
+        problems += [_missing(name) for name in NEEDS[need] if name not in given and name not in bad]
+        if need == "slack" and not {"SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN"} & (given.keys() | bad):
+            problems.append(_missing("SLACK_SIGNING_SECRET", f"; or SLACK_APP_TOKEN: {WHERE['SLACK_APP_TOKEN']}"))
+    problems += _against_each_other(given, environ, bad)
+    if problems or settings is None:
+        raise SettingsProblem(problems)
+    return settings
+
+
+def _checked(given: Mapping[str, str]) -> tuple[Settings | None, list[str]]:
+    """The settings, or the names of what is wrong. The library's error holds the values, so it goes no further."""
+    values: dict[str, object] = {name.lower(): value for name, value in given.items() if name.lower() in _FIELDS}
+    values["scim_keys"] = {
+        name.removeprefix(MORE_SCIM_KEYS): value for name, value in given.items() if name.lower() not in _FIELDS
+    }
+    try:
+        return Settings.model_validate(values), []
+    except ValidationError as error:
+        flaws = error.errors(include_url=False, include_context=False, include_input=False)
+    return None, list(dict.fromkeys(_name(flaw["loc"]) for flaw in flaws))
+
+
+_FIELDS = frozenset(Settings.model_fields)
+
+
+def _name(where: tuple[int | str, ...]) -> str:
+    if where[:1] == ("scim_keys",) and len(where) > 1:
+        return f"{MORE_SCIM_KEYS}{where[1]}"
+    return str(where[0]).upper()
+
+
+def _missing(name: str, otherwise: str = "") -> str:
+    return f"{name} is missing: {WHERE[name]}{otherwise}."
+
+
+def _sentence(name: str) -> str:
+    mend = MEND.get(name, "copy it again, as one word without spaces or line breaks")
+    return f"{name} can't be used as it is: {mend}."
+
+
+def _against_each_other(given: Mapping[str, str], environ: Mapping[str, str], bad: set[str]) -> list[str]:
+    problems = []
+    pair = ("ATLASSIAN_SCIM_DIRECTORY_ID", "ATLASSIAN_SCIM_API_KEY")
+    for name, other in (pair, pair[::-1]):
+        if name in given and other not in given and other not in bad:
+            problems.append(f"{name} is set without {other}: {WHERE[other]}, or leave both out.")
+    if environ.get("DYNO") and given.get("DATABASE_URL", "sqlite").startswith("sqlite") and "DATABASE_URL" not in bad:
+        problems.append(
+            "DATABASE_URL is SQLite, but the disk of this host (DYNO is set) is thrown away at every restart, and the "
+            "record of who holds what with it: add a PostgreSQL database and set its address."
+        )
+    return problems

@@ -1,0 +1,213 @@
+"""Everything the bot says in Slack, within Slack's budget and with errors that say whether to try again."""
+
+import re
+import time
+from collections import defaultdict, deque
+from http.client import HTTPException
+from threading import Lock
+from typing import Any, Literal, TypeVar
+from urllib.error import URLError
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web import SlackResponse
+
+from approvals.jobs import Later
+from approvals.ports import OutsideError
+from handlers.cards import Drawing
+
+# https://docs.slack.dev/apis/web-api/rate-limits: about one message a second and channel, updates in tier 3.
+PACE: dict[str, tuple[int, float]] = {
+    "chat.postMessage": (1, 1.0),  # messages, seconds; counted per channel
+    "chat.update": (45, 60.0),  # per workspace
+}
+T = TypeVar("T")
+# The channel can't be posted to until a person does something about it.
+CLOSED = {
+    "channel_not_found",
+    "not_in_channel",
+    "is_archived",
+    "restricted_action",
+    "no_permission",
+    "externally_shared",
+}
+GONE = {"message_not_found", "cant_update_message"}
+NO_THREAD = {"cannot_reply_to_message", "thread_not_found", "message_not_found"}  # its first message was deleted
+CODE = re.compile(r"[a-z0-9_]{1,80}|HTTP [0-9]{3}")
+WAIT = re.compile(r"[0-9]{1,4}")  # seconds
+
+
+class SlackError(OutsideError):
+    """Slack did not do what was asked; ``code`` is Slack's own word for why."""
+
+    def __init__(self, code: str, *, retry: bool, after: float | None = None, maybe_done: bool = False) -> None:
+        super().__init__(f"Slack: {code}", retry=retry, after=after, maybe_done=maybe_done)
+        self.code = code
+
+
+class Budget:
+    """How much may be said now. What doesn't fit is done later by the same job, so ends never wait behind it."""
+
+    def __init__(self, pace: dict[str, tuple[int, float]] | None = None) -> None:
+        self.pace = PACE if pace is None else pace
+        self._spent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
+        self._lock = Lock()
+
+    def take(self, method: str, channel: str) -> None:
+        """Take one; raises ``Later`` with the time until there is room."""
+        limit, seconds = self.pace.get(method, (0, 0.0))
+        if not limit:
+            return
+        now = time.monotonic()
+        with self._lock:
+            spent = self._spent[(method, channel if method == "chat.postMessage" else "")]
+            while spent and spent[0] <= now - seconds:
+                spent.popleft()
+            if len(spent) >= limit:
+                raise Later(spent[0] + seconds - now, "Slack's budget")
+            spent.append(now)
+
+
+class SlackOut:
+    """The few methods the bot needs, each one call."""
+
+    def __init__(self, token: str, base_url: str, *, timeout: int = 10, budget: Budget | None = None) -> None:
+        # No retry handlers: a lost answer to chat.postMessage repeated by the library would be a doubled message.
+        self._client = WebClient(token=token, base_url=base_url, timeout=timeout, retry_handlers=[])
+        self._quick = WebClient(token=token, base_url=base_url, timeout=2, retry_handlers=[])
+        self._budget = budget or Budget()
+        self._direct: dict[str, str] = {}
+
+    def post(self, channel: str, drawing: Drawing, *, thread: str = "", about: str = "") -> str:
+        """Post a message; returns its ``ts``. https://docs.slack.dev/reference/methods/chat.postMessage"""
+        self._budget.take("chat.postMessage", channel)
+        metadata = {"event_type": "gatehouse", "event_payload": {"about": about}} if about else None
+        answer = self._call(
+            "chat.postMessage",
+            channel=channel,
+            text=drawing.text,
+            blocks=drawing.blocks,
+            unfurl_links=False,
+            unfurl_media=False,
+            **({"thread_ts": thread} if thread else {}),
+            **({"metadata": metadata} if metadata else {}),
+        )
+        return str(answer["ts"])
+
+    def update(self, channel: str, ts: str, drawing: Drawing) -> None:
+        """Redraw a message; text and blocks together, always. https://docs.slack.dev/reference/methods/chat.update"""
+        self._budget.take("chat.update", channel)
+        self._call("chat.update", channel=channel, ts=ts, text=drawing.text, blocks=drawing.blocks)
+
+    def whisper(self, channel: str, user: str, drawing: Drawing) -> None:
+        """A message only one person sees, where they are. https://docs.slack.dev/reference/methods/chat.postEphemeral"""
+        self._call("chat.postEphemeral", channel=channel, user=user, text=drawing.text, blocks=drawing.blocks)
+
+    def direct(self, user: str) -> str:
+        """The channel of the direct messages with somebody. https://docs.slack.dev/reference/methods/conversations.open"""
+        if user not in self._direct:
+            self._direct[user] = str(self._call("conversations.open", users=user)["channel"]["id"])
+        return self._direct[user]
+
+    def link(self, channel: str, ts: str) -> str:
+        """https://docs.slack.dev/reference/methods/chat.getPermalink"""
+        return str(self._call("chat.getPermalink", channel=channel, message_ts=ts)["permalink"])
+
+    def channel(self, channel: str) -> dict[str, Any]:
+        """https://docs.slack.dev/reference/methods/conversations.info"""
+        return dict(self._call("conversations.info", channel=channel)["channel"])
+
+    def user(self, user: str) -> dict[str, Any]:
+        """https://docs.slack.dev/reference/methods/users.info"""
+        return dict(self._call("users.info", user=user)["user"])
+
+    def users(self) -> list[dict[str, Any]]:
+        """Everybody in the workspace, page by page. https://docs.slack.dev/reference/methods/users.list"""
+        everyone: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            answer = self._call("users.list", limit=200, cursor=cursor)
+            everyone += answer["members"]
+            cursor = answer.get("response_metadata", {}).get("next_cursor", "")
+            if not cursor:
+                return everyone
+
+    def who_am_i(self) -> dict[str, Any]:
+        """https://docs.slack.dev/reference/methods/auth.test"""
+        return self._call("auth.test")
+
+    def introduce(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """``auth.test`` with the headers of its answer, in lower case: the scopes that were granted, Slack's time."""
+        answer = self._send("auth.test")
+        headers = {name.lower(): str(value) for name, value in answer.headers.items()}
+        return (answer.data if isinstance(answer.data, dict) else {}), headers
+
+    def user_groups(self) -> list[dict[str, Any]]:
+        """https://docs.slack.dev/reference/methods/usergroups.list"""
+        return list(self._call("usergroups.list").get("usergroups", []))
+
+    def open_socket(self) -> str:
+        """An address to connect to once; the token must be an app's.
+
+        https://docs.slack.dev/reference/methods/apps.connections.open
+        """
+        return str(self._call("apps.connections.open")["url"])
+
+    def open_view(self, trigger: str, view: dict[str, object]) -> bool:
+        """Open a modal within the trigger's three seconds; false when Slack did not.
+
+        The only call a listener makes: two seconds, no retry. https://docs.slack.dev/reference/methods/views.open
+        """
+        try:
+            self._call("views.open", self._quick, trigger_id=trigger, view=view)
+        except SlackError:
+            return False
+        return True
+
+    def publish_home(self, user: str, home: dict[str, object]) -> None:
+        """Show somebody their Home; safe to repeat. https://docs.slack.dev/reference/methods/views.publish"""
+        self._call("views.publish", user_id=user, view=home)
+
+    def update_view(self, view_id: str, seen: str, view: dict[str, object]) -> None:
+        """Redraw a modal unless it changed since ``seen``. https://docs.slack.dev/reference/methods/views.update"""
+        self._call("views.update", view_id=view_id, hash=seen, view=view)
+
+    def _call(self, method: str, client: WebClient | None = None, /, **arguments: Any) -> dict[str, Any]:
+        data = self._send(method, client, **arguments).data
+        return data if isinstance(data, dict) else {}
+
+    def _send(self, method: str, client: WebClient | None = None, /, **arguments: Any) -> SlackResponse:
+        style: Literal["params", "json"] = "params" if method.startswith(("users.", "conversations.info")) else "json"
+        try:
+            if style == "params":
+                return (client or self._client).api_call(method, params=arguments, http_verb="GET")
+            return (client or self._client).api_call(method, json=arguments)
+        except SlackApiError as error:
+            raise _problem(error) from None
+        except (URLError, TimeoutError, ConnectionError, HTTPException, SlackClientError) as error:
+            raise SlackError(f"no answer ({type(error).__name__})", retry=True, maybe_done=True) from None
+
+
+def _problem(error: SlackApiError) -> SlackError:
+    response = error.response
+    said = str(response.get("error", f"HTTP {response.status_code}")) if isinstance(response.data, dict) else ""
+    code = said if CODE.fullmatch(said) else "garbage"  # the library puts a page that is no JSON there, whole
+    if response.status_code == 429 or code == "ratelimited":
+        wait = str(response.headers.get("Retry-After", ""))
+        return SlackError("ratelimited", retry=True, after=float(wait) if WAIT.fullmatch(wait) else 1.0)
+    temporary = response.status_code >= 500 or code in {
+        "internal_error",
+        "fatal_error",
+        "service_unavailable",
+        "garbage",
+    }
+    # A token that is refused today is mended by an operator tomorrow: what people must hear waits for that.
+    mendable = code in {
+        "invalid_auth",
+        "not_authed",
+        "token_revoked",
+        "token_expired",
+        "account_inactive",
+        "missing_scope",
+    }
+    return SlackError(code, retry=temporary or mendable, after=30.0 if mendable else None)

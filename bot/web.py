@@ -1,0 +1,178 @@
+"""The WSGI application: Slack's one door, health, and the figures; and the server that runs it."""
+
+import gc
+import hmac
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from gunicorn.app.base import BaseApplication
+from sqlalchemy.exc import SQLAlchemyError
+
+from approvals.migrations import is_current
+from bot.app import House
+from bot.envelope import Refused
+
+log = structlog.get_logger()
+Answer = tuple[int, list[tuple[str, str]], bytes]
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+EMPTY: list[tuple[str, str]] = []
+MOST_BODY = 200_000  # bytes read at most; the guard refuses far less
+
+
+class Web:
+    """Routes by path; every path is listed here."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        status, headers, body = self._answer(environ)
+        headers = [*headers, ("Content-Length", str(len(body)))]
+        start_response(f"{status} {HTTPStatus(status).phrase}", headers)
+        return [body]
+
+    def _answer(self, environ: dict[str, Any]) -> Answer:
+        match environ.get("PATH_INFO", ""):
+            case "/slack/events":
+                return self._slack(environ)
+            case "/healthz":
+                return 200, EMPTY, b"ok\n"
+            case "/readyz":
+                return self._ready()
+            case "/metrics":
+                return self._metrics(environ)
+        return 404, EMPTY, b""
+
+    def _slack(self, environ: dict[str, Any]) -> Answer:
+        guard = self.house.guard
+        if guard is None:  # Socket Mode, and no secret that could tell Slack from anybody
+            return 404, EMPTY, b""
+        body = _body(environ)
+        if body is None:
+            return 413, EMPTY, b""
+        passed = guard.check(environ["REQUEST_METHOD"], _headers(environ), body)
+        if isinstance(passed, Refused):
+            return passed.status, EMPTY, b""
+        if passed.kind == "url_verification":
+            return 200, [("Content-Type", "text/plain")], (passed.challenge or "").encode()
+        answer = self.house.listeners.answer(passed)
+        found = [(name, value) for name, values in answer.headers.items() for value in values]
+        kept = [(name, value) for name, value in found if name.lower() == "content-type"]
+        return answer.status, kept, (answer.body or "").encode()
+
+    def _ready(self) -> Answer:
+        """Fails only for the database, the migrations and the chain's head; Slack and Atlassian have their own news."""
+        try:
+            current = is_current(self.house.database)
+            whole = current and self.house.store.head_is_whole()
+        except SQLAlchemyError as error:
+            return 503, EMPTY, f"database: {type(error).__name__}\n".encode()
+        if not current:
+            return 503, EMPTY, b"migrations: run gatehouse migrate\n"
+        if not whole:
+            return 503, EMPTY, b"record: the newest entry was changed; run gatehouse audit verify\n"
+        return 200, EMPTY, b"ready\n" + self._slack_news()
+
+    def _slack_news(self) -> bytes:
+        socket = self.house.socket
+        if socket is None:
+            return b""
+        return b"slack: socket connected\n" if socket.connected else b"slack: socket not connected\n"
+
+    def _metrics(self, environ: dict[str, Any]) -> Answer:
+        """Open to whoever reaches the port, unless METRICS_TOKEN is set; there are no names in it."""
+        token = self.house.settings.metrics_token.get_secret_value()
+        given = environ.get("HTTP_AUTHORIZATION", "")
+        if token and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+            return 401, EMPTY, b""
+        return 200, [("Content-Type", "text/plain; version=0.0.4")], self.house.metrics.text(self._refresh)
+
+    def _refresh(self) -> None:
+        try:
+            self.house.refresh_gauges()
+        except SQLAlchemyError as error:  # the counters are wanted most when the database is away
+            log.error("the gauges could not be refreshed", kind=type(error).__name__)
+
+
+def _body(environ: dict[str, Any]) -> bytes | None:
+    """The raw bytes; None when there are too many."""
+    length = environ.get("CONTENT_LENGTH") or "0"
+    wanted = int(length) if length.isascii() and length.isdigit() else MOST_BODY
+    if wanted > MOST_BODY:
+        return None
+    body: bytes = environ["wsgi.input"].read(wanted or MOST_BODY) if wanted or _chunked(environ) else b""
+    return body
+
+
+def _chunked(environ: dict[str, Any]) -> bool:
+    return "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+
+
+def _headers(environ: dict[str, Any]) -> dict[str, str]:
+    headers = {
+        name.removeprefix("HTTP_").replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    return headers | {"content-type": environ.get("CONTENT_TYPE", "")}
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn with one worker and many threads; the job threads live and die with it."""
+
+    def __init__(self, build: Callable[[], House], *, host: str, port: int, works: bool) -> None:
+        self._build = build
+        self._works = works
+        self._house: House | None = None
+        self._options = {
+            "bind": f"{host}:{port}",
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": 16,
+            "graceful_timeout": 8,
+            "timeout": 0,  # the worker is not restarted under load; its health is watched from outside
+            "keepalive": 5,
+            "accesslog": None,
+            "errorlog": "-",
+            "loglevel": "critical",  # what is not well-formed HTTP is refused without a word
+            "control_socket_disable": True,
+            # what was loaded before the fork is never looked at by the collector, so its pages stay shared
+            "pre_fork": lambda server, worker: gc.freeze(),
+            "post_worker_init": lambda worker: self.started(),
+            "worker_exit": lambda server, worker: self.stopped(),
+        }
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Web:
+        # Built in the worker, after the fork: threads and connections do not survive one.
+        self._house = self._build()
+        return Web(self._house)
+
+    def started(self) -> None:
+        house = self._house
+        if house is None:
+            return
+        log.info("listening", bind=self._options["bind"], works=self._works, database=house.database.journal)
+        if self._works:
+            if house.database.is_sqlite:
+                house.store.take_over()
+            house.mirror.start()
+            house.worker.start()
+        if house.socket is not None:
+            house.socket.start()
+
+    def stopped(self) -> None:
+        house = self._house
+        if house is None:
+            return
+        if house.socket is not None:
+            house.socket.stop(patience=4.0)
+        if self._works:
+            house.worker.stop(patience=8.0)

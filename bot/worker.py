@@ -1,0 +1,158 @@
+"""The worker: claims jobs the moment they are committed, runs them, and decides what a failure means."""
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from approvals import jobs
+from approvals.crash import crash_point
+from approvals.ports import OutsideError
+from approvals.store import Stale, Store
+
+log = structlog.get_logger()
+Run = Callable[[jobs.Claim], None]
+BEAT = 5.0  # seconds between renewals of the leases that are held
+AWAY = 1.0  # seconds before a database that failed is tried again
+BUGS_FORGIVEN = 8  # tries of a job that raised something nobody expected
+NEVER_BURIED = frozenset({"end", "mirror"})  # an end is retried until it is true
+TALK = frozenset({"draw", "tell"})  # their trouble can't be told by more talk
+
+
+class Worker:
+    """A few threads that do the work in the order of its urgency."""
+
+    def __init__(self, store: Store, kinds: Mapping[str, Run], *, threads: int = 4, poll: float = 1.0) -> None:
+        self.store = store
+        self.kinds = kinds
+        self.poll = poll
+        self._threads = [threading.Thread(target=self._loop, name=f"worker {n}", daemon=True) for n in range(threads)]
+        self._threads.append(threading.Thread(target=self._beat, name="heartbeat", daemon=True))
+        self._held: dict[int, jobs.Claim] = {}
+        self._work = threading.Condition()
+        self._asked = 0
+        self._stopping = threading.Event()
+        store.on_work(self.wake)
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Something was enqueued: one thread looks, and wakes another if it finds work."""
+        with self._work:
+            self._asked += 1
+            self._work.notify()
+
+    def stop(self, patience: float) -> None:
+        """Take nothing more, finish the steps at hand, give the rest back. ``patience`` in seconds."""
+        self._stopping.set()
+        with self._work:
+            self._work.notify_all()
+        until = datetime.now(UTC) + timedelta(seconds=patience)
+        for thread in self._threads:
+            thread.join(max(0.0, (until - datetime.now(UTC)).total_seconds()))
+
+    def run_until_idle(self) -> None:
+        """Do all that is due now in the calling thread, for tests and tools."""
+        while (claim := self.store.claim()) is not None:
+            self.run(claim)
+
+    def _loop(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._look()
+            except SQLAlchemyError as error:  # the database is away: what was claimed comes back with its lease
+                log.error("the database can't be used", kind=type(error).__name__, again_in=AWAY)
+                self._stopping.wait(AWAY)
+
+    def _look(self) -> None:
+        """Do one piece of work, or wait until there may be some."""
+        with self._work:
+            asked = self._asked
+        claim = self.store.claim()
+        if claim is not None:
+            self.wake()
+            self.run(claim)
+            return
+        wait = self._idle_for()
+        with self._work:
+            if self._asked == asked and not self._stopping.is_set():
+                self._work.wait(wait)
+
+    def _idle_for(self) -> float:
+        with self.store.read() as session:
+            due = jobs.next_due(session)
+        return self.poll if due is None else min(self.poll, max(0.01, (due - self.store.now()).total_seconds()))
+
+    def _beat(self) -> None:
+        while not self._stopping.wait(BEAT):
+            for claim in list(self._held.values()):
+                try:
+                    with self.store.database.writing() as session:
+                        jobs.hold(session, claim, clock=datetime.now(UTC))
+                except jobs.LeaseLost:
+                    if claim.id in self._held:  # not one that was just finished
+                        log.warning("lease lost", job=claim.key)
+                except SQLAlchemyError as error:  # tried again at the next beat
+                    log.error("the database can't be used", kind=type(error).__name__, again_in=BEAT)
+
+    def run(self, claim: jobs.Claim) -> None:
+        """Run one job and write down what became of it."""
+        self._held[claim.id] = claim
+        try:
+            crash_point(f"{claim.kind}: claimed")
+            self.kinds[claim.kind](claim)
+            crash_point(f"{claim.kind}: over")
+        except jobs.Later as later:
+            self._put_off(claim, later.seconds, str(later), failed=False)
+        except jobs.LeaseLost:
+            log.warning("lease lost", job=claim.key)
+        except Stale as stale:
+            log.info("moved by somebody else", job=claim.key, now=stale.now.status)
+            self._finish(claim)
+        except OutsideError as error:
+            self._outside(claim, error)
+        except Exception as error:  # the edge: whatever else it is, it is a bug, logged once and tried again
+            log.exception("job raised", job=claim.key, attempt=claim.attempts)
+            self._failed(claim, f"{type(error).__name__}: {error}", None, claim.attempts >= BUGS_FORGIVEN)
+        else:
+            self._finish(claim)
+        finally:
+            self._held.pop(claim.id, None)
+
+    def _outside(self, claim: jobs.Claim, error: OutsideError) -> None:
+        log.warning("job put off", job=claim.key, attempt=claim.attempts, why=str(error), retry=error.retry)
+        self._failed(claim, str(error), error.after, not error.retry)
+
+    def _failed(self, claim: jobs.Claim, why: str, after: float | None, hopeless: bool) -> None:
+        dead = hopeless and claim.kind not in NEVER_BURIED
+        if dead:
+            with self.store.database.writing() as session:
+                jobs.bury(session, claim, trouble=why)
+        else:
+            self._put_off(claim, jobs.pause(claim.attempts, after), why, failed=True)
+        loud = dead or (claim.kind == "end" and claim.attempts % jobs.LOUD_AFTER == 0)
+        if loud and claim.kind not in TALK:
+            with self.store.write() as w:
+                once = f"trouble:{claim.key}:{claim.attempts}"
+                w.tell(
+                    "job_in_trouble",
+                    place="operators",
+                    once=once,
+                    job=claim.key,
+                    dead=dead,
+                    attempts=claim.attempts,
+                    why=why,
+                )
+
+    def _put_off(self, claim: jobs.Claim, seconds: float, why: str, *, failed: bool) -> None:
+        at = self.store.now() + timedelta(seconds=seconds)
+        with self.store.database.writing() as session:
+            jobs.put_off(session, claim, at=at, trouble=why, failed=failed)
+
+    def _finish(self, claim: jobs.Claim) -> None:
+        with self.store.database.writing() as session:
+            jobs.finish(session, claim)

@@ -1,0 +1,187 @@
+"""The card: one drawing of a request for each of its states, made from the record and never read back."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from approvals.plan import Step
+from approvals.policy import say_duration
+from approvals.states import Grant as GrantStatus
+from approvals.states import Status
+from handlers.text import esc, mention, plain, when, within
+from handlers.view import RequestView
+
+Block = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A message: blocks, and the text that clients without blocks and notifications show."""
+
+    text: str
+    blocks: list[Block]
+
+
+NO_REASON = "no reason was given"  # Slack did not open the form that asks for it
+HEADLINES = {
+    Status.ASKED: (":hourglass_flowing_sand:", "Reading Atlassian"),
+    Status.PENDING: (":raised_hand:", "Waiting for an answer"),
+    Status.APPROVED: (":white_check_mark:", "Approved, about to be applied"),
+    Status.SCHEDULED: (":calendar:", "Approved, waiting for its time"),
+    Status.APPLYING: (":gear:", "Being applied"),
+    Status.PARTLY: (":warning:", "Partly applied"),
+    Status.DONE: (":large_green_circle:", "Applied and read back"),
+    Status.REFUSED: (":no_entry:", "Refused"),
+    Status.DENIED: (":no_entry_sign:", "Denied"),
+    Status.CANCELLED: (":wastebasket:", "Cancelled"),
+    Status.LAPSED: (":zzz:", "Lapsed"),
+    Status.FAILED: (":red_circle:", "Failed"),
+}
+
+
+def draw(view: RequestView, *, buttons: bool) -> Drawing:
+    """The card as it stands; ``buttons`` is whether this copy is one to answer on."""
+    request = view.request
+    title = f"{view.name(request.requester)} asks for {request.entitlement}"
+    blocks = [_headline(view), _question(view), *_reason(view)]
+    if view.plan is not None:
+        blocks.append(_plan(view))
+    blocks += _state(view)
+    if buttons and request.status == Status.PENDING:
+        blocks.append(_buttons(view))
+    if buttons:
+        blocks.append(_manage(view))
+    blocks.append(_foot(view))
+    icon, words = headline(view)
+    return Drawing(text=f"{icon} {words}: {esc(title)} ({request.id})", blocks=blocks)
+
+
+def headline(view: RequestView) -> tuple[str, str]:
+    """Icon and words of the state, the grant's own life included."""
+    grant = view.grant
+    if view.request.rehearsal and view.request.status == Status.DONE:
+        return ":performing_arts:", "REHEARSAL: nothing was changed in Atlassian"
+    if view.request.status == Status.DONE and grant is not None:
+        if grant.status == GrantStatus.ENDING:
+            return ":hourglass:", "Ending"
+        if grant.status == GrantStatus.ENDED:
+            return ":white_circle:", "Ended"
+    return HEADLINES[Status(view.request.status)]
+
+
+def for_how_long(view: RequestView) -> str:
+    seconds = view.request.duration
+    return say_duration(timedelta(seconds=seconds) if seconds is not None else None)
+
+
+def _headline(view: RequestView) -> Block:
+    icon, words = headline(view)
+    return _section(f"{icon} *{words}*")
+
+
+def _question(view: RequestView) -> Block:
+    request = view.request
+    whose = "" if request.subject == request.requester else f" for *{esc(view.subject_name)}*"
+    length = for_how_long(view)
+    length = length if request.duration is None else f"for {length}"
+    asked = f"{mention(request.user)} asks for `{request.entitlement}`{whose} *{length}*"
+    about = [f"_{esc(view.entitlement.about)}_"] if view.entitlement and view.entitlement.about else []
+    who = f"{esc(view.subject_name)} · {esc(view.subject_mail)} · `{request.subject}`"
+    return _section(asked, *about, who)
+
+
+def _reason(view: RequestView) -> list[Block]:
+    if not view.request.reason:
+        return []
+    # Rich text takes the words as they are: nothing in them can become markup or a mention.
+    quote = {
+        "type": "rich_text_quote",
+        "elements": [{"type": "text", "text": plain(view.request.reason, 2500)}],
+    }
+    return [{"type": "rich_text", "elements": [quote]}]
+
+
+def _plan(view: RequestView) -> Block:
+    assert view.plan is not None
+    holds = "holds it already, so nothing will change" if view.plan.holds else "does not hold it now"
+    lines = ["*What will happen*" if view.request.status in (Status.ASKED, Status.PENDING) else "*The plan*"]
+    lines += [f"{number}. {esc(step.words, 600)}" for number, step in enumerate(view.plan.steps, 1)]
+    if view.request.duration is not None:
+        lines.append(f"{len(view.plan.steps) + 1}. taken away again {for_how_long(view)} later")
+    lines.append(f"{esc(view.subject_name)} {holds}.")
+    lines += [f":warning: {esc(warning, 500)}" for warning in view.plan.warnings]
+    return _section(*lines)
+
+
+def _state(view: RequestView) -> list[Block]:
+    request, grant = view.request, view.grant
+    lines: list[str] = []
+    if request.status == Status.PENDING:
+        lines.append(f"The question stays open until {when(request.lapses_at)}.")
+        for candidate in view.approvers:
+            lines.append(f"• *{esc(view.name(candidate.account))}* may answer: {esc(candidate.because)}")
+    if request.approver:
+        stopped = request.status in (Status.REFUSED, Status.FAILED)
+        because = "" if stopped else f": {esc(request.because)}"
+        lines.append(f"Approved by *{esc(view.name(request.approver))}*{because}")
+    if request.status == Status.DENIED:
+        lines.append(f"Denied by *{esc(view.name(request.closed_by))}*: {esc(request.because or NO_REASON, 900)}")
+    if request.status == Status.CANCELLED:
+        lines.append(f"Taken back by *{esc(view.name(request.closed_by))}*.")
+    if request.status in (Status.REFUSED, Status.FAILED, Status.LAPSED):
+        lines.append(f"Because {esc(request.because, 900)}")
+    lines += [f"{mark(row.status)} {esc(Step.model_validate_json(row.body).words, 600)}" for row in view.given]
+    if grant is not None and grant.status == GrantStatus.ACTIVE:
+        lines.append(f"Held until {when(grant.ends_at)}." if grant.ends_at else "Held until revoked.")
+    if grant is not None and grant.status in (GrantStatus.ENDING, GrantStatus.ENDED):
+        at = f" {when(grant.ended_at)}" if grant.ended_at else ""
+        lines.append(f"{'Ended' if at else 'Ending'}{at}: {esc(grant.because)}")
+    return [_section(*lines)] if lines else []
+
+
+def mark(status: str) -> str:
+    """The sign of a step: green means that a read confirmed it."""
+    return {"true": ":white_check_mark:", "refused": ":x:", "rehearsed": ":performing_arts:"}.get(status, ":gear:")
+
+
+def _buttons(view: RequestView) -> Block:
+    """The answers."""
+    approve = _button(view, "approve", "Approve", style="primary")
+    return {
+        "type": "actions",
+        "block_id": "decide",
+        "elements": [approve, _button(view, "deny", "Deny…", style="danger")],
+    }
+
+
+def _manage(view: RequestView) -> Block:
+    """What else can be done with it: slash commands don't work in threads, so the card carries them."""
+    elements = [_button(view, "status", "Status")]
+    if view.request.status in (Status.ASKED, Status.PENDING, Status.SCHEDULED):
+        elements.append(_button(view, "cancel", "Cancel the request"))
+    if view.grant is not None and view.grant.status == GrantStatus.ACTIVE and not view.grant.held_before:
+        elements += [_button(view, "extend", "Extend…"), _button(view, "end", "End now")]
+    return {"type": "actions", "block_id": "manage", "elements": elements}
+
+
+def _button(view: RequestView, action: str, text: str, *, style: str = "") -> Block:
+    """A button carries an opaque id and the version that was shown, nothing else."""
+    button = {
+        "type": "button",
+        "action_id": action,
+        "text": {"type": "plain_text", "text": text},
+        "value": f"{view.request.id}:{view.request.version}",
+    }
+    return button | ({"style": style} if style else {})
+
+
+def _foot(view: RequestView) -> Block:
+    request = view.request
+    text = f"{request.id} · asked {when(request.asked_at)}"
+    if request.version > 1:
+        text += f" · plan {request.version}"
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}
+
+
+def _section(*lines: str) -> Block:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": within(lines)}}

@@ -1,0 +1,49 @@
+"""What a command can be once it is read, and what is said when it can't be."""
+
+from dataclasses import dataclass
+
+from handlers.durations import Duration
+
+VERBS = {
+    "grant": "/access grant [@who] entitlement for 4h because …",
+    "status": "/access status REQ-…",
+    "cancel": "/access cancel REQ-…",
+    "end": "/access end REQ-…",
+    "mine": "/access mine",
+    "help": "/access help",
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom a command is about: a Slack user or an e-mail address, never both."""
+
+    slack_user: str | None = None
+    email: str | None = None
+
+    def __str__(self) -> str:
+        return f"<@{self.slack_user}>" if self.slack_user else str(self.email)
+
+
+@dataclass(frozen=True)
+class Command:
+    """What was understood; None is what was not said. Names keep their spelling: compare them case-folded."""
+
+    verb: str
+    subject: Subject | None = None  # None: the person who types
+    entitlement: str | None = None
+    duration: Duration | None = None
+    reason: str | None = None
+    request_id: str | None = None  # in the record's spelling: REQ-k3m9…
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Three sentences for the acknowledgement. They repeat words the person typed: show them as plain text."""
+
+    understood: str
+    wrong: str
+    do: str
+
+    def sentence(self) -> str:
+        return " ".join(part for part in (self.understood, self.wrong, self.do) if part)

@@ -1,0 +1,34 @@
+"""What a listener needs at run time; Bolt hands it over by the parameter's name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from approvals.policy import Policy
+from approvals.policy_book import PolicyBook
+from approvals.store import Store
+from approvals.workflow import Workflow
+from handlers.command import Command
+
+
+@dataclass(frozen=True)
+class Said:
+    """A command as it was understood, the payload it came by, and the trigger that may open one modal."""
+
+    command: Command
+    source: str
+    trigger: str
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The record, the verbs and the policy in force."""
+
+    store: Store
+    workflow: Workflow
+    policies: PolicyBook
+    open_view: Callable[[str, dict[str, object]], bool]  # trigger id, view -> whether Slack opened it
+
+    def policy(self, session: Session) -> Policy:
+        return self.policies.current(session)

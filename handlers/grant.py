@@ -1,0 +1,99 @@
+"""/access grant: give somebody an entitlement for a while."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from sqlmodel import Session
+
+from approvals import people
+from approvals.policy import Entitlement, say_duration
+from approvals.policy import Person as Speaker
+from approvals.store import Actor
+from approvals.workflow import Ask, Refused
+from handlers.asking import open_form, prefilled
+from handlers.desk import Desk, Said
+from handlers.durations import Duration
+from handlers.parse import Command, Subject, canonical
+from handlers.text import esc, sentence
+
+FORM_IS_OPEN = "the form is open"  # nothing to say in the acknowledgement
+HINT = timedelta(hours=2)  # in an example of what to type
+
+
+def grant(desk: Desk, speaker: Speaker, said: Said) -> str:
+    """Ask, or open the form for what is missing; the answer is what the acknowledgement shows."""
+    command, source = said.command, said.source
+    with desk.store.read() as session:
+        policy = desk.policy(session)
+        subject = _subject(session, speaker, command.subject)
+        entitlement = policy.entitlement(command.entitlement or "")
+    if subject is None:
+        because = (
+            f"I know no Atlassian account for {_shown(command.subject)}. Check the name or write their e-mail address; "
+            "somebody who has no account yet must be invited or provisioned first."
+        )
+        desk.workflow.refuse(Actor(speaker.account, speaker.team, speaker.user), because, source)
+        return because
+    missing = _missing(command, entitlement, reason_needed=policy.reason.required)
+    if missing:
+        return _form_instead(desk, subject, command, said.trigger) or missing
+    duration = command.duration.length if command.duration else None
+    ask = Ask("grant", subject, command.entitlement or "", duration, command.reason or "", source)
+    try:
+        request = desk.workflow.ask(speaker, ask)
+    except Refused as refused:
+        return sentence(str(refused))
+    return (
+        f":hourglass_flowing_sand: {request.id}: I'm reading Atlassian to see what `{request.entitlement}` "
+        f"{_for(request.duration)} would change. Then whoever must answer is asked, and you hear the result."
+    )
+
+
+def by_form(desk: Desk, speaker: Speaker, trigger: str) -> str:
+    """The empty form; empty when Slack did not open it."""
+    return FORM_IS_OPEN if open_form(desk, trigger, prefilled(desk, speaker.account)) else ""
+
+
+def _form_instead(desk: Desk, subject: str, command: Command, trigger: str) -> str:
+    """The form with what was understood; empty when Slack did not open it, so that the sentence is said instead."""
+    length = str(command.duration) if command.duration else ""
+    filled = prefilled(desk, subject, command.entitlement or "", length, command.reason or "")
+    return FORM_IS_OPEN if open_form(desk, trigger, filled) else ""
+
+
+def _subject(session: Session, speaker: Speaker, said: Subject | None) -> str | None:
+    if said is None:
+        return speaker.account
+    if said.email:
+        return people.account_with(session, said.email)
+    return people.account_of(session, speaker.team, said.slack_user or "")
+
+
+def _missing(command: Command, entitlement: Entitlement | None, *, reason_needed: bool) -> str:
+    """What the command leaves out. An unknown entitlement is the workflow's to refuse."""
+    if not command.entitlement:
+        return "What is it to be? Type `/access grant entitlement for 2h because …`; `/access help` lists them."
+    if entitlement is None:
+        return ""
+    longest = entitlement.longest
+    if command.duration is None:
+        most = f"At most {say_duration(longest)}" if longest else "A length of time, or `until revoked`"
+        example = replace(command, duration=Duration(min(longest or HINT, HINT)))
+        return f"For how long? {most}. Type {_typed(example)}."
+    if reason_needed and not command.reason:
+        return f"What for? Whoever answers reads it. Type {_typed(command)}."
+    return ""
+
+
+def _typed(command: Command) -> str:
+    """The whole command to type, with all that was understood; foreign words in it are harmless."""
+    typed = f"/access {canonical(replace(command, reason=None))} because {esc(command.reason or '…')}"
+    return typed if command.subject and command.subject.slack_user else f"`{typed}`"  # in code a mention has no name
+
+
+def _for(seconds: int | None) -> str:
+    return say_duration(None) if seconds is None else f"for {say_duration(timedelta(seconds=seconds))}"
+
+
+def _shown(said: Subject | None) -> str:
+    return str(said) if said else "you"

@@ -1,0 +1,118 @@
+"""The other buttons of a card, and what is said to the bot in its thread: Status, Cancel, Extend, End."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from sqlmodel import Session, col, or_, select
+
+from approvals import people
+from approvals.models import AccessRequest, Card
+from approvals.policy import Person as Speaker
+from approvals.policy import write_duration
+from approvals.workflow import Refused
+from handlers.asking import open_form, prefilled
+from handlers.desk import Desk
+from handlers.news import standing
+from handlers.people import who_speaks
+from handlers.request_form import Home
+from handlers.text import esc, sentence
+from handlers.view import may_see, view_of
+
+NONE_SUCH = "There is no such request that you may see. `/access mine` lists yours."
+NOT_HERE = "I answer `status` in the thread of a request. Everything else is `/access help`."
+
+
+def status(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
+    """How it stands, to whoever asks, if they may see it."""
+    speaker = _clicker(desk, body, source)
+    if speaker is not None:
+        with desk.store.read() as session:
+            policy = desk.policy(session)
+            view = view_of(session, policy, _request_id(body))
+            seen = view is not None and may_see(session, policy, speaker, view.request)
+        text = standing(view) if view is not None and seen else NONE_SUCH
+        _say(desk, speaker, body, text, source)
+    ack()
+
+
+def cancel(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
+    """Take one's own request back."""
+    speaker = _clicker(desk, body, source)
+    if speaker is not None:
+        try:
+            desk.workflow.cancel(speaker, _request_id(body), source)
+        except Refused as refused:
+            _say(desk, speaker, body, esc(sentence(str(refused))), source)
+    ack()
+
+
+def end(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
+    """Give it back early."""
+    speaker = _clicker(desk, body, source)
+    if speaker is not None:
+        try:
+            desk.workflow.end(speaker, _request_id(body), source)
+        except Refused as refused:
+            _say(desk, speaker, body, esc(sentence(str(refused))), source)
+    ack()
+
+
+def extend(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
+    """Ask for the same once more: a new question to the same rule; what overlaps ends with the last."""
+    speaker = _clicker(desk, body, source)
+    if speaker is not None:
+        with desk.store.read() as session:
+            request = session.get(AccessRequest, _request_id(body))
+            seen = request is not None and may_see(session, desk.policy(session), speaker, request)
+        if request is None or not seen:
+            _say(desk, speaker, body, NONE_SUCH, source)
+        else:
+            length = write_duration(timedelta(seconds=request.duration)) if request.duration else ""
+            filled = prefilled(desk, request.subject, request.entitlement, length, request.reason)
+            home = Home(request.home_channel, request.home_thread)
+            open_form(desk, body["trigger_id"], replace(filled, home=home))
+    ack()
+
+
+def mentioned(ack: Any, event: dict[str, Any], body: dict[str, Any], desk: Desk, source: str) -> None:
+    """`@Gatehouse status` in the thread of a card is answered there."""
+    team, user = body["team_id"], event.get("user", "")
+    with desk.store.read() as session:
+        speaker = people.speaker(session, desk.policy(session), team, user)
+        request_id = _of_thread(session, event.get("channel", ""), event.get("thread_ts", ""))
+    if not isinstance(speaker, people.Stop):
+        words = re.sub(r"<@[A-Z0-9]+(\|[^>]*)?>", " ", event.get("text", "")).split()
+        if request_id and words[:1] in ([], ["status"]):
+            _say_in_thread(desk, request_id, event)
+        else:
+            desk.workflow.answer(speaker, event["channel"], NOT_HERE, f"mention:{event['channel']}:{event['ts']}")
+    ack()
+
+
+def _say_in_thread(desk: Desk, request_id: str, event: dict[str, Any]) -> None:
+    with desk.store.write() as w:
+        once = f"mention:{event['channel']}:{event['ts']}"  # Slack may send an event several times
+        w.tell("standing", place="thread", request=request_id, once=once)
+
+
+def _of_thread(session: Session, channel: str, thread: str) -> str | None:
+    """The request whose card this thread hangs on, or whose card stands in it."""
+    if not thread:
+        return None
+    here = select(Card.request_id).where(Card.channel == channel, or_(Card.ts == thread, Card.thread == thread))
+    return session.exec(here.order_by(col(Card.id).desc())).first()
+
+
+def _clicker(desk: Desk, body: dict[str, Any], source: str) -> Speaker | None:
+    speaker = who_speaks(desk, body["team"]["id"], body["user"]["id"], source)
+    return None if isinstance(speaker, people.Stop) else speaker
+
+
+def _request_id(body: dict[str, Any]) -> str:
+    return str(body["actions"][0].get("value", "")).partition(":")[0]
+
+
+def _say(desk: Desk, speaker: Speaker, body: dict[str, Any], text: str, source: str) -> None:
+    desk.workflow.answer(speaker, body["container"].get("channel_id", ""), text, source)

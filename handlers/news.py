@@ -1,0 +1,208 @@
+"""The messages beside the card: what happened, in a sentence, with the read-back and the link to the audit log."""
+
+import json
+from typing import Any
+
+from approvals.models import News
+from approvals.plan import Step
+from approvals.states import Grant as GrantStatus
+from approvals.states import Status
+from handlers.cards import NO_REASON, Drawing, for_how_long, headline
+from handlers.text import esc, mention, when, within
+from handlers.view import RequestView
+
+
+def draw_news(news: News, view: RequestView | None, *, audit_log: str) -> Drawing:
+    """One piece of news as a message; ``audit_log`` is the address of the organization's audit log."""
+    facts = json.loads(news.facts)
+    first, *lines = SENTENCES[news.kind](facts, view, audit_log).split("\n")
+    if view is not None and news.place != "thread":
+        lines = [_where(view), *lines]
+    text = within([first, *lines])
+    return Drawing(text=text, blocks=[{"type": "section", "text": {"type": "mrkdwn", "text": text}}])
+
+
+def _where(view: RequestView) -> str:
+    thread = f"<{view.thread.link}|its thread>" if view.thread and view.thread.link else ""
+    return view.request.id + (f" · {thread}" if thread else "")
+
+
+def _what(view: RequestView) -> str:
+    whose = "" if view.request.subject == view.request.requester else f" for {esc(view.subject_name)}"
+    return f"`{view.request.entitlement}`{whose}"
+
+
+def _asker(view: RequestView) -> str:
+    return mention(view.request.user)
+
+
+def _approved(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    assert view is not None
+    return f":white_check_mark: Approved by *{esc(view.name(facts['by']))}*: {esc(view.request.because)}"
+
+
+def _denied(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    assert view is not None
+    by, why = esc(view.name(facts["by"])), esc(facts["reason"] or NO_REASON, 2000)
+    return f":no_entry_sign: {_asker(view)}, {_what(view)} was denied by *{by}*: {why}"
+
+
+def _cancelled(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    assert view is not None
+    return f":wastebasket: The request for {_what(view)} was taken back by *{esc(view.name(facts['by']))}*."
+
+
+def _lapsed(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    assert view is not None
+    return (
+        f":zzz: {_asker(view)}, the request for {_what(view)} has lapsed: {esc(facts['because'])}. You may ask again."
+    )
+
+
+def _refused(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    assert view is not None
+    because = esc(facts["because"], 2000)
+    return f":no_entry: {_asker(view)}, {_what(view)} is refused: {because} Nothing was changed in Atlassian."
+
+
+def _failed(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
+    assert view is not None
+    because = esc(facts["because"], 2000)
+    return (
+        f":red_circle: {_asker(view)}, {_what(view)} could not be given and was given up: {because}"
+        f"\n<{audit_log}|Atlassian's audit log>"
+    )
+
+
+def _rehearsed(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    assert view is not None
+    steps = [f"• {esc(Step.model_validate_json(row.body).words, 600)}" for row in view.given]
+    first = f":performing_arts: REHEARSAL: {_what(view)} was approved; nothing was written. It would have been:"
+    return "\n".join([first, *steps])
+
+
+def _done(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
+    assert view is not None
+    grant = view.grant
+    lines = [f":large_green_circle: {_asker(view)}, {_what(view)} is given *{for_how_long_from_now(view)}*."]
+    for row in view.given:
+        at = f" · read back {when(row.true_at)}" if row.true_at else ""
+        lines.append(f":white_check_mark: {esc(Step.model_validate_json(row.body).words, 600)}{at}")
+    if grant is not None and grant.held_before:
+        lines.append("It was held before, so nothing changed and nothing will be taken away.")
+    elif grant is not None and grant.ends_at:
+        lines.append(f"It ends by itself {when(grant.ends_at)}.")
+    lines.append(f"<{audit_log}|Atlassian's audit log>")
+    return "\n".join(lines)
+
+
+def for_how_long_from_now(view: RequestView) -> str:
+    return for_how_long(view) if view.request.duration is None else f"for {for_how_long(view)}"
+
+
+def _ended(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
+    assert view is not None
+    early = view.grant.because if view.grant and view.grant.because.startswith("ended early") else ""
+    what = f"{_what(view)} was {esc(early)}." if early else f"the time of {_what(view)} is over."
+    lines = [f":white_circle: {_asker(view)}, {what}"]
+    if facts["kept"]:
+        lines.append(f"Nothing was taken away: {esc(facts['kept'])}.")
+    for row in view.taken:
+        at = f" · read back {when(row.true_at)}" if row.true_at else ""
+        lines.append(f":white_check_mark: {esc(Step.model_validate_json(row.body).words, 600)}{at}")
+    if facts["late"] > 60:
+        lines.append(f":warning: {facts['late'] / 60:.0f} minutes late.")
+    lines.append(f"<{audit_log}|Atlassian's audit log>")
+    return "\n".join(lines)
+
+
+def _about_you(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    assert view is not None
+    asker = esc(view.name(view.request.requester))
+    return f":bell: *{asker}* asks for {_what(view)}: this is about your Atlassian account."
+
+
+def _waiting(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    assert view is not None
+    return (
+        f":hourglass: Atlassian can't be read just now ({esc(facts['because'])}). I keep trying "
+        f"for {_what(view)} until {when(view.request.lapses_at)}; nobody is asked before that."
+    )
+
+
+def _vote_refused(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    return f":no_entry: Your answer does not count: {esc(facts['because'], 2000)}"
+
+
+def _no_card(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    assert view is not None
+    return (
+        f":warning: The card for {_what(view)} could not be posted to <#{facts['where']}> ({esc(facts['why'])}). "
+        "Those who may answer were asked directly; invite Gatehouse to the channel to see it there."
+    )
+
+
+def _no_card_for_operators(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    mends = {
+        "not_in_channel": "invite Gatehouse to it",
+        "channel_not_found": "mend the id in the policy, or invite Gatehouse if it is private",
+        "is_archived": "name another channel in the policy",
+        "externally_shared": "name a channel in the policy that no other workspace can read",
+    }
+    mend = mends.get(facts["why"], "see what Slack's word for it means")
+    return f":warning: A card could not be posted to {facts['where']}: {esc(facts['why'])}. To mend it: {mend}."
+
+
+def _unproved(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    return (
+        ":rotating_light: A request stands as approved, but no approval of its plan is in the record. Nothing was done."
+    )
+
+
+def _job_in_trouble(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    state = "was given up" if facts["dead"] else f"failed {facts['attempts']} times and is tried again"
+    return f":rotating_light: The job {esc(facts['job'])} {state}: {esc(facts['why'], 1000)}"
+
+
+def _answer(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    return str(facts["text"])  # whoever wrote it has made it harmless
+
+
+def _standing(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    assert view is not None
+    return standing(view)
+
+
+def standing(view: RequestView) -> str:
+    """How a request stands, in a line or two."""
+    icon, words = headline(view)
+    lines = [f"{icon} {view.request.id}: {_what(view)}: *{words}*."]
+    grant = view.grant
+    if grant is not None and grant.status == GrantStatus.ACTIVE:
+        lines.append(f"Held until {when(grant.ends_at)}." if grant.ends_at else "Held until revoked.")
+    if view.request.status == Status.PENDING:
+        lines.append(f"May be answered until {when(view.request.lapses_at)} by")
+        lines += [f"• {esc(view.name(candidate.account))}" for candidate in view.approvers]
+    return "\n".join(lines)
+
+
+SENTENCES = {
+    "answer": _answer,
+    "standing": _standing,
+    "approved": _approved,
+    "denied": _denied,
+    "cancelled": _cancelled,
+    "lapsed": _lapsed,
+    "refused": _refused,
+    "failed": _failed,
+    "rehearsed": _rehearsed,
+    "done": _done,
+    "ended": _ended,
+    "about_you": _about_you,
+    "waiting": _waiting,
+    "vote_refused": _vote_refused,
+    "no_card": _no_card,
+    "no_card_for_operators": _no_card_for_operators,
+    "unproved": _unproved,
+    "job_in_trouble": _job_in_trouble,
+}

@@ -1,0 +1,18 @@
+"""Who is speaking: a Slack user made a bound person, or stopped politely before anything else is looked at."""
+
+from approvals import people
+from approvals.policy import Person as Speaker
+from approvals.store import Actor
+from handlers.desk import Desk
+
+
+def who_speaks(desk: Desk, team: str, user: str, source: str, typed: str = "") -> Speaker | people.Stop:
+    """The person, or why they are not heard; a stop is in the record, and a stranger is looked up for next time."""
+    with desk.store.read() as session:
+        found = people.speaker(session, desk.policy(session), team, user)
+    if isinstance(found, people.Stop):
+        desk.workflow.refuse(Actor("unknown", team, user), found.because, source, typed=typed)
+        if found.because == people.UNKNOWN:
+            with desk.store.write() as w:
+                w.enqueue("look up", f"{team}/{user}")
+    return found

@@ -1,0 +1,123 @@
+"""The menu: everything a person can type or press, and the function that answers. Help is printed from it."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from slack_bolt import App
+
+from approvals import people
+from approvals.policy import Person as Speaker
+from handlers import asking, decide, grant, home, manage, requests
+from handlers.desk import Desk, Said
+from handlers.grant import FORM_IS_OPEN
+from handlers.parse import VERBS, Command, Problem, parse
+from handlers.people import who_speaks
+from handlers.request_form import REQUEST_FORM, WHAT, WHO
+from handlers.text import esc, within
+
+Answer = str | dict[str, object]
+HELP = Said(Command("help"), "", "")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the menu."""
+
+    run: Callable[[Desk, Speaker, Said], Answer]
+    says: str
+
+
+def help_text(desk: Desk, speaker: Speaker, said: Said) -> str:
+    """The menu, and what this person may ask for."""
+    with desk.store.read() as session:
+        policy = desk.policy(session)
+        manager = people.manager_of(session, speaker.account)
+    lines = [f"`{VERBS[verb]}` {entry.says}" for verb, entry in COMMANDS.items()]
+    lines.append("\n*What you may ask for*")
+    for entitlement in policy.entitlements:
+        if policy.may_request(entitlement, speaker, speaker.account, manager):
+            lines.append(f"`{entitlement.name}` {esc(entitlement.about)}")
+    return within(lines, 3900)
+
+
+COMMANDS: dict[str, Entry] = {
+    "grant": Entry(grant.grant, "asks for an entitlement, for you or for @who"),
+    "status": Entry(requests.status, "shows a request"),
+    "cancel": Entry(requests.cancel, "takes your request back"),
+    "end": Entry(requests.end, "gives back early what you hold"),
+    "mine": Entry(requests.mine, "lists what you asked for and what you hold"),
+    "help": Entry(help_text, "prints this"),
+}
+ACTIONS: dict[str, Callable[..., None]] = {
+    "approve": decide.approve,
+    "deny": decide.deny,
+    "status": manage.status,
+    "cancel": manage.cancel,
+    "extend": manage.extend,
+    "end": manage.end,
+    WHO: asking.chosen,
+    WHAT: asking.chosen,
+    home.ASK: home.ask,
+}
+VIEWS: dict[str, Callable[..., None]] = {
+    decide.DENY_VIEW: decide.denied,
+    REQUEST_FORM: asking.sent,
+}
+OPTIONS: dict[str, Callable[..., None]] = {
+    WHO: asking.list_people,
+    WHAT: asking.list_entitlements,
+}
+SHORTCUTS: dict[str, Callable[..., None]] = {
+    asking.HERE: asking.here,
+}
+EVENTS: dict[str, Callable[..., None]] = {
+    "app_mention": manage.mentioned,
+    "app_home_opened": home.opened,
+}
+
+
+def register(app: App) -> None:
+    """Put the menu into Bolt; ``desk`` and ``source`` reach the listeners through Bolt's context."""
+    app.command("/access")(access)
+    for action, listener in ACTIONS.items():
+        app.action(action)(listener)
+    for view, listener in VIEWS.items():
+        app.view(view)(listener)
+    for options, listener in OPTIONS.items():
+        app.options(options)(listener)
+    for shortcut, listener in SHORTCUTS.items():
+        app.message_shortcut(shortcut)(listener)
+    for event, listener in EVENTS.items():
+        app.event(event)(listener)
+    app.event(re.compile(".*"))(ignored)
+
+
+def access(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
+    """The command: who speaks, what was meant, one verb, one answer."""
+    answer = _access(body, desk, source)
+    if answer == FORM_IS_OPEN:
+        ack()
+    elif isinstance(answer, str):
+        ack(text=answer, response_type="ephemeral")
+    else:
+        ack(response_type="ephemeral", **answer)
+
+
+def _access(body: dict[str, Any], desk: Desk, source: str) -> Answer:
+    typed = body.get("text", "")
+    speaker = who_speaks(desk, body["team_id"], body["user_id"], source, typed=typed)
+    if isinstance(speaker, people.Stop):
+        return speaker.because
+    if not typed.strip():
+        return grant.by_form(desk, speaker, body["trigger_id"]) or COMMANDS["help"].run(desk, speaker, HELP)
+    command = parse(typed)
+    if isinstance(command, Problem):
+        return esc(command.sentence(), 2000)
+    return COMMANDS[command.verb].run(desk, speaker, Said(command, source, body["trigger_id"]))
+
+
+def ignored(ack: Any) -> None:
+    """Events nobody listens to yet are acknowledged, so that Slack does not send them again."""
+    ack()

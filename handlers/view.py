@@ -1,0 +1,77 @@
+"""Everything a drawing of a request needs, gathered from the record in one read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlmodel import Session, select
+
+from approvals import people
+from approvals.calls import steps_of
+from approvals.models import AccessRequest, Card, Grant, Person, StepRow
+from approvals.plan import Plan
+from approvals.planning import plan_of
+from approvals.policy import Candidate, Entitlement, Policy
+from approvals.policy import Person as Speaker
+
+
+@dataclass(frozen=True)
+class RequestView:
+    """A request as the record has it at one moment."""
+
+    request: AccessRequest
+    plan: Plan | None
+    grant: Grant | None
+    given: Sequence[StepRow]
+    taken: Sequence[StepRow]
+    entitlement: Entitlement | None
+    approvers: Sequence[Candidate]
+    subject_name: str
+    subject_mail: str
+    names: dict[str, str]
+    slack: dict[str, str]  # account -> Slack user, of those who are bound
+    thread: Card | None
+
+    def name(self, account: str | None) -> str:
+        return self.names.get(account or "", account or "Gatehouse")
+
+
+def view_of(session: Session, policy: Policy, request_id: str) -> RequestView | None:
+    """Gather it; None when there is no such request."""
+    request = session.get(AccessRequest, request_id)
+    if request is None:
+        return None
+    plan = plan_of(session, request)
+    entitlement = policy.entitlement(request.entitlement)
+    approvers: Sequence[Candidate] = ()
+    if entitlement is not None:
+        approvers = people.who_may_answer(session, policy, entitlement, request.requester, request.subject)
+    subject = session.get(Person, request.subject)
+    accounts = {request.subject, request.requester} | {c.account for c in approvers}
+    accounts |= {account for account in (request.approver, request.closed_by) if account}
+    return RequestView(
+        request=request,
+        plan=plan,
+        grant=session.exec(select(Grant).where(Grant.request_id == request_id)).first(),
+        given=steps_of(session, request_id, "apply"),
+        taken=steps_of(session, request_id, "end"),
+        entitlement=entitlement,
+        approvers=approvers,
+        subject_name=plan.subject_name if plan else subject.name if subject else request.subject,
+        subject_mail=plan.subject_mail if plan else subject.mail if subject else "",
+        names=people.names(session, accounts),
+        slack=people.slack_users_of(session, accounts),
+        thread=session.exec(select(Card).where(Card.request_id == request_id, Card.place == "channel")).first(),
+    )
+
+
+def may_see(session: Session, policy: Policy, speaker: Speaker, request: AccessRequest) -> bool:
+    """Who may look at a request: those it is about, those who may answer it, and the roles that look after it."""
+    if speaker.account in (request.requester, request.subject, request.approver, request.closed_by):
+        return True
+    if speaker.roles & {"admin", "security", "auditor", "helpdesk"}:
+        return True
+    entitlement = policy.entitlement(request.entitlement)
+    if entitlement is None:
+        return False
+    manager = people.manager_of(session, request.subject)
+    return speaker.account in policy.approvers(entitlement, request.requester, request.subject, manager).accounts

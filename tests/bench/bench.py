@@ -1,0 +1,266 @@
+"""`make bench`: how fast the main path is, beside the floor measured in the same run. Prints a table and JSON."""
+
+import argparse
+import json
+import os
+import platform
+import signal
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bot.demo import Ports, choose_ports, gatehouse, settings, until_it_answers
+from bot.sandbox import seed
+from bot.sandbox.atlassian.control import AtlassianControl
+from bot.sandbox.slack.control import SlackControl, text_of
+from tests.bench.floor import Floor
+from tests.bench.load import Figures, accepted, read_answer, signed
+
+CONNECTIONS = (1, 8, 64)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--requests", type=int, default=2000, help="a line of the table sends so many")
+    parser.add_argument("--clicks", type=int, default=30)
+    parser.add_argument("--json", type=Path, default=Path("bench.json"))
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(Path(folder), given.requests, given.clicks)
+    show(figures)
+    given.json.write_text(json.dumps(figures, indent=2) + "\n")
+    print(f"\nWritten to {given.json}.")
+
+
+def measure(folder: Path, requests: int, clicks: int) -> dict[str, object]:
+    """Everything, on fresh databases."""
+    figures: dict[str, object] = {"machine": machine(), "requests a line": requests}
+    commit = durable_commit(folder)
+    with stage(folder) as (ports, environ):
+        lines: dict[str, dict[str, object]] = {}
+        for name in ("floor", "web", "serve"):
+            lines[name] = {}
+            for connections in CONNECTIONS:
+                lines[name][str(connections)] = asdict(_line(name, folder, ports, environ, connections, requests))
+        figures["accepted"] = lines
+        with server(folder, environ, "serve") as process:
+            cold = process.cold
+            figures["memory MB"] = {"serve, idle": memory(process.pid)}
+            figures["click to first call"] = click_to_call(ports, clicks, commit)
+        figures["cold start s"] = cold
+    return figures
+
+
+def _line(name: str, folder: Path, ports: Ports, environ: dict[str, str], connections: int, requests: int) -> Figures:
+    expected = b"ok" if name == "floor" else b"REQ-"
+    with server(folder, environ, name):
+        accepted(ports.bot, connections, 100, expected)  # warm: imports, pools, statement caches
+        return accepted(ports.bot, connections, requests, expected)
+
+
+class Running(subprocess.Popen[bytes]):
+    """A server's process group, and how long it took until it was ready."""
+
+    cold: float = 0.0
+
+
+@contextmanager
+def server(folder: Path, environ: dict[str, str], name: str) -> Iterator[Running]:
+    """The floor, or the bot with a fresh database."""
+    database = folder / "gatehouse.db"
+    for path in folder.glob("gatehouse.db*"):
+        path.unlink()
+    (folder / "floor.db").unlink(missing_ok=True)
+    if name == "floor":
+        words = ["-m", "tests.bench.bench_floor", environ["PORT"], str(folder / "floor.db")]
+    else:
+        gatehouse(environ, "people", "import", str(folder / "people.csv"))
+        fill_mirror(database)
+        words = ["-m", "bot.cli", name]
+    begin = time.perf_counter()
+    with (folder / f"{name}.log").open("ab") as log:
+        command_line = [sys.executable, *words]
+        process = Running(command_line, env=environ, stdout=log, stderr=log, start_new_session=True)
+        try:
+            until_it_answers(f"http://127.0.0.1:{environ['PORT']}/readyz")
+            process.cold = round(time.perf_counter() - begin, 2)
+            yield process
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(timeout=20)
+
+
+def fill_mirror(database: Path) -> None:
+    """Who is a member of the workspace, as the mirror would know after its first minute; `web` alone reads nobody."""
+    now = datetime.now(UTC).isoformat(sep=" ")
+    with sqlite3.connect(database) as connection:
+        connection.executemany(
+            "INSERT INTO slack_users (team, user, name, mail, standing, read_at) VALUES (?, ?, ?, ?, ?, ?)",
+            [(seed.SLACK_TEAM, p.slack_id, p.name, p.email, p.slack_kind, now) for p in seed.company().people],
+        )
+    connection.close()
+
+
+@contextmanager
+def stage(folder: Path) -> Iterator[tuple[Ports, dict[str, str]]]:
+    """Both sandboxes, and the environment of the bot."""
+    ports = choose_ports(3900)
+    environ = {**settings(folder, ports), "PYTHONPATH": os.getcwd(), "LOG_LEVEL": "ERROR"}
+    with ExitStack() as started:
+        events = f"http://127.0.0.1:{ports.bot}/slack/events"
+        for words in (
+            ["slack", "--port", str(ports.slack), "--events-url", events],
+            ["atlassian", "--port", str(ports.atlassian)],
+        ):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "bot.cli", "sandbox", *words], env=environ, stdout=subprocess.DEVNULL
+            )
+            started.callback(process.wait)
+            started.callback(process.terminate)
+        until_it_answers(f"http://127.0.0.1:{ports.slack}/control/calls")
+        until_it_answers(f"http://127.0.0.1:{ports.atlassian}/control/ledger")
+        SlackControl(f"http://127.0.0.1:{ports.slack}").settings(rate_limits=False)
+        yield ports, environ
+
+
+def durable_commit(folder: Path) -> float:
+    """The median of one row committed durably, in milliseconds: the unit the click is measured in."""
+    floor = Floor(str(folder / "commit.db"), "unused")
+    took = []
+    for _ in range(300):
+        begin = time.perf_counter()
+        floor.commit("U1", "one row")
+        took.append((time.perf_counter() - begin) * 1000)
+    return statistics.median(took)
+
+
+def click_to_call(ports: Ports, clicks: int, commit: float) -> dict[str, float]:
+    """From the click's last byte to the entry in the Atlassian sandbox's ledger, idle and with a fresh mirror."""
+    slack = SlackControl(f"http://127.0.0.1:{ports.slack}")
+    took = []
+    with AtlassianControl(f"http://127.0.0.1:{ports.atlassian}") as atlassian:
+        slack.wait_for(lambda: {"ok": True} if not _unknown(slack) else None, timeout=30)
+        for number in range(clicks):
+            card = _card(slack, number)
+            seen = len(atlassian.ledger())
+            sent = _click(ports.bot, slack, card)
+            entry = slack.wait_for(lambda seen=seen: next(iter(atlassian.ledger()[seen:]), None), timeout=20)
+            took.append((datetime.fromisoformat(entry["time"]).timestamp() - sent) * 1000)
+            slack.wait_for("ada", f"{card['request']} ·", timeout=20)
+    middle = statistics.median(took)
+    return {
+        "ms, median": round(middle, 2),
+        "ms, worst": round(max(took), 2),
+        "one durable commit, ms": round(commit, 2),
+        "commits": round(middle / commit, 1),
+    }
+
+
+def _unknown(slack: SlackControl) -> bool:
+    return "don't know" in str(slack.command("ada", "mine")["body"])
+
+
+def _card(slack: SlackControl, number: int) -> dict[str, str]:
+    """A question to Grace that nobody has answered, and nothing else going on."""
+    answer = slack.command("ada", f"grant eu-jira-admins for 2h because INC-{number}: the database is down")
+    request = answer["body"]["text"].split()[1].rstrip(":")
+    seen = slack.wait_for(
+        lambda: next((m for m in slack.dms("grace") if f"{request} · asked" in text_of(m)), None), timeout=20
+    )
+    time.sleep(0.5)  # let the last drawing finish: the figure is that of an idle bot
+    return {"request": request, "ts": seen["ts"], "channel": seen["channel"]}
+
+
+def _click(port: int, slack: SlackControl, card: dict[str, str]) -> float:
+    """The click as Slack sends it, over a socket of our own so that its last byte is known; gives the time of it."""
+    grace = seed.company().person("grace")
+    payload = {
+        "type": "block_actions",
+        "team": {"id": seed.SLACK_TEAM, "domain": seed.SLACK_TEAM_DOMAIN},
+        "user": {"id": grace.slack_id, "username": grace.handle, "name": grace.handle, "team_id": seed.SLACK_TEAM},
+        "api_app_id": seed.SLACK_APP_ID,
+        "token": "t",
+        "container": {"type": "message", "message_ts": card["ts"], "channel_id": card["channel"]},
+        "trigger_id": f"{time.time_ns()}.click",
+        "channel": {"id": card["channel"], "name": "directmessage"},
+        "message": {"type": "message", "ts": card["ts"]},
+        "actions": [
+            {"type": "button", "action_id": "approve", "block_id": "decide", "value": f"{card['request']}:1",
+             "action_ts": card["ts"], "text": {"type": "plain_text", "text": "Approve"}}
+        ],
+    }  # fmt: skip
+    with socket.create_connection(("127.0.0.1", port)) as wire:
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        wire.sendall(signed("/slack/events", {"payload": json.dumps(payload)}))
+        sent = time.time()
+        answer = read_answer(wire)
+    if not answer.startswith(b"HTTP/1.1 200"):
+        raise SystemExit(f"the click was not taken: {answer[:300]!r}")
+    return sent
+
+
+def memory(group: int) -> float:
+    """Proportional memory of a process group in MB, from the kernel's own sums."""
+    total = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getpgid(int(folder.name)) != group:
+                continue
+            sums = (folder / "smaps_rollup").read_text()
+        except (OSError, ProcessLookupError):
+            continue
+        total += sum(int(line.split()[1]) for line in sums.splitlines() if line.startswith("Pss:"))
+    return round(total / 1024, 1)
+
+
+def machine() -> dict[str, object]:
+    return {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "system": platform.system(),
+    }
+
+
+def show(figures: dict[str, object]) -> None:
+    """The table people read."""
+    table = Table(title="Accepted /access grant …, signed, on SQLite with synchronous=FULL")
+    for column in (
+        "connections",
+        "floor /s",
+        "web /s",
+        "of floor",
+        "serve /s",
+        "floor p50/p99",
+        "web p50/p99",
+        "p99 x",
+    ):
+        table.add_column(column, justify="right")
+    lines: dict[str, dict[str, dict[str, float]]] = figures["accepted"]  # type: ignore[assignment]
+    for connections in map(str, CONNECTIONS):
+        floor, web, serve = (lines[name][connections] for name in ("floor", "web", "serve"))
+        table.add_row(
+            connections, f"{floor['rate']:.0f}", f"{web['rate']:.0f}", f"{web['rate'] / floor['rate']:.2f}",
+            f"{serve['rate']:.0f}", f"{floor['p50']:.1f}/{floor['p99']:.1f}", f"{web['p50']:.1f}/{web['p99']:.1f}",
+            f"{web['p99'] / floor['p99']:.1f}",
+        )  # fmt: skip
+    console = Console()
+    console.print(table)
+    for name in ("click to first call", "cold start s", "memory MB", "machine"):
+        console.print(f"{name}: {figures[name]}")
+
+
+if __name__ == "__main__":
+    main()

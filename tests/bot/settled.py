@@ -1,0 +1,75 @@
+"""A bot whose work is done in the test's own thread, so that "nothing more happens" can be known and not waited for."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+from sqlmodel import select
+
+from approvals import jobs
+from approvals.models import AccessRequest, Card
+from bot.sandbox import seed
+from bot.sandbox.slack.control import text_of
+from tests.support.living import Living
+
+Json = dict[str, Any]
+COMPANY = seed.company()
+REQUESTS = "#access-requests"
+SOON = timedelta(seconds=60)  # what is due later than that is not waited for: lapses, ends, the mirror's next round
+
+
+def settle(bot: Living) -> None:
+    """Do everything that is due, and what is put off for a moment as well."""
+    while True:
+        bot.house.worker.run_until_idle()
+        with bot.store.read() as session:
+            due = jobs.next_due(session)
+        now = bot.store.now()
+        if due is None or due - now > SOON:
+            return
+        time.sleep(max(0.0, (due - now).total_seconds()))
+
+
+def newcomers() -> list[str]:
+    """People whose manager is Grace and whose accounts Gatehouse may write; one for each test."""
+    return [f"person{number:03d}" for number in range(0, 187, 4)]
+
+
+def ask(bot: Living, who: str, what: str = "eu-confluence-admins", length: str = "2h") -> str:
+    """Ask; the request's id."""
+    because = f"INC-42: the database is down, says {who}"
+    answer = bot.slack.command(who, f"grant {what} for {length} because {because}", force=True)
+    return str(answer["body"]["text"]).split()[1].rstrip(":")
+
+
+def copies(bot: Living, request: str) -> dict[str, list[Json]]:
+    """The cards of a request: in the channel, and in the direct messages of those who answer."""
+    places = {"channel": bot.slack.channel(REQUESTS), "grace": bot.slack.dms("grace"), "mei": bot.slack.dms("mei")}
+    return {
+        place: [message for message in messages if f"{request} · asked" in text_of(message)]
+        for place, messages in places.items()
+    }
+
+
+def press(bot: Living, who: str, action: str, card: Json, *, force: bool = False) -> Json:
+    return bot.slack.click(who, action, ts=card["ts"], channel=card["channel"], force=force)
+
+
+def actions(message: Json) -> set[str]:
+    rows = [block for block in message["blocks"] if block["type"] == "actions"]
+    return {str(element["action_id"]) for row in rows for element in row["elements"]}
+
+
+def status_of(bot: Living, request: str) -> str:
+    with bot.store.read() as session:
+        found = session.get(AccessRequest, request)
+    return found.status if found else "none"
+
+
+def cards_of(bot: Living, request: str) -> list[Card]:
+    with bot.store.read() as session:
+        return list(session.exec(select(Card).where(Card.request_id == request)))
+
+
+def thread_of(card: Json) -> list[str]:
+    return [text_of(reply) for reply in card["replies"]]

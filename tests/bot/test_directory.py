@@ -1,0 +1,212 @@
+"""Atlassian as the decisions see it, against the sandbox over a socket: what can be given, and where else to ask."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from approvals.plan import Step
+from approvals.policy import Entitlement, Policy
+from approvals.ports import DirectoryError, Impossible
+from bot.atlassian.directory import AtlassianDirectory
+from bot.sandbox import seed
+from bot.sandbox.atlassian.control import AtlassianControl
+from bot.sandbox.demo_policy import demo_policy
+from tests.support.living import Living, living
+from tests.support.outside import copied
+
+COMPANY = seed.company()
+POLICY = Policy.parse(demo_policy())
+ADA, MEI, NADIA, KOFI = (COMPANY.person(handle).account_id for handle in ("ada", "mei", "nadia", "kofi"))
+SCIM_GROUP = f"/scim/directory/{seed.OURS.id}/Groups/"
+
+
+@pytest.fixture(scope="module")
+def running(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
+    with living(copied(migrated_file, tmp_path_factory.mktemp("directory")), works=False) as bot:
+        yield bot
+
+
+@pytest.fixture
+def atlassian(running: Living) -> AtlassianControl:
+    running.atlassian.reset()
+    return running.atlassian
+
+
+@pytest.fixture
+def directory(running: Living, atlassian: AtlassianControl) -> AtlassianDirectory:
+    return running.house.directory
+
+
+def entitlement(group: str = "eu-jira-admins") -> Entitlement:
+    found = POLICY.entitlement("eu-jira-admins")
+    assert found is not None
+    return replace(found, group=group)
+
+
+def step_for(directory: AtlassianDirectory, account: str = ADA) -> Step:
+    (step,) = directory.survey_grant(account, entitlement()).steps
+    return step
+
+
+def test_a_group_of_ours_is_given_by_scim(directory: AtlassianDirectory) -> None:
+    found = directory.survey_grant(ADA, entitlement())
+    (step,) = found.steps
+    assert (found.holds, found.subject_name, found.subject_mail) == (False, "Ada Ferreira", "ada@harbour.example")
+    assert (step.does, step.owner, step.api, step.method) == ("add_member", f"scim:{seed.OURS.id}", "SCIM", "PATCH")
+    assert step.path == SCIM_GROUP + str(COMPANY.group("eu-jira-admins").scim_id)
+    assert step.member == COMPANY.person("ada").scim_id
+    assert step.words.startswith("add Ada Ferreira to the group eu-jira-admins by SCIM")
+    assert found.warnings == ()
+
+
+def test_looking_changes_nothing(directory: AtlassianDirectory, atlassian: AtlassianControl) -> None:
+    directory.survey_grant(ADA, entitlement())
+    assert atlassian.ledger(writes=True) == []
+
+
+def test_the_groups_name_is_compared_without_case(directory: AtlassianDirectory) -> None:
+    assert directory.survey_grant(ADA, entitlement("EU-Jira-Admins")).steps
+
+
+def test_who_holds_it_already_is_seen(directory: AtlassianDirectory) -> None:
+    assert directory.survey_grant(MEI, entitlement()).holds
+
+
+@pytest.mark.parametrize(
+    ("account", "group", "because"),
+    [
+        (KOFI, "support-agents", "is synced from an identity provider. Ask for it there"),
+        (ADA, "release-managers", "is not synced from a SCIM directory"),
+        (ADA, "release-managers", "admin.atlassian.com"),
+        (ADA, "no-such-group", "The organization has no group named no-such-group"),
+        (ADA, "no-such-group", "mend its name in the policy"),
+        ("712020:00000000-0000-4000-8000-00000000dead", "eu-jira-admins", "The organization has no account"),
+        (NADIA, "eu-jira-admins", "Nadia Petrova has no record in directory gatehouse"),
+        (KOFI, "eu-jira-admins", "Somebody must provision the account there first."),
+    ],
+)
+def test_what_can_not_be_done_says_why_and_where_to_do_it(
+    directory: AtlassianDirectory, account: str, group: str, because: str
+) -> None:
+    with pytest.raises(Impossible) as no:
+        directory.survey_grant(account, entitlement(group))
+    assert because in str(no.value)
+    assert str(no.value).endswith(".")
+
+
+def test_a_deactivated_account_is_given_nothing(directory: AtlassianDirectory, running: Living) -> None:
+    scim = directory.ours[seed.OURS.id]
+    member = str(COMPANY.person("tomas").scim_id)
+    patch = {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{"op": "replace", "path": "active", "value": False}],
+    }
+    with_key = {"Authorization": f"Bearer {seed.OURS.key}"}
+    url = f"{running.house.settings.atlassian_api_url}/scim/directory/{seed.OURS.id}/Users/{member}"
+    assert httpx.patch(url, json=patch, headers=with_key, trust_env=False).status_code == 200
+    assert scim.get(member).active is False
+    with pytest.raises(Impossible, match=r"The account of Tomáš Novák is deactivated"):
+        directory.survey_grant(COMPANY.person("tomas").account_id, entitlement())
+
+
+def test_what_was_given_is_read_from_the_person(directory: AtlassianDirectory, atlassian: AtlassianControl) -> None:
+    step = step_for(directory)
+    assert not directory.is_true(step)
+    assert directory.perform(step).startswith("200")
+    assert directory.is_true(step)
+    assert ADA in atlassian.members("eu-jira-admins")
+
+
+def test_giving_twice_is_giving_once(directory: AtlassianDirectory, atlassian: AtlassianControl) -> None:
+    step = step_for(directory)
+    for _ in range(2):
+        assert directory.perform(step).startswith("200")
+    assert directory.is_true(step)
+    assert len([member for member in atlassian.members("eu-jira-admins") if member == ADA]) == 1
+
+
+def test_the_removal_takes_back_what_was_given_and_nobody_else(
+    directory: AtlassianDirectory, atlassian: AtlassianControl
+) -> None:
+    step = step_for(directory)
+    directory.perform(step)
+    removal = directory.removal(step)
+    assert (removal.does, removal.group_id, removal.member) == ("remove_member", step.group_id, step.member)
+    assert removal.words.startswith("take Ada Ferreira out of the group eu-jira-admins")
+    assert not directory.is_true(removal)
+    assert directory.perform(removal).startswith("200")
+    assert directory.is_true(removal)
+    assert atlassian.members("eu-jira-admins") == {MEI}
+
+
+@pytest.mark.parametrize("absent_is_an_error", [False, True])
+def test_taking_what_nobody_holds_is_done(
+    directory: AtlassianDirectory, atlassian: AtlassianControl, absent_is_an_error: bool
+) -> None:
+    removal = directory.removal(step_for(directory))
+    atlassian.switch(scim_remove_absent_is_no_target=absent_is_an_error)
+    assert directory.is_true(removal)
+    assert directory.perform(removal)[:3] in ("200", "204")
+    assert atlassian.members("eu-jira-admins") == {MEI}
+
+
+def test_a_group_that_is_gone_has_no_member_left(directory: AtlassianDirectory) -> None:
+    removal = directory.removal(step_for(directory)).model_copy(
+        update={"group_id": "00000000-0000-4000-8000-00000000dead"}
+    )
+    assert directory.perform(removal).startswith("404")
+    assert directory.is_true(removal)
+
+
+def test_who_is_gone_is_in_no_group(directory: AtlassianDirectory) -> None:
+    gone = step_for(directory).model_copy(update={"member": "00000000-0000-4000-8000-00000000dead"})
+    assert not directory.is_true(gone)
+    assert directory.is_true(directory.removal(gone))
+
+
+def test_giving_to_a_group_that_is_gone_fails(directory: AtlassianDirectory) -> None:
+    step = step_for(directory).model_copy(update={"group_id": "00000000-0000-4000-8000-00000000dead"})
+    with pytest.raises(DirectoryError) as told:
+        directory.perform(step)
+    assert not told.value.retry
+
+
+@pytest.mark.parametrize(
+    "fault", [{"status": 503}, {"status": 429}, {"lost": True}, {"garbage": True}, {"status": 401}]
+)
+def test_what_can_not_be_read_is_an_error_and_never_a_no(
+    directory: AtlassianDirectory, atlassian: AtlassianControl, fault: dict[str, object]
+) -> None:
+    atlassian.fault(**fault, times=None)
+    with pytest.raises(DirectoryError) as told:
+        directory.survey_grant(ADA, entitlement())
+    assert told.value.retry
+    atlassian.clear_faults()
+    step = step_for(directory)
+    atlassian.fault(**fault, times=None)
+    for question in (step, directory.removal(step)):
+        with pytest.raises(DirectoryError):
+            directory.is_true(question)
+
+
+def test_a_directory_that_is_not_ours_any_more_is_not_written(directory: AtlassianDirectory) -> None:
+    step = step_for(directory).model_copy(update={"owner": f"scim:{seed.FED.id}"})
+    with pytest.raises(DirectoryError, match="is not ours any more") as told:
+        directory.perform(step)
+    assert not told.value.retry
+
+
+def test_everybody_is_listed_for_the_mirror(directory: AtlassianDirectory) -> None:
+    found = [account.account_id for account in directory.everyone()]
+    assert len(found) == len(set(found)) == len(COMPANY.people)
+
+
+def test_a_person_without_a_name_is_known_by_the_account(directory: AtlassianDirectory) -> None:
+    from bot.atlassian.directory import _named
+    from bot.atlassian.shapes import OrgUser
+
+    nameless = OrgUser.model_validate({"accountId": ADA, "name": None})
+    assert _named(nameless) == ADA

@@ -1,0 +1,44 @@
+"""What can be wrong with Atlassian: the organization's key, a directory's key, a group."""
+
+import pytest
+
+from bot.sandbox import seed
+from tests.support.house import SOUND, House
+
+
+def test_a_key_of_another_organization(house: House) -> None:
+    house.environ["ATLASSIAN_ORG_ID"] = "00000000-0000-4000-8000-000000000000"
+    (wrong,) = house.wrong()
+    assert wrong.found == f"it is of organization {seed.ORG_ID}, not of ours"
+
+
+def test_a_wrong_key_of_a_scim_directory(house: House) -> None:
+    house.environ["ATLASSIAN_SCIM_API_KEY"] = "canary-0f3d"
+    (wrong,) = house.wrong()
+    assert wrong.check == "directory gatehouse"
+    assert wrong.found.startswith("the key was refused")
+    assert "ATLASSIAN_SCIM_API_KEY" in wrong.mend
+    assert {f.check for f in house.look() if f.state == "not tried"} == {"groups"}
+
+
+def test_a_directory_of_the_settings_that_the_policy_does_not_know(house: House) -> None:
+    house.environ["ATLASSIAN_SCIM_DIRECTORY_ID"] = "00000000-0000-4000-8000-0000000000cc"
+    wrong = {finding.check: finding for finding in house.wrong()}
+    assert set(wrong) == {"directories", "directory gatehouse"}
+    assert wrong["directories"].found.endswith("of the settings is not in the policy")
+    assert "ATLASSIAN_SCIM_DIRECTORY_ID" in wrong["directory gatehouse"].mend
+
+
+@pytest.mark.parametrize(
+    ("group", "says"),
+    [
+        ("eu-jira-admin", "The organization has no group named eu-jira-admin"),
+        ("release-managers", "The group release-managers is not synced from a SCIM directory"),
+        ("support-agents", "The group support-agents is synced from an identity provider"),
+    ],
+)
+def test_a_group_that_can_not_be_given_is_refused_as_a_request_would_be(house: House, group: str, says: str) -> None:
+    house.write(SOUND.replace('group = "eu-jira-admins"', f'group = "{group}"'))
+    (wrong,) = house.wrong()
+    assert wrong.check == "group of eu-jira-admins"
+    assert wrong.found.startswith(says)

@@ -1,0 +1,207 @@
+"""People from a file: each mistake is a sentence with its line, each difference is printed, nobody is moved unasked."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlmodel import select
+
+from approvals.models import AuditDetail, AuditEntry, Binding, Person
+from approvals.store import Actor, Store
+from bot.people_import import PROBATION, BadFile, Difference, apply, read_csv
+from bot.sandbox import seed
+
+HEAD = "slack_user,account_id,email,manager_email,name\n"
+GRACE = "T0A/U0GRACE,712020:grace,grace@x.example,,Grace Okafor\n"
+ADA = "T0A/U0ADA,712020:ada,ada@x.example,grace@x.example,Ada Ferreira\n"
+WHOEVER = Actor("test")
+
+
+def load(store: Store, rows: str, *, move: bool = False, dry: bool = False) -> Difference:
+    return apply(store, read_csv(HEAD + rows), actor=WHOEVER, move=move, dry=dry)
+
+
+def sentences(text: str) -> list[str]:
+    with pytest.raises(BadFile) as bad:
+        read_csv(text)
+    return bad.value.sentences
+
+
+def bindings(store: Store) -> dict[str, str]:
+    with store.read() as session:
+        return {f"{row.team}/{row.user}": row.account for row in session.exec(select(Binding))}
+
+
+def votes_from(store: Store, user: str) -> datetime:
+    with store.read() as session:
+        return session.exec(select(Binding.votes_from).where(Binding.user == user)).one()
+
+
+# -- reading --------------------------------------------------------------------------------------------------------
+
+
+def test_a_good_file_is_read() -> None:
+    grace, ada = read_csv(HEAD + GRACE + ADA)
+    assert (ada.number, ada.team, ada.user, ada.account) == (3, "T0A", "U0ADA", "712020:ada")
+    assert (ada.mail, ada.manager_mail, ada.name) == ("ada@x.example", "grace@x.example", "Ada Ferreira")
+    assert grace.manager_mail == ""
+
+
+def test_the_seeded_company_can_be_read() -> None:
+    assert len(read_csv(seed.people_csv())) > 190
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff" + HEAD + GRACE,
+        (HEAD + GRACE).replace("\n", "\r\n"),
+        HEAD + "\n\n" + GRACE,
+        HEAD + GRACE.rstrip("\n"),
+        "name,email,account_id,manager_email,slack_user\nGrace Okafor,grace@x.example,712020:grace,,T0A/U0GRACE\n",
+        HEAD.replace("name", "name,office") + GRACE.replace("\n", ",Berlin\n"),
+        HEAD + GRACE.replace("grace@x.example", "  Grace@X.example "),
+        "slack_user,account_id,email,manager_email\nT0A/U0GRACE,712020:grace,grace@x.example,\n",
+        HEAD + 'T0A/U0GRACE,712020:grace,grace@x.example,,"Okafor, Grace"\n',
+    ],
+    ids=["bom", "windows", "blank lines", "no end", "another order", "another column", "spaces", "no name", "quotes"],
+)
+def test_files_as_spreadsheets_write_them_are_read(text: str) -> None:
+    (line,) = read_csv(text)
+    assert (line.user, line.account, line.mail) == ("U0GRACE", "712020:grace", "grace@x.example")
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("U0GRACE,712020:grace,grace@x.example,,\n", "Line 2: `U0GRACE` is not a Slack user"),
+        ("t0a/u0grace,712020:grace,grace@x.example,,\n", "Line 2: `t0a/u0grace` is not a Slack user"),
+        ("T0A/U0GRACE,../x,grace@x.example,,\n", "Line 2: `../x` is not an Atlassian account id."),
+        ("T0A/U0GRACE,,grace@x.example,,\n", "Line 2: `` is not an Atlassian account id."),
+        ("T0A/U0GRACE,712020:grace,grace,,\n", "Line 2: `grace` is not an e-mail address."),
+        ("T0A/U0GRACE\n", "Line 2: `` is not an Atlassian account id."),
+        ("T0A/U0GRACE,712020:grace,grace@x.example,,Okafor, Grace\n", "Line 2: it has more cells than line 1"),
+        (GRACE + "\n\nbad,712020:x,x@x.example,,\n", "Line 5: `bad` is not a Slack user"),
+        (GRACE + GRACE.replace(":grace", ":b").replace("grace@", "b@"), "Line 3: T0A/U0GRACE stands on line 2"),
+        (GRACE + GRACE.replace("U0GRACE", "U0B").replace("grace@", "b@"), "Line 3: 712020:grace stands on line 2"),
+        (GRACE + GRACE.replace("U0GRACE", "U0B").replace(":grace", ":b"), "Line 3: grace@x.example stands on line 2"),
+        (ADA, "Line 2: the manager grace@x.example has no line of their own."),
+        (GRACE.replace(",,", ",grace@x.example,"), "Line 2: grace@x.example can't be their own manager."),
+        ('T0A/U0GRACE,712020:grace,grace@x.example,,"never closed\n', "Line 2: it can't be read as CSV"),
+        ('T0A/U0GRACE,712020:grace,grace@x.example,,' + "x" * 200_000 + "\n", "Line 2: it can't be read as CSV"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_a_sentence_with_its_line(rows: str, expected: str) -> None:
+    found = sentences(HEAD + rows)
+    assert any(sentence.startswith(expected) for sentence in found), found
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    assert len(sentences(HEAD + "bad,712020:a,a@x,,\nT0A/U0B,!,b@x,,\nT0A/U0C,712020:c,c,,\n")) == 3
+
+
+@pytest.mark.parametrize("text", ["", "\n", "a,b,c\n", HEAD.replace("manager_email", "boss") + GRACE])
+def test_a_column_that_is_missing_is_named(text: str) -> None:
+    (sentence,) = sentences(text)
+    assert "manager_email" in sentence
+    assert "is missing" in sentence
+
+
+def test_a_column_that_is_there_twice_is_named() -> None:
+    (sentence,) = sentences(HEAD.replace("name", "email") + GRACE)
+    assert sentence.endswith("email is there twice.")
+
+
+# -- writing --------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_import_binds_everybody_at_once(store: Store) -> None:
+    found = load(store, GRACE + ADA)
+    assert bindings(store) == {"T0A/U0GRACE": "712020:grace", "T0A/U0ADA": "712020:ada"}
+    assert votes_from(store, "U0GRACE") <= datetime.now(UTC)
+    assert (len(found.added), found.changed, found.moved) == (2, [], [])
+    with store.read() as session:
+        ada = session.get(Person, "712020:ada")
+    assert ada is not None
+    assert (ada.name, ada.mail, ada.manager) == ("Ada Ferreira", "ada@x.example", "712020:grace")
+
+
+def test_a_later_binding_counts_a_day_later(store: Store) -> None:
+    load(store, GRACE)
+    load(store, GRACE + ADA)
+    assert votes_from(store, "U0GRACE") <= datetime.now(UTC)
+    assert votes_from(store, "U0ADA") > datetime.now(UTC) + PROBATION - timedelta(minutes=5)
+
+
+def test_the_same_file_twice_changes_nothing(store: Store) -> None:
+    load(store, GRACE + ADA)
+    before = votes_from(store, "U0ADA")
+    found = load(store, GRACE + ADA)
+    assert (found.added, found.changed, found.moved, found.same) == ([], [], [], 2)
+    assert votes_from(store, "U0ADA") == before
+
+
+def test_another_manager_is_a_difference(store: Store) -> None:
+    load(store, GRACE + ADA)
+    found = load(store, GRACE + ADA.replace("grace@x.example", ""))
+    assert found.changed == ["ada@x.example: manager 712020:grace becomes none"]
+
+
+def test_another_mail_is_a_difference(store: Store) -> None:
+    load(store, GRACE)
+    found = load(store, GRACE.replace("grace@", "g.okafor@"))
+    assert "mail was grace@x.example" in found.changed[0]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [GRACE.replace("U0GRACE", "U0NEW"), GRACE.replace("712020:grace", "712020:new").replace("grace@", "new@")],
+    ids=["the account to another Slack user", "the Slack user to another account"],
+)
+def test_nothing_is_moved_unless_it_is_asked_for(store: Store, rows: str) -> None:
+    load(store, GRACE)
+    found = load(store, rows)
+    assert len(found.moved) == 1
+    assert "was bound to 712020:grace" in found.moved[0]
+    assert bindings(store) == {"T0A/U0GRACE": "712020:grace"}
+    load(store, rows, move=True)
+    (moved,) = bindings(store)
+    assert bindings(store) != {"T0A/U0GRACE": "712020:grace"}
+    assert votes_from(store, moved.partition("/")[2]) > datetime.now(UTC) + PROBATION - timedelta(minutes=5)
+
+
+def test_two_people_can_change_places(store: Store) -> None:
+    load(store, GRACE + ADA)
+    swapped = GRACE.replace("U0GRACE", "U0ADA") + ADA.replace("U0ADA", "U0GRACE")
+    load(store, swapped, move=True)
+    assert bindings(store) == {"T0A/U0ADA": "712020:grace", "T0A/U0GRACE": "712020:ada"}
+
+
+def test_a_rehearsal_prints_everything_and_changes_nothing(store: Store) -> None:
+    found = load(store, GRACE + ADA, dry=True)
+    assert len(found.added) == 2
+    assert bindings(store) == {}
+    with store.read() as session:
+        assert session.exec(select(Person)).all() == []
+        assert session.exec(select(AuditEntry)).all() == []
+
+
+def test_an_import_is_in_the_record_and_names_stay_out_of_the_chain(store: Store) -> None:
+    load(store, GRACE + ADA)
+    with store.read() as session:
+        bodies = "".join(session.exec(select(AuditEntry.body)).all())
+        details = "".join(session.exec(select(AuditDetail.text)).all())
+    assert "person.bound" in bodies
+    assert "people.imported" in bodies
+    assert "@x.example" not in bodies
+    assert "ada@x.example" in details
+    assert store.verify().ok
+
+
+@pytest.mark.parametrize("name", ["nul\x00byte", "\u202eevil", "a" * 5000])
+def test_a_strange_name_is_made_harmless(store: Store, name: str) -> None:
+    load(store, GRACE.replace("Grace Okafor", name))
+    with store.read() as session:
+        person = session.get(Person, "712020:grace")
+    assert person is not None
+    assert 0 < len(person.name) <= 300
+    assert not set(person.name) & set("\x00\u202e")

@@ -1,0 +1,335 @@
+"""The worker: what a failure means, who hears of it, and that nothing waits for a clock that ticks."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+from sqlmodel import select
+
+import bot.worker
+from approvals import jobs
+from approvals.database import Database
+from approvals.models import AccessRequest, Job, News
+from approvals.ports import DirectoryError, OutsideError, PeopleError
+from approvals.store import Stale, Store
+from bot.worker import BUGS_FORGIVEN, Worker
+
+NEVER = 3600.0  # seconds between two looks: in a test's time the worker does not look by itself
+LONG = 30  # seconds after which a test gives up waiting for an event
+
+
+class Bench:
+    """A worker with one kind of job, which does what the test says, and what became of the jobs."""
+
+    def __init__(self, store: Store, kind: str = "apply", *, threads: int = 2) -> None:
+        self.store = store
+        self.kind = kind
+        self.done: list[str] = []
+        self.act: Callable[[jobs.Claim], None] = lambda claim: None
+        self.worker = Worker(store, {kind: self._run}, threads=threads, poll=NEVER)
+
+    def _run(self, claim: jobs.Claim) -> None:
+        self.act(claim)
+        self.done.append(claim.about)
+
+    def enqueue(self, about: str = "REQ-1") -> None:
+        with self.store.write() as w:
+            w.enqueue(self.kind, about)
+
+    def run(self, times: int = 1) -> None:
+        """Run what is there, made due each time."""
+        for _ in range(times):
+            with self.store.database.writing() as session:
+                for job in session.exec(select(Job).where(Job.status == "ready")):
+                    job.run_at = datetime.now(UTC) - timedelta(seconds=1)
+            claim = self.store.claim((self.kind,))
+            assert claim is not None
+            self.worker.run(claim)
+
+    def job(self) -> Job | None:
+        with self.store.read() as session:
+            return session.exec(select(Job).where(Job.kind == self.kind)).first()
+
+    def told(self) -> list[News]:
+        with self.store.read() as session:
+            return list(session.exec(select(News).where(News.place == "operators")))
+
+
+def raising(error: Exception) -> Callable[[jobs.Claim], None]:
+    def act(claim: jobs.Claim) -> None:
+        raise error
+
+    return act
+
+
+@pytest.fixture
+def bench(store: Store) -> Bench:
+    return Bench(store)
+
+
+def test_a_job_that_is_done_is_gone(bench: Bench) -> None:
+    bench.enqueue()
+    bench.run()
+    assert bench.done == ["REQ-1"]
+    assert bench.job() is None
+
+
+def test_a_job_that_waits_is_put_off_and_not_counted(bench: Bench) -> None:
+    bench.act = raising(jobs.Later(600, "the card comes first"))
+    bench.enqueue()
+    bench.run(times=20)
+    job = bench.job()
+    assert job is not None
+    assert (job.status, job.attempts, job.trouble) == ("ready", 0, "the card comes first")
+    assert job.run_at > datetime.now(UTC) + timedelta(seconds=500)
+    assert bench.told() == []
+
+
+@pytest.mark.parametrize("error", [OutsideError, DirectoryError, PeopleError])
+def test_trouble_outside_is_tried_again_for_ever(bench: Bench, error: type[OutsideError]) -> None:
+    bench.act = raising(error("Atlassian: there was no answer", retry=True, after=120.0))
+    bench.enqueue()
+    bench.run(times=BUGS_FORGIVEN + 5)
+    job = bench.job()
+    assert job is not None
+    assert (job.status, job.attempts) == ("ready", BUGS_FORGIVEN + 5)
+    assert job.run_at >= datetime.now(UTC) + timedelta(seconds=100)  # at least as long as the other side asked for
+    assert bench.told() == []
+
+
+def test_trouble_that_no_repeat_mends_is_given_up_and_operators_hear_why(bench: Bench) -> None:
+    bench.act = raising(DirectoryError("Atlassian: it is not allowed"))
+    bench.enqueue()
+    bench.run()
+    job = bench.job()
+    assert job is not None
+    assert (job.status, job.trouble) == ("dead", "Atlassian: it is not allowed")
+    (news,) = bench.told()
+    assert news.kind == "job_in_trouble"
+    assert "it is not allowed" in news.facts
+    assert '"dead": true' in news.facts
+
+
+def test_a_bug_is_forgiven_a_few_times_and_then_told(bench: Bench) -> None:
+    bench.act = raising(ZeroDivisionError("division by zero"))
+    bench.enqueue()
+    bench.run(times=BUGS_FORGIVEN - 1)
+    job = bench.job()
+    assert job is not None
+    assert (job.status, job.attempts, bench.told()) == ("ready", BUGS_FORGIVEN - 1, [])
+    bench.run()
+    job = bench.job()
+    assert job is not None
+    assert job.status == "dead"
+    (news,) = bench.told()
+    assert "ZeroDivisionError" in news.facts
+
+
+def test_a_dead_job_that_is_asked_for_again_lives(bench: Bench) -> None:
+    bench.act = raising(DirectoryError("no"))
+    bench.enqueue()
+    bench.run()
+    bench.act = lambda claim: None
+    bench.enqueue()
+    bench.run()
+    assert bench.job() is None
+
+
+def test_an_end_is_never_given_up_and_shouts(store: Store) -> None:
+    bench = Bench(store, "end")
+    bench.act = raising(DirectoryError("Atlassian: it is not allowed"))
+    bench.enqueue("1")
+    bench.run(times=9)
+    job = bench.job()
+    assert job is not None
+    assert (job.status, job.attempts) == ("ready", 9)
+    assert len(bench.told()) == 3  # at every third failure
+    assert all('"dead": false' in news.facts for news in bench.told())
+
+
+@pytest.mark.parametrize("kind", ["draw", "tell"])
+def test_trouble_with_talking_is_not_talked_about(store: Store, kind: str) -> None:
+    bench = Bench(store, kind)
+    bench.act = raising(OutsideError("Slack: invalid_blocks"))
+    bench.enqueue()
+    bench.run()
+    job = bench.job()
+    assert job is not None
+    assert job.status == "dead"
+    assert bench.told() == []
+
+
+def test_who_comes_too_late_is_done(bench: Bench) -> None:
+    bench.act = raising(Stale(AccessRequest(id="REQ-1", status="denied")))
+    bench.enqueue()
+    bench.run()
+    assert bench.job() is None
+
+
+def test_who_lost_the_lease_writes_nothing(bench: Bench) -> None:
+    bench.act = raising(jobs.LeaseLost("apply:REQ-1"))
+    bench.enqueue()
+    bench.run()
+    job = bench.job()
+    assert job is not None
+    assert job.status == "running"  # whoever holds it now finishes it
+
+
+def test_a_job_of_a_kind_nobody_knows_is_kept_and_counted(bench: Bench) -> None:
+    with bench.store.write() as w:
+        w.enqueue("unheard of", "x")
+    claim = bench.store.claim()
+    assert claim is not None
+    bench.worker.run(claim)
+    with bench.store.read() as session:
+        job = session.exec(select(Job)).one()
+    assert (job.status, job.attempts) == ("ready", 1)
+
+
+# -- with threads ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def started(bench: Bench) -> Iterator[Bench]:
+    bench.worker.start()
+    yield bench
+    bench.worker.stop(patience=LONG)
+
+
+def test_work_that_is_committed_is_begun_without_waiting_for_the_next_look(started: Bench) -> None:
+    begun = threading.Event()
+    started.act = lambda claim: begun.set()
+    started.enqueue()
+    assert begun.wait(LONG)
+
+
+def test_work_is_begun_however_often_the_worker_was_idle_before(started: Bench) -> None:
+    for number in range(20):
+        begun = threading.Event()
+        started.act = lambda claim, begun=begun: begun.set()  # type: ignore[misc]
+        started.enqueue(f"REQ-{number}")
+        assert begun.wait(LONG)
+
+
+def test_two_pieces_of_work_are_done_side_by_side(started: Bench) -> None:
+    both = threading.Barrier(2, timeout=LONG)
+    over = threading.Semaphore(0)
+
+    def act(claim: jobs.Claim) -> None:
+        both.wait()
+        over.release()
+
+    started.act = act
+    started.enqueue("REQ-1")
+    started.enqueue("REQ-2")
+    assert over.acquire(timeout=LONG)
+    assert over.acquire(timeout=LONG)
+
+
+def test_what_is_asked_for_while_it_runs_is_done_once_more(started: Bench) -> None:
+    runs, first, go_on = threading.Semaphore(0), threading.Event(), threading.Event()
+
+    def act(claim: jobs.Claim) -> None:
+        first.set()
+        go_on.wait(LONG)
+        runs.release()
+
+    started.act = act
+    started.enqueue()
+    assert first.wait(LONG)
+    started.enqueue()
+    go_on.set()
+    assert runs.acquire(timeout=LONG)
+    started.enqueue("wake")  # the repeat is found at the next look
+    assert runs.acquire(timeout=LONG)
+    assert runs.acquire(timeout=LONG)
+
+
+def test_a_lease_is_renewed_while_the_work_lasts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bot.worker, "BEAT", 0.02)
+    renewed, begun = threading.Event(), threading.Event()
+    first: list[Any] = []
+
+    def act(claim: jobs.Claim) -> None:
+        begun.set()
+        for _ in range(LONG * 50):
+            job = bench.job()
+            assert job is not None
+            first.append(job.leased_until)
+            if job.leased_until != first[0]:
+                renewed.set()
+                return
+            threading.Event().wait(0.02)
+
+    bench.act = act
+    bench.worker.start()
+    try:
+        bench.enqueue()
+        assert begun.wait(LONG)
+        assert renewed.wait(LONG)
+        assert max(first) > first[0]
+    finally:
+        bench.worker.stop(patience=LONG)
+
+
+def test_told_to_stop_it_finishes_what_it_has_in_hand_and_begins_nothing(bench: Bench) -> None:
+    bench.worker.start()
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def act(claim: jobs.Claim) -> None:
+        begun.release()
+        go_on.wait(LONG)
+
+    bench.act = act
+    for number in range(5):
+        bench.enqueue(f"REQ-{number}")
+    assert begun.acquire(timeout=LONG)
+    assert begun.acquire(timeout=LONG)  # both threads have work
+    stopping = threading.Thread(target=lambda: bench.worker.stop(patience=LONG))
+    stopping.start()
+    bench.worker._stopping.wait(LONG)
+    go_on.set()
+    stopping.join(LONG)
+    assert not stopping.is_alive()
+    assert len(bench.done) == 2
+    with bench.store.read() as session:
+        left = session.exec(select(Job.status)).all()
+    assert list(left) == ["ready"] * 3
+
+
+class Shaky(Store):
+    """A record whose database is away for the first few looks."""
+
+    failures = 5
+
+    def claim(self, kinds: tuple[str, ...] | None = None) -> jobs.Claim | None:
+        if self.failures:
+            self.failures -= 1
+            raise OperationalError("SELECT", {}, Exception("the server closed the connection unexpectedly"))
+        return super().claim(kinds)
+
+
+def test_a_database_that_was_away_is_tried_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker's thread that ends with the first lost connection would leave a bot that takes orders and does none."""
+    monkeypatch.setattr(bot.worker, "AWAY", 0.01)
+    bench = Bench(Shaky(database))
+    begun = threading.Event()
+    bench.act = lambda claim: begun.set()
+    bench.enqueue()
+    bench.worker.start()
+    try:
+        assert begun.wait(LONG)
+    finally:
+        bench.worker.stop(patience=LONG)
+
+
+def test_a_database_that_goes_away_in_the_middle_of_work_leaves_the_job(bench: Bench) -> None:
+    bench.act = raising(OperationalError("UPDATE", {}, Exception("gone")))
+    bench.enqueue()
+    bench.run()
+    job = bench.job()
+    assert job is not None
+    assert (job.status, job.attempts) == ("ready", 1)

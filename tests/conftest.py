@@ -1,0 +1,105 @@
+"""Databases for the tests: each test that asks for one gets a fresh one, on SQLite and on PostgreSQL."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlmodel import SQLModel
+
+from approvals import models  # noqa: F401  (fills the metadata)
+from approvals.database import Database
+from approvals.migrations import migrate
+from approvals.store import Store
+
+# The tests' files live in memory where there is some: they kill processes, not machines, and wait for no disk.
+if os.access("/dev/shm", os.W_OK):
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
+SERVER = os.environ.get("GATEHOUSE_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on PostgreSQL carry its name, so that a skip names what is missing."""
+    for item in items:
+        if "postgresql" in item.name:
+            item.add_marker(pytest.mark.postgresql)
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the newest schema, to copy."""
+    path = tmp_path_factory.mktemp("schema") / "gatehouse.db"
+    database = Database(f"sqlite:///{path}")
+    migrate(database)
+    database.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_server(worker_id: str) -> Iterator[str]:
+    """The name of a PostgreSQL database with the newest schema: one a worker, because making one is slow."""
+    name = f"gatehouse_test_{worker_id}_{os.getpid()}"
+    try:
+        with psycopg.connect(SERVER, autocommit=True, connect_timeout=5) as server:
+            server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except psycopg.OperationalError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"PostgreSQL is not there: {str(error).splitlines()[0]}")
+    database = Database(_url(name))
+    migrate(database)
+    database.close()
+    yield name
+    with psycopg.connect(SERVER, autocommit=True) as server:
+        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, migrated_file: Path) -> str:
+    path = tmp_path / "gatehouse.db"
+    shutil.copy(migrated_file, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgresql_url(migrated_server: str) -> str:
+    """The worker's database, emptied: nobody else is in it, no row is left, and the guards of the record stand."""
+    with psycopg.connect(SERVER.rsplit("/", 1)[0] + f"/{migrated_server}") as server:
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+            [migrated_server],
+        )
+        server.execute("SET LOCAL session_replication_role = replica")  # the guards would refuse to empty the record
+        for table in reversed(SQLModel.metadata.sorted_tables):
+            server.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
+        server.execute("SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'")
+        server.execute("ALTER TABLE audit ENABLE TRIGGER ALL")
+    return _url(migrated_server)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh database of each engine: the test runs on both."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def store(database: Database) -> Store:
+    """The record, with domain time that the test may move."""
+    return Store(database, movable_time=True)
+
+
+def _url(name: str) -> str:
+    address = SERVER.replace("postgresql://", "postgresql+psycopg://").rsplit("/", 1)[0]
+    return f"{address}/{name}?options=-csynchronous_commit%3Doff"

@@ -1,0 +1,129 @@
+"""The other buttons of a card, the mention in its thread, and a request at home in somebody's thread."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import copy
+from typing import Any
+
+import pytest
+
+from bot.sandbox import seed
+from bot.sandbox.slack.control import text_of
+from tests.handlers.test_asking import fill, form
+from tests.support.living import Living, living
+
+COMPANY = seed.company()
+CHANNEL = COMPANY.channel("access-requests").id
+
+
+@pytest.fixture(scope="module")
+def bot(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
+    path = tmp_path_factory.mktemp("manage") / "gatehouse.db"
+    copy(migrated_file, path)
+    with living(f"sqlite:///{path}") as bot:
+        yield bot
+
+
+def ask(bot: Living, who: str = "ada", what: str = "eu-jira-admins", length: str = "2h") -> tuple[str, dict[str, Any]]:
+    """Ask, and wait for the card in the channel."""
+    answer = bot.slack.command(who, f"grant {what} for {length} because INC-42: the database is down")
+    request = answer["body"]["text"].split()[1].rstrip(":")
+    return request, card(bot, who, request, "Approve")
+
+
+def card(bot: Living, who: str, request: str, words: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        shown = (m for m in bot.slack.messages(who) if m.get("blocks") and "asks for" in text_of(m))
+        return next((m for m in shown if f"{request} · asked" in text_of(m) and words in text_of(m)), None)
+
+    return bot.slack.wait_for(look, timeout=20)
+
+
+def press(bot: Living, who: str, message: dict[str, Any], action: str) -> None:
+    bot.slack.click(who, action, ts=message["ts"], channel=message["channel"])
+
+
+def replies(bot: Living, ts: str) -> list[str]:
+    return [text_of(r) for m in bot.slack.channel("#access-requests") if m["ts"] == ts for r in m.get("replies", [])]
+
+
+def given(bot: Living, who: str, request: str) -> dict[str, Any]:
+    press(bot, "grace", card(bot, "grace", request, "Approve"), "approve")
+    return card(bot, who, request, "End now")
+
+
+def test_status_is_told_to_whoever_pressed_it_only(bot: Living) -> None:
+    _, shown = ask(bot)
+    press(bot, "ada", shown, "status")
+    bot.slack.wait_for("ada", "Waiting for an answer*.", timeout=20)
+    assert bot.slack.find("tomas", "Waiting for an answer*.") is None
+    press(bot, "tomas", shown, "status")
+    bot.slack.wait_for("tomas", "no such request that you may see", timeout=20)
+
+
+def test_only_the_requester_can_cancel_by_button(bot: Living) -> None:
+    request, shown = ask(bot)
+    press(bot, "mei", shown, "cancel")
+    bot.slack.wait_for("mei", "no such request of yours", timeout=20)
+    press(bot, "ada", shown, "cancel")
+    card(bot, "ada", request, "Cancelled")
+
+
+def test_what_is_held_can_be_given_back_early(bot: Living) -> None:
+    request, _ = ask(bot)
+    shown = given(bot, "ada", request)
+    press(bot, "mei", shown, "end")
+    bot.slack.wait_for("mei", "no such request of yours", timeout=20)
+    assert COMPANY.person("ada").account_id in bot.atlassian.members("eu-jira-admins")
+    press(bot, "ada", shown, "end")
+    bot.slack.wait_for("ada", "was ended early by Ada Ferreira", timeout=20)
+    assert COMPANY.person("ada").account_id not in bot.atlassian.members("eu-jira-admins")
+
+
+def test_end_can_be_typed_too(bot: Living) -> None:
+    request, _ = ask(bot, "tomas")
+    given(bot, "tomas", request)
+    assert "is being ended" in bot.slack.command("tomas", f"end {request}")["body"]["text"]
+    card(bot, "tomas", request, "Ended")
+    assert COMPANY.person("tomas").account_id not in bot.atlassian.members("eu-jira-admins")
+
+
+def test_extend_asks_the_same_rule_again_and_the_last_one_ends_it(bot: Living) -> None:
+    request, _ = ask(bot, length="1h")
+    shown = given(bot, "ada", request)
+    press(bot, "ada", shown, "extend")
+    view = form(bot, "ada")
+    assert "eu-jira-admins" in str(view["blocks"])
+    bot.slack.submit("ada", view["id"], {"length": {"length": "3h"}})
+    second = text_of(form(bot, "ada")).split("REQ-")[1].split()[0]
+    bot.slack.close_view("ada", all=True)
+    given(bot, "ada", f"REQ-{second}")
+    press(bot, "ada", card(bot, "ada", request, "End now"), "end")
+    card(bot, "ada", request, "still held because of")
+    assert COMPANY.person("ada").account_id in bot.atlassian.members("eu-jira-admins")
+    press(bot, "ada", card(bot, "ada", f"REQ-{second}", "End now"), "end")
+    card(bot, "ada", f"REQ-{second}", "Ended")
+    assert COMPANY.person("ada").account_id not in bot.atlassian.members("eu-jira-admins")
+
+
+def test_a_mention_in_the_thread_of_a_card_is_answered_there(bot: Living) -> None:
+    _, shown = ask(bot)
+    text = f"<@{seed.SLACK_BOT_USER}> status"
+    bot.slack.event("app_mention", user="ada", channel=CHANNEL, text=text, thread_ts=shown["ts"])
+    bot.slack.wait_for(lambda: shown if any("May be answered" in r for r in replies(bot, shown["ts"])) else None)
+    press(bot, "ada", shown, "cancel")
+
+
+def test_access_requested_in_a_thread_has_its_card_and_results_there(bot: Living) -> None:
+    message = bot.slack.channel("#access-requests")[0]
+    bot.slack.shortcut("ada", "request_access_here", ts=message["ts"], channel=CHANNEL)
+    bot.slack.submit("ada", form(bot, "ada")["id"], fill("ada", "eu-confluence-admins"))
+    request = "REQ-" + text_of(form(bot, "ada")).split("REQ-")[1].split()[0]
+    bot.slack.close_view("ada", all=True)
+    seen = bot.slack.wait_for(
+        lambda: message if any(request in r and "Approve" in r for r in replies(bot, message["ts"])) else None
+    )
+    given(bot, "ada", request)
+    bot.slack.wait_for(
+        lambda: seen if any("is given" in r and "confluence" in r for r in replies(bot, message["ts"])) else None
+    )

@@ -1,0 +1,95 @@
+"""The messages beside the card: each says what happened, and no word of somebody else lives in it."""
+
+import pytest
+
+from approvals.states import Grant as GrantStatus
+from approvals.states import Status
+from handlers.cards import Drawing
+from handlers.news import SENTENCES, draw_news
+from tests.handlers.hostile_texts import HOSTILE_TEXTS
+from tests.handlers.mrkdwn import entities, insist_it_can_be_sent, insist_nothing_foreign_lives
+from tests.handlers.views import AUDIT_LOG, FACTS, news_of, view_with
+
+PLACES = ("thread", "person", "operators")
+
+
+def drawn(kind: str, text: str, place: str = "person", **more: object) -> Drawing:
+    view = view_with(text, Status.DONE, grant=GrantStatus.ACTIVE, **more)  # type: ignore[arg-type]
+    return draw_news(news_of(kind, text, place), view, audit_log=AUDIT_LOG)
+
+
+def test_every_kind_of_news_is_tested_here() -> None:
+    assert set(FACTS) == set(SENTENCES)
+
+
+@pytest.mark.parametrize("kind", SENTENCES)
+def test_nothing_foreign_lives_in_any_news(kind: str) -> None:
+    for place in PLACES:
+        harmless = drawn(kind, "ordinary words", place)
+        for text in HOSTILE_TEXTS:
+            drawing = drawn(kind, text, place)
+            insist_it_can_be_sent(drawing)
+            insist_nothing_foreign_lives(drawing, harmless)
+
+
+@pytest.mark.parametrize("kind", SENTENCES)
+def test_news_of_very_many_long_steps_can_be_sent(kind: str) -> None:
+    for text in ("a" * 5000, "&" * 5000, "<!here>" * 700):
+        insist_it_can_be_sent(drawn(kind, text, steps=30))
+
+
+@pytest.mark.parametrize("kind", SENTENCES)
+def test_an_ampersand_is_escaped_once(kind: str) -> None:
+    assert "&amp;amp;" not in drawn(kind, "R&D").text
+
+
+@pytest.mark.parametrize("kind", ["unproved", "job_in_trouble", "vote_refused", "no_card_for_operators"])
+def test_news_about_no_request_can_be_told(kind: str) -> None:
+    insist_it_can_be_sent(draw_news(news_of(kind, "x", "operators"), None, audit_log=AUDIT_LOG))
+
+
+def test_outside_the_thread_a_message_names_its_request_and_leads_there() -> None:
+    for kind in SENTENCES:
+        assert "REQ-23456789ab · <https://w.slack.com/p1|its thread>" in drawn(kind, "x", "person").text
+        assert "its thread" not in drawn(kind, "x", "thread").text
+
+
+def test_a_long_message_still_says_which_request_it_is_about() -> None:
+    assert "REQ-23456789ab" in drawn("done", "a" * 5000, steps=30).text
+
+
+def test_what_was_done_is_proved_with_the_read_back_and_the_audit_log() -> None:
+    for kind in ("done", "ended"):
+        said = drawn(kind, "x").text
+        assert "read back <!date^" in said
+        assert f"<{AUDIT_LOG}|Atlassian's audit log>" in entities(said)
+
+
+def test_what_was_held_before_is_said_to_stay() -> None:
+    view = view_with("x", Status.DONE, grant=GrantStatus.ACTIVE)
+    assert view.grant is not None
+    view.grant.held_before = True
+    assert "nothing will be taken away" in draw_news(news_of("done", "x"), view, audit_log=AUDIT_LOG).text
+
+
+def test_a_late_end_says_how_late() -> None:
+    assert ":warning: 120 minutes late." in drawn("ended", "x").text
+
+
+def test_a_denial_without_a_reason_says_so() -> None:
+    view = view_with("x", Status.DENIED)
+    assert "no reason was given" in draw_news(news_of("denied", ""), view, audit_log=AUDIT_LOG).text
+
+
+@pytest.mark.parametrize(
+    ("why", "mend"),
+    [
+        ("not_in_channel", "invite Gatehouse to it"),
+        ("channel_not_found", "mend the id in the policy"),
+        ("is_archived", "name another channel"),
+        ("externally_shared", "no other workspace can read"),
+        ("restricted_action", "Slack's word"),
+    ],
+)
+def test_operators_hear_what_mends_a_card_that_can_not_be_posted(why: str, mend: str) -> None:
+    assert mend in draw_news(news_of("no_card_for_operators", why, "operators"), None, audit_log=AUDIT_LOG).text

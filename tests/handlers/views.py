@@ -1,0 +1,97 @@
+"""Requests in every state they can be drawn in, with one text in each field that somebody outside can write."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from approvals.models import AccessRequest, Card, Grant, News, StepRow
+from approvals.plan import Plan, Step, Survey
+from approvals.policy import Candidate, Policy
+from approvals.states import Grant as GrantStatus
+from approvals.states import Status
+from bot.sandbox.demo_policy import demo_policy
+from handlers.view import RequestView
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+POLICY = Policy.parse(demo_policy())
+AUDIT_LOG = "https://admin.atlassian.com/o/0b1d7a52-6c38-4b57-9a3e-1f5a4d2c9e01/audit-log"
+ADA, TOMAS, GRACE = "712020:ada", "712020:tomas", "712020:grace"
+
+
+def view_with(
+    text: str, status: Status = Status.PENDING, *, grant: GrantStatus | None = None, approvers: int = 2, steps: int = 2,
+    warnings: int = 2, duration: int | None = 7200, **more: Any,
+) -> RequestView:  # fmt: skip
+    """Ada asks for something for Tomáš; ``text`` stands in every foreign field."""
+    text = text.encode("utf-8", "ignore").decode()  # half a pair can't be stored, so it never comes this far
+    decided = status in (Status.APPROVED, Status.APPLYING, Status.PARTLY, Status.DONE, Status.FAILED)
+    request = AccessRequest(
+        id="REQ-23456789ab", verb="grant", subject=TOMAS, requester=ADA, team="T0HARBOUR", user="U0ADA002",
+        entitlement="eu-jira-admins", duration=duration, reason=text, status=status, version=2, plan_hash="h",
+        rule_hash="r", policy_hash="p", source="s", asked_at=NOON, lapses_at=NOON, moved_at=NOON, because=text,
+        approver=GRACE if decided else None, closed_by=GRACE,
+    )  # fmt: skip
+    request = AccessRequest(**{**request.model_dump(), **more})
+    step = Step(
+        does="add_member", owner="scim:d1", group_id="g1", group_name=text, account=TOMAS, member="m1", api="SCIM",
+        method="PATCH", path="/scim/directory/d1/Groups/g1", words=f"add {text} to the group {text}",
+    )  # fmt: skip
+    survey = Survey(
+        steps=(step,) * steps, holds=False, subject_name=text, subject_mail=text, warnings=(text,) * warnings
+    )
+    plan = Plan.of(verb="grant", subject=TOMAS, entitlement="eu-jira-admins", duration=duration, survey=survey)
+    entitlement = POLICY.entitlement("eu-jira-admins")
+    assert entitlement is not None
+    rows = [
+        StepRow(
+            request_id=request.id, purpose=purpose, position=0, body=step.model_dump_json(), status="true", true_at=NOON
+        )
+        for purpose in ("apply", "end")
+    ]  # fmt: skip
+    held = Grant(
+        request_id=request.id, account=TOMAS, entitlement="eu-jira-admins", holding="h", status=grant or "promised",
+        held_before=False, promised_at=NOON, ends_at=NOON, ended_at=NOON, because=text,
+    )  # fmt: skip
+    names = {ADA: text, TOMAS: text, GRACE: text} | {f"712020:{n}": text for n in range(approvers)}
+    return RequestView(
+        request=request, plan=plan, grant=held if grant else None, given=rows[:1] * steps, taken=rows[1:] * steps,
+        entitlement=replace(entitlement, about=text),
+        approvers=[Candidate(f"712020:{n}", text) for n in range(approvers)],
+        subject_name=text, subject_mail=text, names=names, slack={},
+        thread=Card(request_id=request.id, place="channel", channel="C0ACCESS01", ts="1.2", link="https://w.slack.com/p1"),
+    )  # fmt: skip
+
+
+def every_view(text: str, **more: Any) -> Iterator[RequestView]:
+    """Each state of a request, and each state of a grant of a request that is done; a rehearsal as well."""
+    for status in Status:
+        yield view_with(text, status, **more)
+    for grant in GrantStatus:
+        yield view_with(text, Status.DONE, grant=grant, **more)
+    yield view_with(text, Status.DONE, rehearsal=True, **more)
+
+
+FACTS: dict[str, dict[str, str]] = {
+    "approved": {}, "denied": {"reason": "?"}, "cancelled": {}, "lapsed": {"because": "?"}, "refused": {"because": "?"},
+    "failed": {"because": "?"}, "rehearsed": {}, "done": {}, "ended": {"kept": "?"}, "about_you": {},
+    "waiting": {"because": "?"}, "vote_refused": {"because": "?"}, "no_card": {"why": "?"},
+    "answer": {}, "standing": {}, "no_card_for_operators": {"why": "?"}, "unproved": {"status": "?"},
+    "job_in_trouble": {"why": "?", "job": "?"},
+}  # fmt: skip
+
+
+def news_of(kind: str, text: str, place: str = "person") -> News:
+    """News of a kind; ``text`` stands in each fact that comes from outside."""
+    foreign = dict.fromkeys(FACTS[kind], text)
+    facts = {
+        "by": GRACE,
+        "late": 7200.0,
+        "where": "C0ACCESS01",
+        "dead": True,
+        "attempts": 3,
+        "text": "an answer",
+        **foreign,
+    }
+    return News(key="k", kind=kind, place=place, request_id="REQ-23456789ab", facts=json.dumps(facts), at=NOON)

@@ -1,0 +1,270 @@
+"""The decisions without Slack and Atlassian: a directory and people kept in memory, and the seeded company."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlmodel import col, select
+
+from approvals import people
+from approvals.counting import Counting
+from approvals.jobs import Claim
+from approvals.models import AccessRequest, AuditEntry, Grant, Job, News, PolicyVersion, SlackUser
+from approvals.plan import Step, Survey
+from approvals.planning import Planning
+from approvals.policy import Entitlement, Policy
+from approvals.policy import Person as Speaker
+from approvals.policy_book import PolicyBook, adopt_first
+from approvals.ports import Impossible
+from approvals.provisioning import Effects, Provisioning
+from approvals.store import Actor, Store
+from approvals.workflow import Ask, Click, Workflow
+from bot.people_import import apply, read_csv
+from bot.sandbox import seed
+from bot.sandbox.demo_policy import demo_policy
+from bot.worker import Worker
+
+COMPANY = seed.company()
+
+
+@dataclass
+class MemoryDirectory:
+    """Atlassian as a set of memberships that remembers each call; trouble is put in front of the next calls."""
+
+    members: dict[str, set[str]] = field(default_factory=dict)  # group -> accounts
+    calls: list[tuple[str, str, str]] = field(default_factory=list)  # does, group, account
+    reads: int = 0
+    trouble: list[Exception] = field(default_factory=list)  # raised by the next performs, before the effect
+    lost_answers: list[Exception] = field(default_factory=list)  # raised by the next performs, after the effect
+    unreadable: list[Exception] = field(default_factory=list)  # raised by the next reads
+    impossible: dict[str, str] = field(default_factory=dict)  # group -> why
+    owner: str = "scim:d1"
+    on_perform: Callable[[Step], None] = lambda step: None
+
+    def survey_grant(self, account: str, entitlement: Entitlement) -> Survey:
+        self._read()
+        if entitlement.group in self.impossible:
+            raise Impossible(self.impossible[entitlement.group])
+        step = Step(
+            does="add_member", owner=self.owner, group_id=f"id-{entitlement.group}", group_name=entitlement.group,
+            account=account, member=f"scim-{account}", api="SCIM", method="PATCH",
+            path=f"/scim/directory/d1/Groups/id-{entitlement.group}", words=f"add them to {entitlement.group}",
+        )  # fmt: skip
+        return Survey(
+            steps=(step,), holds=account in self.held(entitlement.group),
+            subject_name=name_of(account), subject_mail=f"{name_of(account)}@example",
+        )  # fmt: skip
+
+    def removal(self, step: Step) -> Step:
+        return step.model_copy(update={"does": "remove_member", "words": f"take them out of {step.group_name}"})
+
+    def perform(self, step: Step) -> str:
+        self.calls.append((step.does, step.group_name, step.account))
+        self.on_perform(step)
+        if self.trouble:
+            raise self.trouble.pop(0)
+        (self.held(step.group_name).add if step.does == "add_member" else self.held(step.group_name).discard)(
+            step.account
+        )
+        if self.lost_answers:
+            raise self.lost_answers.pop(0)
+        return "200"
+
+    def is_true(self, step: Step) -> bool:
+        self._read()
+        return (step.account in self.held(step.group_name)) == (step.does == "add_member")
+
+    def held(self, group: str) -> set[str]:
+        return self.members.setdefault(group, set())
+
+    def _read(self) -> None:
+        self.reads += 1
+        if self.unreadable:
+            raise self.unreadable.pop(0)
+
+
+@dataclass
+class MemoryPeople:
+    """Slack's users, always reachable unless ``trouble`` waits; counts how often somebody was looked at."""
+
+    refreshed: list[str] = field(default_factory=list)
+    trouble: list[Exception] = field(default_factory=list)
+
+    def refresh(self, team: str, user: str) -> None:
+        self.refreshed.append(user)
+        if self.trouble:
+            raise self.trouble.pop(0)
+
+
+class World:
+    """The decisions, wired to memory, with the seeded company imported and a policy in force."""
+
+    def __init__(
+        self, store: Store, policy: str | None = None, effects: Effects = Effects.ON, *, after: World | None = None
+    ) -> None:
+        self.store = store
+        groups = {group.name: accounts(*group.members) for group in COMPANY.groups}
+        self.directory = after.directory if after else MemoryDirectory(groups)
+        self.people = MemoryPeople()
+        self.policies = PolicyBook()
+        self.workflow = Workflow(store, self.policies)
+        self.counting = Counting(store, self.policies, self.people)
+        self.planning = Planning(store, self.directory, self.policies)
+        self.provisioning = Provisioning(store, self.directory, self.people, self.policies, effects)
+        self.told: list[Claim] = []
+        self.worker = Worker(
+            store,
+            {
+                "plan": self.planning.plan,
+                "count": self.counting.count,
+                "lapse": self.workflow.lapse,
+                "apply": self.provisioning.apply,
+                "end": self.provisioning.ending.end,
+                "draw": self.told.append,
+                "tell": self.told.append,
+            },
+        )
+        self.clicks = after.clicks if after else 0
+        if after is None:
+            self.set_policy(policy or demo_policy())
+            self.import_people()
+
+    def restarted(self, effects: Effects = Effects.ON) -> World:
+        """The process died here: everything is new but the database and Atlassian."""
+        store = Store(self.store.database, movable_time=True)
+        store.take_over()
+        return World(store, effects=effects, after=self)
+
+    def set_policy(self, text: str) -> Policy:
+        policy = Policy.parse(text)
+        adopt_first(self.store, text, policy)
+        return policy
+
+    def change_policy(self, old: str, new: str) -> None:
+        """Apply a policy that differs from the demo's in one place."""
+        text = demo_policy()
+        assert text.count(old) == 1
+        self.apply_policy(text.replace(old, new))
+
+    def apply_policy(self, text: str) -> None:
+        """A newer policy than the one in force."""
+        with self.store.write() as w:
+            digest = Policy.parse(text).hash
+            w.session.add(PolicyVersion(hash=digest, text=text, applied_at=w.now, applied_by="test"))
+
+    def import_people(self) -> None:
+        """The story's people only: two hundred rows a test would be waste."""
+        head, *rows = seed.people_csv().splitlines()
+        lines = read_csv("\n".join([head, *rows[: len(seed.STORY)]]))
+        apply(self.store, lines, actor=Actor("test"), move=False, dry=False)
+        with self.store.write() as w:
+            for person in COMPANY.people[: len(seed.STORY)]:
+                w.session.add(
+                    SlackUser(
+                        team=seed.SLACK_TEAM, user=person.slack_id, name=person.handle, mail=person.email,
+                        standing=person.slack_kind, read_at=w.now,
+                    )
+                )  # fmt: skip
+
+    # -- what people do -------------------------------------------------------------------------------------------
+
+    def speaker(self, handle: str) -> Speaker:
+        with self.store.read() as session:
+            found = people.speaker(
+                session, self.policies.current(session), seed.SLACK_TEAM, COMPANY.person(handle).slack_id
+            )
+        assert isinstance(found, Speaker), found
+        return found
+
+    def ask(
+        self, who: str = "ada", what: str = "eu-jira-admins", *, subject: str | None = None,
+        length: timedelta | None = timedelta(hours=2), reason: str = "INC-42: the database is down",
+        source: str | None = None,
+    ) -> AccessRequest:  # fmt: skip
+        self.clicks += 1
+        ask = Ask("grant", account(subject or who), what, length, reason, source or f"source {self.clicks}")
+        return self.workflow.ask(self.speaker(who), ask)
+
+    def click(
+        self, who: str, request: AccessRequest, choice: str = "approve", *, version: int | None = None, reason: str = ""
+    ) -> None:
+        self.clicks += 1
+        self.workflow.vote(
+            Click(
+                request_id=request.id, version=version or self.request(request).version, choice=choice,
+                team=seed.SLACK_TEAM, user=COMPANY.person(who).slack_id, channel="D1",
+                source=f"click {self.clicks}", reason=reason,
+            )
+        )  # fmt: skip
+
+    def run(self) -> None:
+        """Do all the work that is due."""
+        self.worker.run_until_idle()
+
+    def later(self, by: timedelta) -> None:
+        """Domain time, moved on from where it was first."""
+        self.store.move_time(by)
+
+    # -- what there is --------------------------------------------------------------------------------------------
+
+    def request(self, request: AccessRequest) -> AccessRequest:
+        with self.store.read() as session:
+            found = session.get(AccessRequest, request.id)
+        assert found is not None
+        return found
+
+    def grant(self, request: AccessRequest) -> Grant | None:
+        with self.store.read() as session:
+            return session.exec(select(Grant).where(Grant.request_id == request.id)).first()
+
+    def news(self, kind: str) -> list[News]:
+        """What people are told of this kind, in its order."""
+        with self.store.read() as session:
+            return list(session.exec(select(News).where(News.kind == kind).order_by(col(News.id))))
+
+    def record(self, event: str) -> list[dict[str, Any]]:
+        """The chained bodies of this kind, in their order."""
+        with self.store.read() as session:
+            rows = session.exec(select(AuditEntry).where(AuditEntry.event == event).order_by(col(AuditEntry.seq)))
+            return [json.loads(row.body) for row in rows]
+
+    def jobs(self) -> dict[str, Job]:
+        """The jobs that are left, by their key; drawing and telling excepted."""
+        with self.store.read() as session:
+            return {job.key: job for job in session.exec(select(Job)) if job.kind not in ("draw", "tell")}
+
+    def holds(self, who: str, group: str = "eu-jira-admins") -> bool:
+        return account(who) in self.directory.held(group)
+
+
+def account(handle: str) -> str:
+    return COMPANY.person(handle).account_id
+
+
+def accounts(*handles: str) -> set[str]:
+    return {account(handle) for handle in handles}
+
+
+def name_of(account_id: str) -> str:
+    return next((person.name for person in COMPANY.people if person.account_id == account_id), account_id)
+
+
+def at_once(*doings: Callable[[], Any]) -> list[Any]:
+    """Let threads do these at the same moment; what each returned or raised, in the order given."""
+    start = threading.Barrier(len(doings))
+
+    def begin(doing: Callable[[], Any]) -> Any:
+        start.wait()
+        try:
+            return doing()
+        except Exception as error:
+            return error
+
+    with ThreadPoolExecutor(len(doings)) as threads:
+        return list(threads.map(begin, doings))
