@@ -1,20 +1,24 @@
-# make demo   plays the main job for real against local stand-ins, then keeps serving (ONCE=1: stops after the story)
-# make test   runs every test
-# make check  lint, types, import contracts
-# make bench  how fast the main path is, beside the floor of the same run
+# make demo     plays the main job for real against local stand-ins, then keeps serving (ONCE=1: stops after the story)
+# make test     runs every test, and of the large counts a share that it prints
+# make check    lint, types, import contracts
+# make torture  the large counts, all of them: kills at every point, contests, memory
+# make bench    how fast the main path is, beside the floor of the same run
 
 SHELL := /bin/sh
 BIN := .venv/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test torture check bench lock clean
 
 demo: .venv/installed
 	@$(BIN)/gatehouse demo $(if $(ONCE),--once)
 
 test: .venv/installed
 	@$(BIN)/python -m pytest -n auto $(TESTS)
+
+torture: .venv/installed
+	@GATEHOUSE_SHARE=1 $(BIN)/python -m pytest -n auto -m torture $(TESTS)
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -123,12 +123,16 @@ def finish(session: Session, claim: Claim) -> None:
 
 
 def put_off(session: Session, claim: Claim, *, at: datetime, trouble: str = "", failed: bool = False) -> None:
-    """Give the job back until ``at``; a failure keeps its count and its reason, a wait does not."""
+    """Give the job back until ``at``; a failure keeps its count and its reason, a wait does not.
+
+    A job that only waits and was asked for meanwhile runs when it was asked for: what it waits for may have come.
+    """
     attempts = Job.attempts if failed else Job.attempts - 1
+    run_at = at if failed else case((col(Job.again).is_(True), col(Job.run_at)), else_=at)
     session.execute(
         update(Job)
         .where(col(Job.id) == claim.id, col(Job.lease) == claim.lease)
-        .values(status="ready", run_at=at, lease=None, trouble=trouble[:500], attempts=attempts, again=False)
+        .values(status="ready", run_at=run_at, lease=None, trouble=trouble[:500], attempts=attempts, again=False)
     )
 
 

@@ -4,9 +4,11 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from approvals import jobs
 from approvals.crash import crash_point
@@ -20,7 +22,7 @@ from handlers.cards import Drawing, draw
 from handlers.news import draw_news
 from handlers.view import RequestView, view_of
 
-IN_ORDER = 0.3  # seconds a message waits for the one before it
+IN_ORDER = 10.0  # seconds until a message looks whether it was forgotten; the one before it wakes it
 WAITS_AT_MOST = timedelta(minutes=5)
 UNHEARD = CLOSED | {"user_not_found", "user_not_in_channel", "cannot_dm_bot", "user_disabled"}
 
@@ -75,6 +77,7 @@ class Announcer:
         if card.trouble:
             return
         if card.drawn != shown:
+            posted = not card.ts
             try:
                 self._send_card(view, card, drawing, channel)
             except SlackError as error:
@@ -85,7 +88,7 @@ class Announcer:
                     raise
                 return self._cannot(claim, view, card, error)
             card.drawn = shown
-            self._note(claim, card)  # at once: whatever fails from here on must not post it again
+            self._note(claim, card, posted=posted)  # at once: whatever fails from here on must not post it again
         if card.place == "channel" and not card.link:
             card.link = self._link(card)
             self._note(claim, card)
@@ -121,9 +124,11 @@ class Announcer:
         if card.place == "channel" and self.slack.channel(card.channel).get("is_ext_shared"):
             raise SlackError("externally_shared", retry=False)
 
-    def _note(self, claim: jobs.Claim, card: Card) -> None:
+    def _note(self, claim: jobs.Claim, card: Card, *, posted: bool = False) -> None:
         with self.store.work(claim) as w:
             w.session.merge(card)
+            if posted and card.place == "channel":
+                _wake(w, _waiting(card.request_id, "thread", ""))
 
     def _cannot(self, claim: jobs.Claim, view: RequestView, card: Card, error: SlackError) -> None:
         """The copy can't be posted: the requester is told, the operators see why, the request goes on."""
@@ -197,21 +202,33 @@ class Announcer:
         row = w.session.get(News, news.id)
         if row is not None:
             row.told_at = w.now
+            if row.request_id is not None:
+                w.session.flush()
+                _wake(w, _waiting(row.request_id, row.place, row.user))
 
 
 def _something_before(session: Session, news: News, since: datetime) -> bool:
     """Whether an older message of the same request to the same place still waits."""
     if news.request_id is None:
         return False
-    older = select(News.id).where(
-        News.request_id == news.request_id,
-        News.place == news.place,
-        News.user == news.user,
-        col(News.told_at).is_(None),
+    older = _waiting(news.request_id, news.place, news.user).where(
         News.at > since,  # one that can't be told must not silence the rest
         col(News.id) < news.id,
     )
     return session.exec(older.limit(1)).first() is not None
+
+
+def _waiting(request: str, place: str, user: str) -> SelectOfScalar[Any]:
+    """What is still to be told of a request in one place, the oldest first."""
+    where = (News.request_id == request, News.place == place, News.user == user, col(News.told_at).is_(None))
+    return select(News.id).where(*where).order_by(col(News.id))
+
+
+def _wake(w: Write, waiting: SelectOfScalar[Any]) -> None:
+    """The first of them waits for nothing more."""
+    first = w.session.exec(waiting.limit(1)).first()
+    if first is not None:
+        w.enqueue("tell", first, priority=jobs.PEOPLE)
 
 
 def _home(view: RequestView, policy: Policy) -> str:

@@ -39,7 +39,8 @@ from bot.metrics import Metrics
 from bot.mirror import Mirror
 from bot.previews import Previews
 from bot.settings import MORE_SCIM_KEYS, Settings, SettingsProblem
-from bot.slack_out import Budget, SlackOut
+from bot.slack_budget import Budget
+from bot.slack_out import SlackOut
 from bot.socket_mode import SocketMode
 from bot.worker import Worker
 from handlers.desk import Desk

@@ -1,27 +1,18 @@
 """Everything the bot says in Slack, within Slack's budget and with errors that say whether to try again."""
 
 import re
-import time
-from collections import defaultdict, deque
 from http.client import HTTPException
-from threading import Lock
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from urllib.error import URLError
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse
 
-from approvals.jobs import Later
 from approvals.ports import OutsideError
+from bot.slack_budget import Budget
 from handlers.cards import Drawing
 
-# https://docs.slack.dev/apis/web-api/rate-limits: about one message a second and channel, updates in tier 3.
-PACE: dict[str, tuple[int, float]] = {
-    "chat.postMessage": (1, 1.0),  # messages, seconds; counted per channel
-    "chat.update": (45, 60.0),  # per workspace
-}
-T = TypeVar("T")
 # The channel can't be posted to until a person does something about it.
 CLOSED = {
     "channel_not_found",
@@ -45,29 +36,6 @@ class SlackError(OutsideError):
         self.code = code
 
 
-class Budget:
-    """How much may be said now. What doesn't fit is done later by the same job, so ends never wait behind it."""
-
-    def __init__(self, pace: dict[str, tuple[int, float]] | None = None) -> None:
-        self.pace = PACE if pace is None else pace
-        self._spent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
-        self._lock = Lock()
-
-    def take(self, method: str, channel: str) -> None:
-        """Take one; raises ``Later`` with the time until there is room."""
-        limit, seconds = self.pace.get(method, (0, 0.0))
-        if not limit:
-            return
-        now = time.monotonic()
-        with self._lock:
-            spent = self._spent[(method, channel if method == "chat.postMessage" else "")]
-            while spent and spent[0] <= now - seconds:
-                spent.popleft()
-            if len(spent) >= limit:
-                raise Later(spent[0] + seconds - now, "Slack's budget")
-            spent.append(now)
-
-
 class SlackOut:
     """The few methods the bot needs, each one call."""
 
@@ -80,7 +48,7 @@ class SlackOut:
 
     def post(self, channel: str, drawing: Drawing, *, thread: str = "", about: str = "") -> str:
         """Post a message; returns its ``ts``. https://docs.slack.dev/reference/methods/chat.postMessage"""
-        self._budget.take("chat.postMessage", channel)
+        self._budget.take("chat.postMessage", channel, about)
         metadata = {"event_type": "gatehouse", "event_payload": {"about": about}} if about else None
         answer = self._call(
             "chat.postMessage",
@@ -96,7 +64,7 @@ class SlackOut:
 
     def update(self, channel: str, ts: str, drawing: Drawing) -> None:
         """Redraw a message; text and blocks together, always. https://docs.slack.dev/reference/methods/chat.update"""
-        self._budget.take("chat.update", channel)
+        self._budget.take("chat.update", channel, f"{channel}/{ts}")
         self._call("chat.update", channel=channel, ts=ts, text=drawing.text, blocks=drawing.blocks)
 
     def whisper(self, channel: str, user: str, drawing: Drawing) -> None:

@@ -213,6 +213,17 @@ def test_a_failure_keeps_its_count_and_its_reason_and_a_wait_does_not(store: Sto
     assert (now.status, now.attempts, now.trouble, now.lease) == ("ready", 2, "", None)
 
 
+@pytest.mark.parametrize("failed", [False, True])
+def test_what_waits_and_is_asked_for_meanwhile_waits_no_longer_but_a_failure_does(store: Store, failed: bool) -> None:
+    ask(store, "apply", "REQ-1")
+    claim = taken(store)
+    ask(store, "apply", "REQ-1")
+    with store.database.writing() as session:
+        jobs.put_off(session, claim, at=store_time() + timedelta(hours=1), failed=failed)
+    again = store.claim()
+    assert (again is None) == failed
+
+
 def test_what_was_put_off_waits(store: Store) -> None:
     ask(store, "apply", "REQ-1")
     with store.database.writing() as session:

@@ -12,7 +12,8 @@ from approvals.jobs import Later
 from bot.sandbox import seed
 from bot.sandbox.slack.control import SlackControl
 from bot.sandbox.slack.server import running
-from bot.slack_out import PACE, Budget, SlackError, SlackOut
+from bot.slack_budget import Budget
+from bot.slack_out import SlackError, SlackOut
 from handlers.cards import Drawing
 from tests.support.wire import raw_server, read_request
 
@@ -153,36 +154,6 @@ def test_who_is_looked_up_is_found(slack: SlackOut) -> None:
 
 
 # -- the budget -----------------------------------------------------------------------------------------------------
-
-
-def test_the_budget_is_kept_for_each_channel() -> None:
-    budget = Budget({"chat.postMessage": (2, 3600.0)})
-    budget.take("chat.postMessage", "C1")
-    budget.take("chat.postMessage", "C1")
-    budget.take("chat.postMessage", "C2")
-    with pytest.raises(Later) as later:
-        budget.take("chat.postMessage", "C1")
-    assert 0 < later.value.seconds <= 3600
-
-
-def test_redraws_share_one_budget() -> None:
-    budget = Budget({"chat.update": (1, 3600.0)})
-    budget.take("chat.update", "C1")
-    with pytest.raises(Later):
-        budget.take("chat.update", "C2")
-
-
-def test_room_comes_back() -> None:
-    budget = Budget({"chat.update": (1, 0.0)})
-    for _ in range(10):
-        budget.take("chat.update", "C1")
-
-
-def test_other_methods_have_no_budget_of_ours() -> None:
-    budget = Budget()
-    for _ in range(1000):
-        budget.take("users.info", "")
-    assert set(PACE) == {"chat.postMessage", "chat.update"}
 
 
 def test_what_does_not_fit_the_budget_is_not_sent(sandbox: SlackControl) -> None:

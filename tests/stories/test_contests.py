@@ -8,6 +8,7 @@ from threading import Barrier
 from typing import Any
 
 import httpx
+import pytest
 from sqlmodel import col, select
 
 from approvals.models import Job
@@ -15,8 +16,9 @@ from bot.sandbox import seed
 from bot.sandbox.demo_policy import demo_policy
 from bot.sandbox.slack.control import text_of
 from tests.support.living import Living, living
+from tests.support.share import part_of
 
-CONTESTS = 200
+CONTESTS = part_of(200)
 GROUPS = 5
 MEI = seed.company().person("mei")
 ASKERS = [
@@ -38,6 +40,7 @@ class Contest:
     rivals: tuple[tuple[str, str], tuple[str, str]]  # who, does
 
 
+@pytest.mark.torture
 def test_of_two_who_answer_at_the_same_instant_one_wins_and_the_other_is_told(database_url: str) -> None:
     with living(database_url, policy=policy()) as bot:
         groups = make_groups(bot)

@@ -11,6 +11,7 @@ import pytest
 from bot.sandbox.slack.control import text_of
 from tests.support.living import living
 from tests.support.outside import CHANNEL, COMPANY, Bot, between_sandboxes, copied
+from tests.support.share import some_of
 
 ADA, MEI = COMPANY.person("ada").account_id, COMPANY.person("mei").account_id
 GROUP = "eu-jira-admins"
@@ -42,6 +43,8 @@ LABELS = (
     *(f"{kind}: claimed" for kind in KINDS),
     *(f"{kind}: over" for kind in KINDS),
 )
+NEVER_LEFT_OUT = ("vote: committed", "give: intended", "give: called")  # between approval, call and its record
+AROUND_THE_CALL = ("apply: end committed", "give: called")
 LATER_TIMES = (  # the first message is the approval; these are the copies, the result and the end
     *(("card: posted", 2), ("card: redrawn", 2), ("card: redrawn", 4)),
     *(("news: before sending", 2), ("news: sent", 2), ("news: sent", 3), ("news: sent", 4)),
@@ -75,7 +78,8 @@ def bot_on_postgresql(tmp_path: Path, postgresql_url: str) -> Iterator[Bot]:
         yield bot
 
 
-@pytest.mark.parametrize("label", LABELS)
+@pytest.mark.torture
+@pytest.mark.parametrize("label", some_of(LABELS, NEVER_LEFT_OUT))
 def test_killed_at_any_point_the_story_ends_as_if_nothing_had_happened(bot: Bot, label: str) -> None:
     if label in REFUSED:
         nth = 1 if label == "give: refused" else 2
@@ -85,13 +89,15 @@ def test_killed_at_any_point_the_story_ends_as_if_nothing_had_happened(bot: Bot,
     assert bot.deaths == 1
 
 
-@pytest.mark.parametrize(("label", "nth"), LATER_TIMES)
+@pytest.mark.torture
+@pytest.mark.parametrize(("label", "nth"), some_of(LATER_TIMES))
 def test_killed_while_the_rest_is_told_everything_is_told_all_the_same(bot: Bot, label: str, nth: int) -> None:
     tell_the_story(bot, "kill", label, str(nth))
     assert bot.deaths == 1
 
 
-@pytest.mark.parametrize("label", REFUSED)
+@pytest.mark.torture
+@pytest.mark.parametrize("label", some_of(REFUSED))
 def test_killed_when_the_answer_was_lost_the_effect_is_found_and_not_repeated(bot: Bot, label: str) -> None:
     if label == "end: refused":
         bot.atlassian.fault(method="PATCH")  # the first goes well
@@ -111,7 +117,8 @@ def test_killed_while_atlassian_is_still_answering_the_effect_is_found_and_not_r
     assert bot.deaths == 1
 
 
-@pytest.mark.parametrize("label", ["apply: end committed", "give: called"])
+@pytest.mark.torture
+@pytest.mark.parametrize("label", some_of(AROUND_THE_CALL))
 def test_killed_around_the_call_another_start_finishes_it_on_postgresql(bot_on_postgresql: Bot, label: str) -> None:
     """Nobody is the only worker there: what the dead one held is free when its lease has run out."""
     tell_the_story(bot_on_postgresql, "kill", label, "1")

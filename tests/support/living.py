@@ -21,7 +21,7 @@ from bot.sandbox.demo_policy import demo_policy
 from bot.sandbox.slack.control import SlackControl
 from bot.sandbox.slack.server import running as slack_running
 from bot.settings import Settings, load_settings
-from bot.slack_out import Budget
+from bot.slack_budget import Budget
 from bot.web import Web
 
 
