@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from approvals.models import AuditDetail, AuditEntry
@@ -16,6 +17,8 @@ from approvals.plan import canonical
 
 DOMAIN = b"gatehouse-audit-v1\0"
 GENESIS = "0" * 64
+_HEAD = select(AuditEntry.seq, AuditEntry.hash).order_by(col(AuditEntry.seq).desc()).limit(1)
+_ENTRY, _DETAIL = insert(AuditEntry), insert(AuditDetail)
 PAGE = 500  # entries a read: with SQLite's rollback journal no read may last long
 
 
@@ -44,7 +47,8 @@ def append(
 
     ``data`` holds ids, statuses and figures; ``details`` names, mails and free text, chained as salted digests.
     """
-    head = session.exec(select(AuditEntry).order_by(col(AuditEntry.seq).desc()).limit(1)).first()
+    connection = session.connection()
+    head = connection.execute(_HEAD).first()
     seq, prev = (head.seq + 1, head.hash) if head else (1, GENESIS)
     salted = {name: (secrets.token_hex(16), text) for name, text in (details or {}).items()}
     body = canonical(
@@ -60,9 +64,10 @@ def append(
     entry = AuditEntry(
         seq=seq, prev=prev, hash=link(prev, seq, body), body=body.decode(), event=event, request_id=request
     )
-    session.add(entry)
-    session.add_all(AuditDetail(seq=seq, name=name, salt=salt, text=text) for name, (salt, text) in salted.items())
-    session.flush()
+    connection.execute(_ENTRY, entry.model_dump())
+    if salted:
+        rows = [{"seq": seq, "name": name, "salt": salt, "text": text} for name, (salt, text) in salted.items()]
+        connection.execute(_DETAIL, rows)
     return entry
 
 

@@ -1,6 +1,7 @@
 """Whether a vote counts: judged against fresh facts, then the guarded move (the job ``count``)."""
 
-from sqlmodel import Session
+from sqlalchemy import bindparam
+from sqlmodel import Session, select
 
 from approvals import jobs, people
 from approvals.crash import crash_point
@@ -11,6 +12,8 @@ from approvals.ports import People, PeopleError
 from approvals.states import Status
 from approvals.store import MACHINE, Actor, Store, Write
 from approvals.telling import tell_outcome, who_was_first
+
+_WAITING = select(Vote.team, Vote.user).where(Vote.id == bindparam("vote"), Vote.outcome == "waiting")
 
 
 class Counting:
@@ -24,21 +27,21 @@ class Counting:
     def count(self, claim: jobs.Claim) -> None:
         """Judge a vote against fresh facts and make the guarded move, or tell its sender why it does not count."""
         with self.store.read() as session:
-            vote = session.get(Vote, int(claim.about))
-        if vote is None or vote.outcome != "waiting":
+            waiting = session.connection().execute(_WAITING, {"vote": int(claim.about)}).first()
+        if waiting is None:
             return
-        unknown = self._look_at(vote)
-        with self.store.work(claim) as w:
+        unknown = self._look_at(waiting.team, waiting.user)
+        with self.store.work(claim, last=True) as w:
+            vote = w.session.get_one(Vote, int(claim.about))
             refusal = unknown or self._judge(w, vote, w.request(vote.request_id))
             if refusal:
                 self._turn_down(w, vote, refusal)
-            w.session.merge(vote)
         crash_point("vote counted")
 
-    def _look_at(self, vote: Vote) -> str:
+    def _look_at(self, team: str, user: str) -> str:
         """Who votes, as Slack has it now; why they can't be looked up, where waiting would not help."""
         try:
-            self.people.refresh(vote.team, vote.user)
+            self.people.refresh(team, user)
         except PeopleError as error:
             if error.retry:
                 raise
@@ -104,7 +107,7 @@ class Counting:
         data = {"vote": vote.id, "plan_hash": request.plan_hash, "rule_hash": request.rule_hash, "rule": rule}
         if vote.choice == "approve":
             w.move(request, "approve", actor=actor, data=data, approver=actor.account, because=vote.because)
-            w.enqueue("apply", request.id)
+            w.enqueue("apply", request.id, priority=jobs.EFFECTS)
             w.tell("approved", place="thread", request=request.id, once=f"approved:{request.id}", by=actor.account)
             return
         reason = {"reason": vote.reason}

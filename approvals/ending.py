@@ -72,7 +72,7 @@ class Ending:
         for row in steps:
             self.calls.make_true(claim, row, grant, "end")
         crash_point("end: read back")
-        with self.store.work(claim) as w:
+        with self.store.work(claim, last=True) as w:
             for row in steps_of(w.session, grant.request_id, "end"):
                 row.status, row.true_at = "true", w.now
             now = w.move_grant(grant, "confirm_end", actor=MACHINE, because=grant.because, ended_at=w.now)

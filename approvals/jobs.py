@@ -2,11 +2,13 @@
 
 import random
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NewType
+from typing import Any, NewType
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, or_, update
+from sqlalchemy import and_, bindparam, case, delete, func, or_, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from approvals.models import Job
@@ -14,7 +16,7 @@ from approvals.models import Job
 LEASE = timedelta(seconds=15)  # renewed every few seconds while the job runs
 LOUD_AFTER = 3  # failures of the same job before operators hear of it
 LONGEST_PAUSE = 300.0  # seconds
-ENDS, PEOPLE, ORDINARY, BACKGROUND = 1, 3, 5, 9  # priorities; ends go before everything else
+ENDS, EFFECTS, PEOPLE, ORDINARY, BACKGROUND = 1, 2, 3, 5, 9  # priorities; ends go before everything else
 
 Lease = NewType("Lease", str)
 
@@ -31,7 +33,39 @@ class LeaseLost(Exception):
     """Somebody else holds this job now: what was about to be written must not be."""
 
 
-@dataclass(frozen=True)
+def _asked_for(insert: Callable[[Any], Any]) -> Any:
+    """Both engines know the same upsert, SQLAlchemy has it twice."""
+    new = insert(Job.__table__).values(status="ready", attempts=0, again=False, trouble="")  # type: ignore[attr-defined]
+    job = Job.__table__.c  # type: ignore[attr-defined]
+    moved = {
+        "run_at": new.excluded.run_at,
+        "again": job.status == "running",
+        "status": func.replace(job.status, "dead", "ready"),
+        "attempts": case((job.status == "dead", 0), else_=job.attempts),  # revived, it has all its tries
+    }
+    return new.on_conflict_do_update(index_elements=[job.key], set_=moved)
+
+
+_ASKED_FOR = {"sqlite": _asked_for(sqlite.insert), "postgresql": _asked_for(postgresql.insert)}
+_DUE = or_(
+    and_(col(Job.status) == "ready", col(Job.run_at) <= bindparam("now")),
+    and_(col(Job.status) == "running", col(Job.leased_until) < bindparam("clock")),
+)
+_NEXT_DUE = select(func.min(Job.run_at)).where(Job.status == "ready")
+_MOST_URGENT = select(Job.id).where(_DUE).order_by(col(Job.priority), col(Job.run_at)).limit(1)
+_CLAIM = (
+    update(Job)
+    .where(col(Job.id) == _MOST_URGENT.with_for_update(skip_locked=True).scalar_subquery())
+    .values(status="running", lease=bindparam("new_lease"), leased_until=bindparam("until"), attempts=Job.attempts + 1)
+    .returning(col(Job.id), col(Job.key), col(Job.kind), col(Job.about), col(Job.attempts))
+)
+_OURS = (col(Job.id) == bindparam("job"), col(Job.lease) == bindparam("held"))
+_HOLD = update(Job).where(*_OURS).values(leased_until=bindparam("until"))
+_GONE = delete(Job).where(*_OURS, col(Job.again).is_(False))
+_AGAIN = update(Job).where(*_OURS).values(status="ready", again=False, attempts=0, lease=None, trouble="")
+
+
+@dataclass
 class Claim:
     """A job taken by one worker, with the fence that proves it is still theirs."""
 
@@ -41,6 +75,7 @@ class Claim:
     about: str
     attempts: int
     lease: Lease
+    done: bool = False  # its last transaction was committed and has finished it
 
 
 def enqueue(session: Session, kind: str, about: str, *, at: datetime, priority: int = ORDINARY) -> None:
@@ -48,20 +83,9 @@ def enqueue(session: Session, kind: str, about: str, *, at: datetime, priority: 
 
     Asked for while it runs, it runs once more afterwards, so the newest state is never missed.
     """
-    key = f"{kind}:{about}"
-    moved = session.execute(
-        update(Job)
-        .where(col(Job.key) == key)
-        .values(
-            run_at=at,
-            again=col(Job.status) == "running",
-            status=func.replace(col(Job.status), "dead", "ready"),
-            attempts=case((col(Job.status) == "dead", 0), else_=col(Job.attempts)),  # revived, it has all its tries
-        )
-        .returning(col(Job.id))
-    ).first()
-    if moved is None:
-        session.add(Job(key=key, kind=kind, about=about, run_at=at, priority=priority))
+    session.flush()  # what the caller changed and what is asked for here stand in one order
+    values = {"key": f"{kind}:{about}", "kind": kind, "about": about, "run_at": at, "priority": priority}
+    session.connection().execute(_ASKED_FOR[session.get_bind().dialect.name], values)
 
 
 def cancel(session: Session, kind: str, about: str) -> None:
@@ -69,57 +93,30 @@ def cancel(session: Session, kind: str, about: str) -> None:
     session.execute(delete(Job).where(col(Job.key) == f"{kind}:{about}", col(Job.status) == "ready"))
 
 
-def claim(session: Session, *, now: datetime, clock: datetime, kinds: tuple[str, ...] | None = None) -> Claim | None:
+def claim(session: Session, *, now: datetime, clock: datetime) -> Claim | None:
     """Take the most urgent job that is due (domain time ``now``), or one whose lease ran out (real time ``clock``)."""
-    due = _due(now, clock)
-    if kinds is not None:
-        due = and_(due, col(Job.kind).in_(kinds))
-    first = select(Job.id).where(due).order_by(col(Job.priority), col(Job.run_at)).limit(1)
     lease = Lease(secrets.token_hex(8))
-    row = session.execute(
-        update(Job)
-        .where(col(Job.id) == first.with_for_update(skip_locked=True).scalar_subquery())
-        .values(status="running", lease=lease, leased_until=clock + LEASE, attempts=Job.attempts + 1)
-        .returning(col(Job.id), col(Job.key), col(Job.kind), col(Job.about), col(Job.attempts))
-    ).first()
-    return Claim(row[0], row[1], row[2], row[3], row[4], lease) if row else None
-
-
-def is_due(session: Session, *, now: datetime, clock: datetime) -> bool:
-    """Whether there is anything to claim, without locking."""
-    return session.exec(select(Job.id).where(_due(now, clock)).limit(1)).first() is not None
-
-
-def _due(now: datetime, clock: datetime) -> ColumnElement[bool]:
-    return or_(
-        and_(col(Job.status) == "ready", col(Job.run_at) <= now),
-        and_(col(Job.status) == "running", col(Job.leased_until) < clock),
-    )
+    values = {"now": now, "clock": clock, "new_lease": lease, "until": clock + LEASE}
+    row = session.connection().execute(_CLAIM, values).first()
+    return Claim(row.id, row.key, row.kind, row.about, row.attempts, lease) if row else None
 
 
 def hold(session: Session, claim: Claim, *, clock: datetime) -> None:
     """Prove in this transaction that the job is still ours, and keep it for another lease."""
-    held = session.execute(
-        update(Job)
-        .where(col(Job.id) == claim.id, col(Job.lease) == claim.lease)
-        .values(leased_until=clock + LEASE)
-        .returning(col(Job.id))
-    ).first()
-    if held is None:
+    held = session.connection().execute(_HOLD, {**_ours(claim), "until": clock + LEASE})
+    if held.rowcount == 0:
         raise LeaseLost(claim.key)
 
 
 def finish(session: Session, claim: Claim) -> None:
-    """The job is done: gone, or ready once more when it was asked for while it ran."""
-    ours = (col(Job.id) == claim.id, col(Job.lease) == claim.lease)
-    again = session.execute(
-        update(Job)
-        .where(*ours, col(Job.again).is_(True))
-        .values(status="ready", again=False, attempts=0, lease=None, trouble="")
-        .returning(col(Job.id))
-    ).first()
-    if again is None:
-        session.execute(delete(Job).where(*ours))
+    """The job is done: gone, or ready once more when it was asked for while it ran. Raises when it is not ours."""
+    connection = session.connection()
+    if not connection.execute(_GONE, _ours(claim)).rowcount and not connection.execute(_AGAIN, _ours(claim)).rowcount:
+        raise LeaseLost(claim.key)
+
+
+def _ours(claim: Claim) -> dict[str, Any]:
+    return {"job": claim.id, "held": claim.lease}
 
 
 def put_off(session: Session, claim: Claim, *, at: datetime, trouble: str = "", failed: bool = False) -> None:
@@ -147,7 +144,7 @@ def bury(session: Session, claim: Claim, *, trouble: str) -> None:
 
 def next_due(session: Session) -> datetime | None:
     """When the next ready job is to run, in domain time."""
-    first: datetime | None = session.exec(select(func.min(Job.run_at)).where(Job.status == "ready")).one()
+    first: datetime | None = session.connection().execute(_NEXT_DUE).scalar()
     return first.replace(tzinfo=UTC) if first and first.tzinfo is None else first
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import and_, bindparam
 from sqlmodel import Session, col, select
 
 from approvals.models import Binding, Person, SlackUser
@@ -26,6 +27,20 @@ UNBOUND = (
 NOT_YET = "Your binding to an Atlassian account is new; your answers count from {when:%Y-%m-%d %H:%M} UTC on."
 
 
+_SAME_USER = and_(col(Binding.team) == SlackUser.team, col(Binding.user) == SlackUser.user)
+_SPEAKER = (
+    select(SlackUser.standing, Binding.account)
+    .join(Binding, _SAME_USER, isouter=True)
+    .where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
+)
+_STANDING = select(SlackUser.standing).join(Binding, _SAME_USER).where(Binding.account == bindparam("account"))
+_BOUND, _VOTES_FROM = (
+    select(column).where(Binding.team == bindparam("team"), Binding.user == bindparam("user"))
+    for column in (Binding.account, Binding.votes_from)
+)
+_MANAGER = select(Person.manager).where(Person.account == bindparam("account"))
+
+
 @dataclass(frozen=True)
 class Stop:
     """Why somebody is not heard, in a sentence for them."""
@@ -35,16 +50,15 @@ class Stop:
 
 def speaker(session: Session, policy: Policy, team: str, user: str) -> Speaker | Stop:
     """The person behind a Slack user: a full member of the workspace, bound to an account; or a polite stop."""
-    known = session.get(SlackUser, (team, user))
+    known = session.connection().execute(_SPEAKER, {"team": team, "user": user}).first()
     if known is None:
         return Stop(UNKNOWN)
     if known.standing != "member":
         return Stop(WHY_NOT[known.standing])
-    binding = session.get(Binding, (team, user))
-    if binding is None:
+    if known.account is None:
         return Stop(UNBOUND.format(who=f"{team}/{user}"))
-    roles = policy.roles_of(binding.account, team, user)
-    return Speaker(account=binding.account, team=team, user=user, roles=roles)
+    roles = policy.roles_of(known.account, team, user)
+    return Speaker(account=known.account, team=team, user=user, roles=roles)
 
 
 def voter(session: Session, policy: Policy, team: str, user: str, now: datetime) -> Speaker | Stop:
@@ -52,9 +66,9 @@ def voter(session: Session, policy: Policy, team: str, user: str, now: datetime)
     found = speaker(session, policy, team, user)
     if isinstance(found, Stop):
         return found
-    binding = session.get(Binding, (team, user))
-    if binding is not None and binding.votes_from > now:
-        return Stop(NOT_YET.format(when=binding.votes_from))
+    votes_from = session.connection().execute(_VOTES_FROM, {"team": team, "user": user}).scalar_one()
+    if votes_from > now:
+        return Stop(NOT_YET.format(when=votes_from))
     return found
 
 
@@ -67,22 +81,20 @@ def who_may_answer(
 
 
 def _can_be_asked(session: Session, account: str) -> bool:
-    bound = slack_user_of(session, account)
-    known = session.get(SlackUser, (bound.team, bound.user)) if bound else None
-    return known is not None and known.standing == "member"
+    return session.connection().execute(_STANDING, {"account": account}).scalar() == "member"
 
 
 def manager_of(session: Session, account: str) -> str | None:
     """The account of somebody's manager, as imported."""
-    person = session.get(Person, account)
-    return person.manager if person else None
+    manager: str | None = session.connection().execute(_MANAGER, {"account": account}).scalar()
+    return manager
 
 
 def account_of(session: Session, team: str, user: str) -> str | None:
     """The account a Slack user stands for as a *subject*: bound, or the only account with their mail address."""
-    binding = session.get(Binding, (team, user))
-    if binding is not None:
-        return binding.account
+    bound: str | None = session.connection().execute(_BOUND, {"team": team, "user": user}).scalar()
+    if bound is not None:
+        return bound
     known = session.get(SlackUser, (team, user))
     return account_with(session, known.mail) if known and known.mail else None
 

@@ -69,7 +69,7 @@ class Planning:
         self._open(claim, request, plan, entitlement)
 
     def _open(self, claim: jobs.Claim, request: AccessRequest, plan: Plan, entitlement: Entitlement) -> None:
-        with self.store.work(claim) as w:
+        with self.store.work(claim, last=True) as w:
             policy = self.policies.current(w.session)
             asked = people.who_may_answer(w.session, policy, entitlement, request.requester, request.subject)
             w.add(
@@ -108,7 +108,7 @@ class Planning:
             w.tell("about_you", place="person", request=request.id, once=once, team=bound.team, user=bound.user)
 
     def _refuse(self, claim: jobs.Claim, request: AccessRequest, because: str) -> None:
-        with self.store.work(claim) as w:
+        with self.store.work(claim, last=True) as w:
             now = w.move(request, "refuse", actor=MACHINE, details={"because": because}, because=because)
             tell_outcome(w, now, "refused", because=because)
 

@@ -6,6 +6,8 @@ from approvals.models import PolicyVersion
 from approvals.policy import Policy
 from approvals.store import MACHINE, Store
 
+_NEWEST = select(PolicyVersion.number, PolicyVersion.hash).order_by(col(PolicyVersion.number).desc()).limit(1)
+
 
 class NoPolicy(Exception):
     """Nothing was ever applied, so nothing may be asked."""
@@ -18,12 +20,13 @@ class PolicyBook:
         self._parsed: dict[str, Policy] = {}
 
     def current(self, session: Session) -> Policy:
-        row = session.exec(select(PolicyVersion).order_by(col(PolicyVersion.number).desc()).limit(1)).first()
+        row = session.connection().execute(_NEWEST).first()
         if row is None:
             raise NoPolicy("no policy was applied yet")
         parsed = self._parsed  # another thread may put a newer one there meanwhile
         if row.hash not in parsed:
-            self._parsed = parsed = {row.hash: Policy.parse(row.text, "the applied policy")}
+            text = session.exec(select(PolicyVersion.text).where(PolicyVersion.number == row.number)).one()
+            self._parsed = parsed = {row.hash: Policy.parse(text, "the applied policy")}
         return parsed[row.hash]
 
 

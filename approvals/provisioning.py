@@ -71,8 +71,8 @@ class Provisioning:
 
     def _why_not_begin(self, claim: jobs.Claim, request: AccessRequest) -> str:
         """Check the approval again, read Atlassian again, and commit the end before the beginning."""
-        read_at = self.store.now()
         with self.store.read() as session:
+            read_at = self.store.time_in(session)
             entitlement = self.policies.current(session).entitlement(request.entitlement)
             approver = people.slack_user_of(session, request.approver or "")
         if entitlement is None or entitlement.rule_hash != request.rule_hash:
@@ -169,7 +169,7 @@ class Provisioning:
 
     def _finish(self, claim: jobs.Claim, request: AccessRequest, grant: Grant) -> None:
         crash_point("apply: read back")
-        with self.store.work(claim) as w:
+        with self.store.work(claim, last=True) as w:
             for row in steps_of(w.session, request.id, "apply"):
                 row.status, row.true_at = "true", w.now
             w.move_grant(grant, "confirm", actor=MACHINE, active_at=w.now)
@@ -178,7 +178,7 @@ class Provisioning:
         crash_point("apply: finished")
 
     def _rehearse(self, claim: jobs.Claim, request: AccessRequest, grant: Grant) -> None:
-        with self.store.work(claim) as w:
+        with self.store.work(claim, last=True) as w:
             for row in steps_of(w.session, request.id, "apply"):
                 row.status = "rehearsed"
             w.move_grant(grant, "void", actor=MACHINE, because="rehearsal")
@@ -187,7 +187,7 @@ class Provisioning:
             tell_outcome(w, now, "rehearsed")
 
     def _refuse(self, claim: jobs.Claim, request: AccessRequest, because: str) -> None:
-        with self.store.work(claim) as w:
+        with self.store.work(claim, last=True) as w:
             now = w.move(request, "refuse", actor=MACHINE, details={"because": because}, because=because)
             tell_outcome(w, now, "refused", because=because)
 

@@ -1,8 +1,11 @@
 """What a payload is known by: the key of what somebody did, and further keys of the same payload."""
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from approvals.models import Replay
+
+_KNOWN = select(Replay.source).where(col(Replay.source).in_(bindparam("keys", expanding=True)))
 
 
 class Source(str):
@@ -30,4 +33,4 @@ def keys_of(source: str) -> tuple[str, ...]:
 
 def known(session: Session, keys: tuple[str, ...]) -> frozenset[str]:
     """Which of these keys were acted on before."""
-    return frozenset(session.exec(select(Replay.source).where(col(Replay.source).in_(keys))))
+    return frozenset(session.connection().execute(_KNOWN, {"keys": keys}).scalars())

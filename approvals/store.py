@@ -1,7 +1,9 @@
 """The only module that writes: guarded moves, their audit entries and the jobs they cause, in one transaction."""
 
+import itertools
 import json
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import delete, update
+from sqlalchemy import bindparam, delete, insert, update
 from sqlmodel import Session, SQLModel, col, select
 
 from approvals import audit, jobs
@@ -20,9 +22,24 @@ from approvals.states import Grant as GrantStatus
 from approvals.states import Status, after
 
 OFFSET = "domain time offset"
+OFFSET_KEPT = 0.05  # seconds
 REPLAY_KEPT = timedelta(minutes=15)
+SWEEP = 100  # payloads between two looks for those that are too old to come again
 REFUSALS_AN_HOUR = 20  # audit entries a person and hour for refused attempts; a counter after that
 Row = TypeVar("Row", bound=SQLModel)
+# Built once: what every command runs is built by SQLAlchemy in more time than the database needs for it.
+_MOVED: dict[str, tuple[float, timedelta]] = {}  # by database: when it was read, in monotonic seconds, and what
+_OFFSET = select(Meta.value).where(Meta.key == OFFSET)
+_PAYLOADS = itertools.count()
+_FORGET = delete(Replay).where(col(Replay.at) < bindparam("before"))
+_REMEMBER = insert(Replay)
+_AS_SEEN = update(AccessRequest).where(
+    col(AccessRequest.id) == bindparam("_id"),
+    col(AccessRequest.status) == bindparam("_status"),
+    col(AccessRequest.version) == bindparam("_version"),
+)
+_REQUEST = select(AccessRequest).where(AccessRequest.id == bindparam("_id")).execution_options(populate_existing=True)
+_TOLD = select(News.id).where(News.key == bindparam("_key"))
 
 
 class Stale(Exception):
@@ -100,18 +117,11 @@ class Write:
     ) -> AccessRequest:
         """Move a request as the table allows, if nobody has moved it since it was read; its cards are redrawn."""
         to = self._target(request, verb)
-        moved = self.session.execute(
-            update(AccessRequest)
-            .where(
-                col(AccessRequest.id) == request.id,
-                col(AccessRequest.status) == request.status,
-                col(AccessRequest.version) == request.version,
-            )
-            .values(status=str(to), moved_at=self.now, **changes)
-            .returning(col(AccessRequest.id))
-        ).first()
+        where = {"_id": request.id, "_status": request.status, "_version": request.version}
+        self.session.flush()
+        moved = self.session.connection().execute(_AS_SEEN.values(status=str(to), moved_at=self.now, **changes), where)
         now = self.request(request.id)
-        if moved is None:
+        if moved.rowcount == 0:
             raise Stale(now)
         self.audit(
             f"request.{to}",
@@ -155,9 +165,8 @@ class Write:
 
     def request(self, id: str) -> AccessRequest:
         """A request as it is in this transaction."""
-        return self.session.exec(
-            select(AccessRequest).where(AccessRequest.id == id).execution_options(populate_existing=True)
-        ).one()
+        found: AccessRequest = self.session.execute(_REQUEST, {"_id": id}).scalar_one()
+        return found
 
     def tell(
         self,
@@ -173,7 +182,7 @@ class Write:
     ) -> None:
         """Somebody must be told; ``once`` makes it one message however often this line runs."""
         key = once or secrets.token_hex(8)
-        if once and self.session.exec(select(News.id).where(News.key == key)).first() is not None:
+        if once and self.session.connection().execute(_TOLD, {"_key": key}).first() is not None:
             return
         row = self.add(
             News(
@@ -195,9 +204,10 @@ class Write:
         keys = keys_of(source)
         if known(self.session, keys):
             raise AlreadyThere(source)
-        self.session.execute(delete(Replay).where(col(Replay.at) < datetime.now(UTC) - REPLAY_KEPT))
-        for key in keys:
-            self.add(Replay(source=key, at=datetime.now(UTC)))
+        connection, now = self.session.connection(), datetime.now(UTC)
+        if next(_PAYLOADS) % SWEEP == 0:
+            connection.execute(_FORGET, {"before": now - REPLAY_KEPT})
+        connection.execute(_REMEMBER, [{"source": key, "at": now} for key in keys])
 
     def note_refusal(
         self,
@@ -223,6 +233,7 @@ class Store:
 
     def __init__(self, database: Database, *, movable_time: bool = False) -> None:
         self.database = database
+        _MOVED.pop(database.url, None)
         self._movable_time = movable_time  # only where both sides of the world are local stand-ins
         self._wake: list[Callable[[], None]] = []
 
@@ -239,8 +250,16 @@ class Store:
 
     def time_in(self, session: Session) -> datetime:
         """Domain time, read in a transaction that is open already."""
-        offset = session.exec(select(Meta.value).where(Meta.key == OFFSET)).first() if self._movable_time else None
-        return datetime.now(UTC) + timedelta(seconds=float(offset or 0))
+        return datetime.now(UTC) + (self._offset(session) if self._movable_time else timedelta(0))
+
+    def _offset(self, session: Session) -> timedelta:
+        """Where domain time was moved to; looked up twenty times a second at most, for whoever else may move it."""
+        read, offset = _MOVED.get(self.database.url, (0.0, timedelta(0)))
+        if time.monotonic() - read > OFFSET_KEPT:
+            read = time.monotonic()
+            offset = timedelta(seconds=float(session.connection().execute(_OFFSET).scalar() or 0))
+            _MOVED[self.database.url] = (read, offset)
+        return offset
 
     def move_time(self, offset: timedelta) -> None:
         if not self._movable_time:
@@ -248,6 +267,7 @@ class Store:
         with self.write() as w:
             w.session.merge(Meta(key=OFFSET, value=str(offset.total_seconds())))
             w.enqueued = True
+        _MOVED.pop(self.database.url, None)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -266,14 +286,10 @@ class Store:
             for wake in self._wake:
                 wake()
 
-    def claim(self, kinds: tuple[str, ...] | None = None) -> jobs.Claim | None:
-        """The next job, if one is due; looks before it locks, so that an idle worker writes nothing."""
-        clock = datetime.now(UTC)
-        with self.database.reading() as session:
-            if not jobs.is_due(session, now=self.time_in(session), clock=clock):
-                return None
+    def claim(self) -> jobs.Claim | None:
+        """The next job, if one is due. A claim that finds nothing changes no page, so an idle worker writes nothing."""
         with self.database.writing() as session:
-            return jobs.claim(session, now=self.time_in(session), clock=clock, kinds=kinds)
+            return jobs.claim(session, now=self.time_in(session), clock=datetime.now(UTC))
 
     def take_over(self) -> None:
         """At the start of the only worker there is, after its port was won: what a dead one held is free at once."""
@@ -281,11 +297,16 @@ class Store:
             jobs.release_all(session)
 
     @contextmanager
-    def work(self, claim: jobs.Claim) -> Iterator[Write]:
-        """A transaction of a job: it commits only while the job is still ours."""
+    def work(self, claim: jobs.Claim, *, last: bool = False) -> Iterator[Write]:
+        """A transaction of a job: it commits only while the job is still ours; the last one finishes the job."""
         with self.write() as w:
-            jobs.hold(w.session, claim, clock=datetime.now(UTC))
+            if not last:
+                jobs.hold(w.session, claim, clock=datetime.now(UTC))
             yield w
+            if last:
+                w.session.flush()
+                jobs.finish(w.session, claim)
+        claim.done = last
 
     def head_is_whole(self) -> bool:
         """Whether the newest entry still hashes to what it says: a quick look, not the walk of ``verify``."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, select
 
 from approvals import jobs, people
@@ -52,6 +53,9 @@ class Click:
     reason: str = ""
 
 
+_EXISTS = select(AccessRequest.id).where(AccessRequest.id == bindparam("request"))
+
+
 class Workflow:
     """Decides and writes down; Atlassian and Slack hear of it from the jobs it leaves."""
 
@@ -65,10 +69,13 @@ class Workflow:
         """Write a request down, or raise ``Refused``. The same payload makes one request."""
         actor = Actor(speaker.account, speaker.team, speaker.user)
         with self.store.write() as w:
-            known = w.session.exec(select(AccessRequest).where(AccessRequest.source == ask.source)).first()
-            if known is not None:
+            try:
+                w.first_time(ask.source)
+            except AlreadyThere:
+                known = w.session.exec(select(AccessRequest).where(AccessRequest.source == ask.source)).first()
+                if known is None:  # it was refused then
+                    raise
                 return known
-            w.first_time(ask.source)
             policy = self.policies.current(w.session)
             verdict = self._may_ask(w.session, policy, speaker, ask)
             if verdict:
@@ -156,7 +163,7 @@ class Workflow:
                 w.first_time(click.source)
             except AlreadyThere:
                 return
-            if w.session.get(AccessRequest, click.request_id) is None:
+            if w.session.connection().execute(_EXISTS, {"request": click.request_id}).first() is None:
                 return  # a forged or long forgotten card; a request you may not see answers like none
             vote = w.add(Vote(**vars(click), cast_at=w.now))
             w.audit(

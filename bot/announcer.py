@@ -171,7 +171,7 @@ class Announcer:
                 "nobody could be told", news=news.kind, place=news.place, request=news.request_id, why=error.code
             )
         crash_point("news: sent")
-        with self.store.work(claim) as w:
+        with self.store.work(claim, last=True) as w:
             self._told(w, news)
 
     def _send(self, news: News, view: RequestView | None, drawing: Drawing, operators: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 
 from approvals import jobs
@@ -15,6 +16,9 @@ from handlers.text import plain
 
 FRESH = timedelta(seconds=60)  # a decision never rests on anything older
 EVERY = timedelta(minutes=10)
+
+
+_READ_AT = select(SlackUser.read_at).where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
 
 
 class Account(Protocol):
@@ -40,8 +44,9 @@ class Mirror:
     def refresh(self, team: str, user: str) -> None:
         """See ``approvals.ports.People``."""
         with self.store.read() as session:
-            known = session.get(SlackUser, (team, user))
-        if known is not None and timedelta(0) <= self.store.now() - known.read_at < FRESH:
+            read_at = session.connection().execute(_READ_AT, {"team": team, "user": user}).scalar()
+            now = self.store.time_in(session)
+        if read_at is not None and timedelta(0) <= now - read_at < FRESH:
             return
         self._read(team, user)
 

@@ -2,6 +2,7 @@
 
 import gc
 import hmac
+import sys
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +19,7 @@ log = structlog.get_logger()
 Answer = tuple[int, list[tuple[str, str]], bytes]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 EMPTY: list[tuple[str, str]] = []
+TURN = 0.0005  # seconds a thread computes before another may: who answers Slack should not wait for who draws cards
 MOST_BODY = 200_000  # bytes read at most; the guard refuses far less
 
 
@@ -159,6 +161,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         house = self._house
         if house is None:
             return
+        sys.setswitchinterval(TURN)
         log.info("listening", bind=self._options["bind"], works=self._works, database=house.database.journal)
         if self._works:
             if house.database.is_sqlite:

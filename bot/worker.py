@@ -1,6 +1,7 @@
 """The worker: claims jobs the moment they are committed, runs them, and decides what a failure means."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -18,6 +19,8 @@ BEAT = 5.0  # seconds between renewals of the leases that are held
 AWAY = 1.0  # seconds before a database that failed is tried again
 BUGS_FORGIVEN = 8  # tries of a job that raised something nobody expected
 NEVER_BURIED = frozenset({"end", "mirror"})  # an end is retried until it is true
+BLINK = 0.05  # seconds that whoever comes next leaves a deed alone with the interpreter
+DEEDS = frozenset({"count", "apply", "end"})
 TALK = frozenset({"draw", "tell"})  # their trouble can't be told by more talk
 
 
@@ -33,6 +36,8 @@ class Worker:
         self._held: dict[int, jobs.Claim] = {}
         self._work = threading.Condition()
         self._asked = 0
+        self._doer: threading.Thread | None = None
+        self._left_alone_until = 0.0  # monotonic seconds
         self._stopping = threading.Event()
         store.on_work(self.wake)
 
@@ -72,15 +77,26 @@ class Worker:
         """Do one piece of work, or wait until there may be some."""
         with self._work:
             asked = self._asked
+        self._let_a_deed_begin()
         claim = self.store.claim()
         if claim is not None:
+            if claim.kind in DEEDS:
+                self._doer, self._left_alone_until = threading.current_thread(), time.monotonic() + BLINK
             self.wake()
             self.run(claim)
+            if claim.kind in DEEDS:  # the next one follows from it: a vote that counted, an effect
+                self._left_alone_until = time.monotonic() + BLINK / 10
             return
         wait = self._idle_for()
         with self._work:
             if self._asked == asked and not self._stopping.is_set():
                 self._work.wait(wait)
+
+    def _let_a_deed_begin(self) -> None:
+        """Drawing cards would compete for the interpreter with what they are about, and be drawn again after it."""
+        who = threading.current_thread()
+        while who is not self._doer and time.monotonic() < self._left_alone_until:
+            self._stopping.wait(BLINK / 10)
 
     def _idle_for(self) -> float:
         with self.store.read() as session:
@@ -119,7 +135,8 @@ class Worker:
             log.exception("job raised", job=claim.key, attempt=claim.attempts)
             self._failed(claim, f"{type(error).__name__}: {error}", None, claim.attempts >= BUGS_FORGIVEN)
         else:
-            self._finish(claim)
+            if not claim.done:
+                self._finish(claim)
         finally:
             self._held.pop(claim.id, None)
 
@@ -154,5 +171,8 @@ class Worker:
             jobs.put_off(session, claim, at=at, trouble=why, failed=failed)
 
     def _finish(self, claim: jobs.Claim) -> None:
-        with self.store.database.writing() as session:
-            jobs.finish(session, claim)
+        try:
+            with self.store.database.writing() as session:
+                jobs.finish(session, claim)
+        except jobs.LeaseLost:  # done twice, which every job bears; whoever has it now finishes it
+            log.warning("lease lost", job=claim.key)

@@ -41,7 +41,7 @@ def approved(world: World, **more: object) -> AccessRequest:
     """Approved, and nothing of it begun."""
     request = pending(world, **more)
     world.click("grace", request)
-    claim = world.store.claim(("count",))
+    claim = world.store.claim()
     assert claim is not None
     world.worker.run(claim)
     assert world.request(request).status == Status.APPROVED
@@ -153,7 +153,7 @@ def test_an_approval_counts_only_for_the_request_it_was_given_to(world: World) -
     """The entry of a real approval, its index columns pointed at another request."""
     real, other = pending(world), pending(world)
     world.click("grace", real)
-    claim = world.store.claim(("count",))
+    claim = world.store.claim()
     assert claim is not None
     world.worker.run(claim)
     by_hand(world, "UPDATE requests SET status = 'approved', approver = :who WHERE id = :id",
@@ -237,7 +237,7 @@ def test_an_approver_whose_role_was_taken_does_not_count(world: World) -> None:
     assert text_.roles["security"][0].account == account("sade")
     request = pending(world)
     world.click("sade", request)
-    claim = world.store.claim(("count",))
+    claim = world.store.claim()
     assert claim is not None
     world.worker.run(claim)
     assert world.request(request).status == Status.APPROVED

@@ -10,7 +10,7 @@ from approvals import jobs
 from approvals.database import Database
 from approvals.models import AccessRequest, AuditEntry, Job, News, RefusedAttempt, Replay
 from approvals.states import Status
-from approvals.store import MACHINE, REFUSALS_AN_HOUR, Actor, AlreadyThere, Stale, Store, Write, new_request_id
+from approvals.store import MACHINE, REFUSALS_AN_HOUR, SWEEP, Actor, AlreadyThere, Stale, Store, Write, new_request_id
 from tests.support.world import World, at_once
 
 ADA = Actor("account-ada", "T1", "U1")
@@ -199,10 +199,12 @@ def test_a_payload_is_remembered_for_longer_than_slack_s_window_and_then_forgott
     for known in ("now", "six minutes ago"):
         with pytest.raises(AlreadyThere), store.write() as w:
             w.first_time(known)
-    with store.write() as w:
-        w.first_time("another")
+    for number in range(SWEEP):  # looked for once in so many
+        with store.write() as w:
+            w.first_time(f"another {number}")
     with store.read() as session:
-        assert set(session.exec(select(Replay.source))) == {"now", "six minutes ago", "another"}
+        left = set(session.exec(select(Replay.source)))
+    assert {source for source in left if not source.startswith("another")} == {"now", "six minutes ago"}
 
 
 def test_twenty_refusals_an_hour_are_written_down_and_the_rest_are_counted(store: Store) -> None:

@@ -416,7 +416,7 @@ def test_of_a_cancel_and_an_approval_at_once_exactly_one_counts(world: World) ->
     for number in range(10):
         request = pending(world)
         world.click("grace", request)
-        claim = world.store.claim(("count",))
+        claim = world.store.claim()
         assert claim is not None
         outcomes = at_once(
             lambda claim=claim: world.worker.run(claim),
