@@ -1,5 +1,6 @@
 """Who is who, as the mirror and the bindings tell it; reads only."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -76,12 +77,13 @@ def who_may_answer(
     session: Session, policy: Policy, entitlement: Entitlement, requester: str, subject: str
 ) -> list[Candidate]:
     """Those the policy names who can be asked: bound, and a full member as far as the mirror knows."""
-    named = policy.approvers(entitlement, requester, subject, manager_of(session, subject))
-    return [candidate for candidate in named if _can_be_asked(session, candidate.account)]
+    return who_can_be_asked(session, policy.approvers(entitlement, requester, subject, manager_of(session, subject)))
 
 
-def _can_be_asked(session: Session, account: str) -> bool:
-    return session.connection().execute(_STANDING, {"account": account}).scalar() == "member"
+def who_can_be_asked(session: Session, named: Iterable[Candidate]) -> list[Candidate]:
+    """Those of them who are bound, and full members as far as the mirror knows."""
+    connection = session.connection()
+    return [c for c in named if connection.execute(_STANDING, {"account": c.account}).scalar() == "member"]
 
 
 def manager_of(session: Session, account: str) -> str | None:

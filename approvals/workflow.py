@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, insert
 from sqlmodel import Session, select
 
 from approvals import jobs, people
@@ -53,6 +53,7 @@ class Click:
     reason: str = ""
 
 
+_OPEN = insert(AccessRequest)
 _EXISTS = select(AccessRequest.id).where(AccessRequest.id == bindparam("request"))
 
 
@@ -106,7 +107,8 @@ class Workflow:
             return Verdict(False, because, "entitlements")
         manager = people.manager_of(session, ask.subject)
         verdict = policy.may_ask(entitlement, speaker, ask.subject, manager, ask.duration, ask.reason)
-        if verdict and not people.who_may_answer(session, policy, entitlement, speaker.account, ask.subject):
+        named = policy.approvers(entitlement, speaker.account, ask.subject, manager)
+        if verdict and not people.who_can_be_asked(session, named):
             rule = f"entitlements.{entitlement.name}.approvers"
             return Verdict(False, policy.no_approver_sentence(entitlement), rule)
         return verdict
@@ -114,28 +116,27 @@ class Workflow:
     def _open(self, w: Write, policy: Policy, speaker: Speaker, actor: Actor, ask: Ask) -> AccessRequest:
         entitlement = policy.entitlement(ask.entitlement)
         assert entitlement is not None  # _may_ask has looked
-        request = w.add(
-            AccessRequest(
-                id=new_request_id(),
-                verb=ask.verb,
-                subject=ask.subject,
-                requester=speaker.account,
-                team=speaker.team,
-                user=speaker.user,
-                entitlement=entitlement.name,
-                duration=int(ask.duration.total_seconds()) if ask.duration else None,
-                reason=ask.reason,
-                status=Status.ASKED,
-                rule_hash=entitlement.rule_hash,
-                policy_hash=policy.hash,
-                source=ask.source,
-                asked_at=w.now,
-                moved_at=w.now,
-                lapses_at=w.now + entitlement.lifetime,
-                home_channel=ask.home_channel,
-                home_thread=ask.home_thread,
-            )
+        request = AccessRequest(
+            id=new_request_id(),
+            verb=ask.verb,
+            subject=ask.subject,
+            requester=speaker.account,
+            team=speaker.team,
+            user=speaker.user,
+            entitlement=entitlement.name,
+            duration=int(ask.duration.total_seconds()) if ask.duration else None,
+            reason=ask.reason,
+            status=Status.ASKED,
+            rule_hash=entitlement.rule_hash,
+            policy_hash=policy.hash,
+            source=str(ask.source),
+            asked_at=w.now,
+            moved_at=w.now,
+            lapses_at=w.now + entitlement.lifetime,
+            home_channel=ask.home_channel,
+            home_thread=ask.home_thread,
         )
+        w.session.connection().execute(_OPEN, request.model_dump())
         w.audit(
             "request.asked",
             actor=actor,

@@ -23,6 +23,8 @@ HINT = timedelta(hours=2)  # in an example of what to type
 def grant(desk: Desk, speaker: Speaker, said: Said) -> str:
     """Ask, or open the form for what is missing; the answer is what the acknowledgement shows."""
     command, source = said.command, said.source
+    if command.subject is None and command.entitlement and command.duration and command.reason:
+        return _ask(desk, speaker, said, speaker.account)  # nothing to look up: most are like this
     with desk.store.read() as session:
         policy = desk.policy(session)
         subject = _subject(session, speaker, command.subject)
@@ -37,6 +39,11 @@ def grant(desk: Desk, speaker: Speaker, said: Said) -> str:
     missing = _missing(command, entitlement, reason_needed=policy.reason.required)
     if missing:
         return _form_instead(desk, subject, command, said.trigger) or missing
+    return _ask(desk, speaker, said, subject)
+
+
+def _ask(desk: Desk, speaker: Speaker, said: Said, subject: str) -> str:
+    command, source = said.command, said.source
     duration = command.duration.length if command.duration else None
     ask = Ask("grant", subject, command.entitlement or "", duration, command.reason or "", source)
     try:
