@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from bot.atlassian.errors import BadRequest, Conflict, Facts, NotFound
 from bot.atlassian.shapes import Camel, Listed
@@ -42,11 +42,11 @@ class SiteUser(Camel):
     active: bool | None = None
     display_name: str | None = None
     email_address: str | None = None
-    groups: Annotated[Listed[SiteGroup], BeforeValidator(_items)] = []
+    groups: Annotated[Listed[SiteGroup], BeforeValidator(_items)] = Field([])
 
 
 class _Page(Camel):
-    values: Listed[Any] = []
+    values: Listed[Any] = Field([])
     total: int | None = None
     is_last: bool | None = None
 
