@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from bot.atlassian.errors import Conflict, Facts
 from bot.atlassian.limits import GroupLimits
@@ -30,15 +30,18 @@ class Supported(Camel):
     max_payload_size: int | None = None  # of ``bulk``, bytes
 
 
+Told = Annotated[Supported, BeforeValidator(lambda value: {} if value is None else value)]
+
+
 class ServiceProviderConfig(Camel):
     """What the directory supports. Atlassian publishes no values."""
 
-    patch: Supported = Supported()
-    bulk: Supported = Supported()
-    filter: Supported = Supported()
-    change_password: Supported = Supported()
-    sort: Supported = Supported()
-    etag: Supported = Supported()
+    patch: Told = Supported()
+    bulk: Told = Supported()
+    filter: Told = Supported()
+    change_password: Told = Supported()
+    sort: Told = Supported()
+    etag: Told = Supported()
 
 
 class _Page(Lenient):

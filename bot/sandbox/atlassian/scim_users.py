@@ -4,6 +4,7 @@ https://developer.atlassian.com/cloud/admin/user-provisioning/rest/api-group-use
 """
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from starlette.responses import Response
@@ -277,8 +278,14 @@ def _resource(sandbox: Sandbox, call: Call, user: ScimUser) -> dict[str, Any]:
         "groups": [{"value": group.scim_id, "display": group.name} for group in groups],
         "id": user.id,
     }
-    if user.account and not sandbox.switches.scim_omit_account_id:
+    if user.account and not sandbox.switches.scim_omit_account_id and not _too_new(sandbox, user):
         body[ACCOUNT_EXTENSION] = {"atlassianAccountId": user.account}
     if not sandbox.switches.scim_omit_active:
         body["active"] = sandbox.is_active(user)
     return body
+
+
+def _too_new(sandbox: Sandbox, user: ScimUser) -> bool:
+    """A new record names its account only after a while."""
+    age = sandbox.clock() - datetime.fromisoformat(user.created).timestamp()
+    return age < sandbox.switches.scim_account_id_delay

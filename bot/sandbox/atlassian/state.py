@@ -12,7 +12,7 @@ from bot.sandbox import seed
 from bot.sandbox.atlassian.faults import Faults
 from bot.sandbox.atlassian.ledger import Ledger
 
-LEAST = {"scim_page_limit": 1, "visibility_delay": 0, "site_searches_a_minute": 0}
+LEAST = {"scim_page_limit": 1, "visibility_delay": 0, "scim_account_id_delay": 0, "site_searches_a_minute": 0}
 SEEDED_AT = "2024-03-04T09:15:42.13545Z"
 IDS = uuid.UUID("6f1d3c1e-0000-4000-8000-a71a551a0000")
 
@@ -129,6 +129,7 @@ class Switches:
 
     scim_omit_active: bool = False
     scim_omit_account_id: bool = False
+    scim_account_id_delay: float = 0.0  # seconds from the making of a record until it names its account
     scim_list_members: bool = False  # entries of GET /Groups carry ``members``
     scim_remove_absent_is_no_target: bool = False
     scim_page_limit: int = 100

@@ -201,6 +201,12 @@ def test_an_email_is_put_and_nothing_comes_back() -> None:
     assert recorder.bodies() == [{"email": "x@y.example"}]
 
 
+def test_an_email_whose_answer_was_lost_may_be_set() -> None:
+    with pytest.raises(Unavailable) as raised:
+        build(httpx.Response(502))[0].set_email(MIA, "x@y.example")
+    assert raised.value.maybe_done
+
+
 def test_why_an_email_is_refused_is_told() -> None:
     foreign = {"key": "forbidden.unclaimedDomain", "context": {"domain": "vanlowe-pi.example"}}
     with pytest.raises(Forbidden, match="vanlowe-pi") as raised:

@@ -111,6 +111,7 @@ def test_several_may_carry_one_external_id() -> None:
         ({"filter": {"maxResults": -1}}, "100"),
         ({"filter": {"maxResults": None}}, "100"),
         ({"filter": {}}, "100"),
+        ({"filter": None}, "100"),
         ({}, "100"),
     ],
 )

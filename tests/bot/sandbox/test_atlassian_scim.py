@@ -58,6 +58,16 @@ def test_a_write_may_succeed_and_change_nothing(api: Api, control: AtlassianCont
     assert control.account(ADA.account_id)["active"] is False
 
 
+def test_a_new_record_may_name_its_account_late(api: Api, control: AtlassianControl) -> None:
+    control.switch(scim_account_id_delay=3600)
+    body = {"userName": "new", "emails": [{"value": f"new@{seed.DOMAIN}"}]}
+    created = api("POST", f"{OURS}/Users", json=body).json()
+    assert ACCOUNT not in created
+    assert ACCOUNT in api("GET", f"{OURS}/Users/{ADA.scim_id}").json()
+    control.set_clock(3601)
+    assert "atlassianAccountId" in api("GET", f"{OURS}/Users/{created['id']}").json()[ACCOUNT]
+
+
 # The identity provider
 
 
