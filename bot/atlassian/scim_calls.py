@@ -92,7 +92,7 @@ class ScimCalls:
             self.config()
         seen, before = set[str](), 0
         for page, items in self._pages(kind, model, doing, {}, MAX_PAGES_OF_ALL):
-            if page.total < before or (not items and len(seen) < page.total):
+            if page.total < before:
                 raise self._transport.unreadable(doing, "the list changed while it was read")
             before = page.total
             for item in items:

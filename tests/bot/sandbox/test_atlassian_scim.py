@@ -37,6 +37,18 @@ def test_delete_as_it_was_in_2023_is_a_deactivation_that_hides(api: Api, control
     assert control.account(MEI.account_id)["active"] is True
 
 
+def test_a_hidden_record_comes_back_though_its_account_was_let_in_elsewhere(
+    api: Api, control: AtlassianControl
+) -> None:
+    control.switch(scim_delete_of_2023=True)
+    one = f"{OURS}/Users/{MEI.scim_id}"
+    api("DELETE", one)
+    control.change_account(MEI.account_id, active=True)
+    assert api("GET", one).status_code == 404
+    assert api.patch(one, active(True)).status_code == 200
+    assert api("GET", one).status_code == 200
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_key_that_is_refused_gets_the_other_shape(api: Api, control: AtlassianControl, status: int) -> None:
     control.fault(status=status)
@@ -66,6 +78,13 @@ def test_a_new_record_may_name_its_account_late(api: Api, control: AtlassianCont
     assert ACCOUNT in api("GET", f"{OURS}/Users/{ADA.scim_id}").json()
     control.set_clock(3601)
     assert "atlassianAccountId" in api("GET", f"{OURS}/Users/{created['id']}").json()[ACCOUNT]
+
+
+def test_the_levers_work_while_every_write_is_hollow(api: Api, control: AtlassianControl) -> None:
+    control.switch(silent_success=["/"])
+    control.add_by_hand("eu-jira-admins", ADA.account_id)
+    api.patch(ADMINS, {"op": "remove", "path": "members"})
+    assert control.members("eu-jira-admins") == {ADA.account_id, MEI.account_id}
 
 
 # The identity provider
