@@ -204,6 +204,10 @@ def _facts(data: dict[str, Any], raw: str, show: Callable[[Any], str | None]) ->
 
 def _details(data: dict[str, Any], first: dict[str, Any], context: Any) -> Iterator[Any]:
     """Every place where a sentence may be, the most telling first."""
+    if isinstance(context, dict):
+        yield "; ".join(_violations(context.get("fieldViolations")))
+        if isinstance(domain := context.get("domain"), str):
+            yield f"the domain {domain} is not verified"
     yield from (data.get("detail"), first.get("detail"), first.get("title"), data.get("errorDetail"))
     if isinstance(context, dict):
         yield context.get("message")
@@ -216,12 +220,26 @@ def _details(data: dict[str, Any], first: dict[str, Any], context: Any) -> Itera
         yield "; ".join(f"{name}: {text}" for name, text in fields.items())
 
 
+def _violations(listed: Any) -> Iterator[str]:
+    """``nickname: maxLength``, for each field that breaks a rule."""
+    for part in listed if isinstance(listed, list) else []:
+        rules = part.get("violations") if isinstance(part, dict) else None
+        keys = [str(rule.get("key")) for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
+        if keys:
+            yield f"{part.get('field')}: {', '.join(keys)}"
+
+
 def _reasons(context: Any) -> Iterator[Any]:
-    """``context.reason.key``, or that of the first field when a profile's fields were refused one by one."""
+    """``context.reason.key``, or that of the first field when a profile's fields were refused one by one.
+
+    A change of an account's life cycle gives codes instead: ``context.errorCodes[].code``.
+    """
     if isinstance(context, dict):
         for holder in (context, *(value for value in context.values() if isinstance(value, dict))):
             if isinstance(reason := holder.get("reason"), dict):
                 yield reason.get("key")
+        codes = context.get("errorCodes")
+        yield from (part.get("code") for part in (codes if isinstance(codes, list) else []) if isinstance(part, dict))
 
 
 def _first(show: Callable[[Any], str | None], *values: Any) -> str | None:

@@ -111,6 +111,12 @@ class Transport:
     ) -> Json:
         return self._call("PATCH", template, doing, ids, None, body, wrote=True)
 
+    def put(
+        self, template: str, body: Mapping[str, Any] | None, *, doing: str, ids: Mapping[str, str] | None = None
+    ) -> Json:
+        """PUT, for the calls that set one thing. Where it replaces a whole record, as in SCIM, no client uses it."""
+        return self._call("PUT", template, doing, ids, None, body, wrote=True)
+
     def delete(
         self, template: str, *, doing: str, ids: Mapping[str, str] | None = None, params: Params | None = None
     ) -> Json:

@@ -12,6 +12,8 @@ ORG_DIRECTORY_ID = "c0ffee00-1111-4222-8333-444455556666"  # Organizations v2, n
 ORG_API_KEY = "sandbox-org-key"
 DOMAIN = "harbour.example"
 SITE_CLOUD_ID = "5b3c2d10-aaaa-4bbb-8ccc-0d1e2f3a4b5c"
+SITE_EMAIL = f"omar@{DOMAIN}"  # whose API token the Jira site is called with
+SITE_API_TOKEN = "sandbox-site-token"
 
 SLACK_TEAM = "T0HARBOUR"
 SLACK_TEAM_DOMAIN = "harbour-works"
@@ -55,6 +57,7 @@ class Person:
     scim_id: str | None
     timezone: str = "Europe/Berlin"
     slack_kind: str = "member"  # member | guest | deleted | bot | stranger | none (no Slack account)
+    state: str = ""  # google | export_control | pending_deletion | unmanaged: see STATES
 
     @property
     def name(self) -> str:
@@ -120,6 +123,18 @@ STORY = [
     ("vera", "Vera", "Costa", "Former engineer", "Engineering", "grace", OURS, "deleted"),
     ("orla", "Orla", "Byrne", "Engineer without a manager", "Engineering", None, OURS, "member"),
 ]
+# People whose accounts are not like the others, by handle; all of them are in no SCIM directory.
+STATES = {
+    "person003": "google",  # synced from Google: its directory runs the account
+    "person007": "export_control",  # blocked by United States export control
+    "person011": "pending_deletion",  # in the fourteen days before the account is gone
+    "person015": "unmanaged",  # an address outside the organization's domains
+}
+# Handle and label; the first of Omar's is what the Jira site is called with.
+TOKENS = (
+    ("omar", "Gatehouse"), ("omar", "laptop"), ("ada", "ci-pipeline"), ("ada", "backup script"), ("kofi", "reports"),
+    ("nadia", "figma sync"), ("nadia", "old laptop"), ("vera", "forgotten"), ("person003", "sheets add-on"),
+)  # fmt: skip
 GIVEN = (
     *("Alma", "Boris", "Chloé", "David", "Elif", "Farah", "Goran", "Hana", "Ivo", "Jonas"),
     *("Kira", "Lars", "Mira", "Nils", "Olga", "Pavel", "Quim", "Rosa", "Sven", "Tara"),
@@ -136,11 +151,13 @@ def _id(rng: random.Random) -> str:
 
 def _person(rng: random.Random, row: tuple[Any, ...], number: int) -> Person:
     handle, given, family, title, department, manager, directory, kind = row
+    state = STATES.get(handle, "")
+    domain = "elsewhere.example" if state == "unmanaged" else DOMAIN
     return Person(
-        handle=handle, given=given, family=family, email=f"{handle}@{DOMAIN}",
+        handle=handle, given=given, family=family, email=f"{handle}@{domain}",
         account_id=f"712020:{_id(rng)}", slack_id=f"U0{handle.upper()[:8]}{number:03d}",
         title=title, department=department, manager=manager, directory=directory,
-        scim_id=_id(rng) if directory else None, slack_kind=kind,
+        scim_id=_id(rng) if directory else None, slack_kind=kind, state=state,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 SCIM_JSON = "application/scim+json"
 SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+TRACE = "5a4db0c5e7f1"
 FLAT_MESSAGES = {404: "TCS validation failed"}
 
 
@@ -39,7 +40,7 @@ def scim_refusal(status: int, detail: str, scim_type: str | None = None) -> Refu
 
 
 def scim_unauthorized() -> Refusal:
-    body = {"error": "Unauthorized: the directory key is not valid for this directory", "traceId": "5a4db0c5e7f1"}
+    body = {"error": "Unauthorized: the directory key is not valid for this directory", "traceId": TRACE}
     return Refusal(answer(body, 401))
 
 
@@ -54,13 +55,19 @@ def bad_request(detail: str) -> Refusal:
     return organization_refusal(400, "ADMIN-UAM-400-1", "Bad Request", detail)
 
 
-def account_refusal(status: int, key: str, detail: str) -> Refusal:
-    """The documented ``key`` with the two fields live answers add to it.
+def account_refusal(status: int, key: str, detail: str, context: Any = None) -> Refusal:
+    """The documented ``key`` and ``context`` with the two fields live answers add to them.
 
     https://developer.atlassian.com/cloud/admin/user-management/rest/intro/
     """
-    kebab = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in key)
-    return Refusal(answer({"key": key, "errorKey": kebab, "errorDetail": f"Error: {detail}"}, status))
+    kebab = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in key).replace(".", "-")
+    body = {"key": key, "errorKey": kebab, "errorDetail": f"Error: {detail}"}
+    return Refusal(answer(body | ({} if context is None else {"context": context}), status))
+
+
+def site_refusal(status: int, *messages: str, **fields: str) -> Refusal:
+    """https://developer.atlassian.com/cloud/jira/platform/rest/v3/intro/#status-codes"""
+    return Refusal(answer({"errorMessages": list(messages), "errors": fields}, status))
 
 
 def gateway_unauthorized() -> Refusal:
@@ -84,6 +91,10 @@ def flat(status: int, path: str, timestamp: str) -> Response:
 def failure(status: int, path: str) -> Response:
     """The usual body of a failure nobody described further: SCIM's own under /scim, the gateway's elsewhere."""
     phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Unknown"
-    if path.startswith("/scim/") and status not in (401, 403, 429):
+    if path.startswith("/scim/") and status in (401, 403):
+        return answer({"error": phrase, "traceId": TRACE}, status)
+    if path.startswith("/rest/") and status != 401:
+        return answer({"errorMessages": [phrase], "errors": {}}, status)
+    if path.startswith("/scim/") and status != 429:
         return answer({"schemas": [SCIM_ERROR], "status": str(status), "detail": phrase}, status, SCIM_JSON)
     return answer({"code": status, "message": phrase}, status)

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from bot.sandbox.atlassian.answers import Refusal, answer
 from bot.sandbox.atlassian.faults import Fault
+from bot.sandbox.atlassian.identity_provider import teach
 from bot.sandbox.atlassian.routes import Call, route
 from bot.sandbox.atlassian.state import Group, Sandbox
 
@@ -17,14 +18,13 @@ FARTHEST = 10 * 366 * 24 * 3600  # seconds; the clock may be moved by ten years
 
 def console_routes(sandbox: Sandbox) -> list[Route]:
     return [
-        route(sandbox, "/control/ledger", _open, GET=read_ledger, DELETE=clear_ledger),
-        route(sandbox, "/control/faults", _open, POST=add_fault, DELETE=clear_faults),
-        route(sandbox, "/control/switches", _open, POST=turn_switches),
-        route(sandbox, "/control/clock", _open, POST=set_clock),
-        route(sandbox, GROUP, _open, GET=read_group),
-        route(sandbox, f"{GROUP}/members", _open, POST=change_by_hand),
-        route(sandbox, "/control/account/{account}", _open, GET=read_account),
-        route(sandbox, "/control/reset", _open, POST=reset),
+        route(sandbox, "/control/ledger", may, GET=read_ledger, DELETE=clear_ledger),
+        route(sandbox, "/control/faults", may, POST=add_fault, DELETE=clear_faults),
+        route(sandbox, "/control/switches", may, POST=turn_switches),
+        route(sandbox, "/control/clock", may, POST=set_clock),
+        route(sandbox, GROUP, may, GET=read_group),
+        route(sandbox, f"{GROUP}/members", may, POST=change_by_hand),
+        route(sandbox, "/control/reset", may, POST=reset),
     ]
 
 
@@ -32,7 +32,7 @@ def read_ledger(sandbox: Sandbox, call: Call) -> Response:
     try:
         after = int(call.query.get("after", 0))
     except ValueError:
-        _refuse("after must be a number")
+        refuse("after must be a number")
     writes = call.query.get("writes", "").lower() in ("1", "true")
     return answer({"entries": sandbox.ledger.entries(after, writes)})
 
@@ -44,9 +44,9 @@ def clear_ledger(sandbox: Sandbox, call: Call) -> Response:
 
 def add_fault(sandbox: Sandbox, call: Call) -> Response:
     try:
-        sandbox.faults.add(Fault.read(_body(call)))
+        sandbox.faults.add(Fault.read(control_body(call)))
     except ValueError as wrong:
-        _refuse(str(wrong))
+        refuse(str(wrong))
     return answer({}, 201)
 
 
@@ -57,16 +57,16 @@ def clear_faults(sandbox: Sandbox, call: Call) -> Response:
 
 def turn_switches(sandbox: Sandbox, call: Call) -> Response:
     try:
-        sandbox.switches.turn(_body(call))
+        sandbox.switches.turn(control_body(call))
     except ValueError as wrong:
-        _refuse(str(wrong))
+        refuse(str(wrong))
     return answer(asdict(sandbox.switches))
 
 
 def set_clock(sandbox: Sandbox, call: Call) -> Response:
-    offset = _body(call).get("offset_seconds")
+    offset = control_body(call).get("offset_seconds")
     if isinstance(offset, bool) or not isinstance(offset, int | float) or not abs(offset) <= FARTHEST:
-        _refuse("offset_seconds must be a number of seconds within ten years")
+        refuse("offset_seconds must be a number of seconds within ten years")
     sandbox.clock_offset = float(offset)
     return answer({"now": sandbox.now()})
 
@@ -75,20 +75,13 @@ def read_group(sandbox: Sandbox, call: Call) -> Response:
     return answer(_membership(sandbox, _group(sandbox, call)))
 
 
-def read_account(sandbox: Sandbox, call: Call) -> Response:
-    account = sandbox.records.accounts.get(call.params["account"])
-    if account is None:
-        _refuse("no such account", 404)
-    links = [{"scimUserId": user.id, "directoryId": user.directory} for user in sandbox.records.links(account.id)]
-    groups = [group.name for group in sandbox.records.groups_of(account.id)]
-    return answer(asdict(account) | {"scim": links, "groups": groups})
-
-
 def change_by_hand(sandbox: Sandbox, call: Call) -> Response:
     """An administrator in the admin console, or in the identity provider's when the group is synced from one."""
-    group, body = _group(sandbox, call), _body(call)
+    group, body = _group(sandbox, call), control_body(call)
     add, remove = (_keys(sandbox, group, body.get(name, [])) for name in ("add", "remove"))
     changed = sandbox.set_members(group, [member for member in (*group.members, *add) if member not in remove])
+    if changed.directory:
+        teach(sandbox, changed)
     sandbox.ledger.record(
         sandbox.clock(),
         actor="by hand",
@@ -107,28 +100,28 @@ def reset(sandbox: Sandbox, call: Call) -> Response:
     return answer({})
 
 
-def _open(sandbox: Sandbox, call: Call) -> None:
+def may(sandbox: Sandbox, call: Call) -> None:
     """No key: whoever can reach a loopback port may turn the levers."""
 
 
 def _keys(sandbox: Sandbox, group: Group, accounts: Any) -> list[str]:
     """Accounts as the group keeps its members: by SCIM id when it is synced from a directory."""
     if not isinstance(accounts, list) or not all(isinstance(account, str) for account in accounts):
-        _refuse("add and remove take lists of account ids")
+        refuse("add and remove take lists of account ids")
     return [_key(sandbox, group, account) for account in accounts]
 
 
 def _key(sandbox: Sandbox, group: Group, account: str) -> str:
     if account not in sandbox.records.accounts:
-        _refuse(f"no such account: {account}")
+        refuse(f"no such account: {account}")
     if group.directory is None:
         return account
     key = next((user.id for user in sandbox.records.links(account) if user.directory == group.directory), None)
-    return key or _refuse(f"{account} is not in the SCIM directory the group is synced from")
+    return key or refuse(f"{account} is not in the SCIM directory the group is synced from")
 
 
 def _group(sandbox: Sandbox, call: Call) -> Group:
-    return sandbox.records.group_named(call.params["name"]) or _refuse("no such group", 404)
+    return sandbox.records.group_named(call.params["name"]) or refuse("no such group", 404)
 
 
 def _membership(sandbox: Sandbox, group: Group) -> dict[str, list[str]]:
@@ -138,13 +131,13 @@ def _membership(sandbox: Sandbox, group: Group) -> dict[str, list[str]]:
     return {"members": members, "handles": [handles.get(account, emails[account]) for account in members]}
 
 
-def _body(call: Call) -> dict[str, Any]:
+def control_body(call: Call) -> dict[str, Any]:
     try:
         body = call.json()
     except ValueError:
         body = None
-    return body if isinstance(body, dict) else _refuse("the body must be a JSON object")
+    return body if isinstance(body, dict) else refuse("the body must be a JSON object")
 
 
-def _refuse(message: str, status: int = 400) -> NoReturn:
+def refuse(message: str, status: int = 400) -> NoReturn:
     raise Refusal(answer({"error": message}, status))

@@ -53,6 +53,18 @@ class AtlassianControl:
     def account(self, account_id: str) -> dict[str, Any]:
         return self._ask("GET", f"/account/{quote(account_id, safe='')}")
 
+    def change_account(self, account_id: str, **states: bool) -> dict[str, Any]:
+        """Set active, managed, google, export_control or pending_deletion, as nobody in the organization could."""
+        return self._ask("POST", f"/account/{quote(account_id, safe='')}", states)
+
+    def make_token(self, account_id: str, label: str = "made by hand", *, late: bool = False) -> dict[str, Any]:
+        """The person makes an API token now, or (``late``) at the last moment before being deactivated."""
+        return self._ask("POST", f"/account/{quote(account_id, safe='')}/tokens", {"label": label, "late": late})
+
+    def resync(self) -> bool:
+        """The identity provider writes the fed directory again; did that change anything?"""
+        return bool(self._ask("POST", "/resync")["changed"])
+
     def add_by_hand(self, group: str, account: str) -> None:
         self._ask("POST", f"/group/{quote(group, safe='')}/members", {"add": [account]})
 

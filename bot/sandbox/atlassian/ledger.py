@@ -14,10 +14,10 @@ class Entry:
 
     number: int
     time: str
-    actor: str  # api | by hand
+    actor: str  # api | by hand | identity provider
     method: str
     path: str
-    credential: str  # scim:<directory name> | org | none
+    credential: str  # scim:<directory name> | org | site | none
     body: Any
     status: int | None
     applied: bool  # did it change anything?

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from bot.sandbox.atlassian.answers import Refusal
 from bot.sandbox.atlassian.state import Sandbox
-from bot.sandbox.atlassian.wire import CHANGED, bearer, parse
+from bot.sandbox.atlassian.wire import CHANGED, basic, bearer, parse
 
 
 class Call:
@@ -18,10 +18,16 @@ class Call:
     def __init__(self, request: Request, content: bytes) -> None:
         self.params: dict[str, str] = request.path_params
         self.query = request.query_params
+        self.method = request.method
         self.key = bearer(request.scope)
+        self.login = basic(request.scope)
         self.path: str = request.scope["path"]
         self.base = f"{request.scope['scheme']}://{request.headers.get('host', 'localhost')}"
         self._content = content
+
+    @property
+    def has_body(self) -> bool:
+        return bool(self._content)
 
     def json(self) -> Any:
         """The body; an empty one reads as an empty object. ValueError when it is not JSON."""
@@ -46,9 +52,18 @@ def route(sandbox: Sandbox, path: str, guard: Guard, **handlers: Handler) -> Rou
             except Refusal as refusal:
                 sandbox.records = before
                 response = refusal.answer
+            if _swallowed(sandbox, call):
+                sandbox.records = before
             if sandbox.records != before:
                 sandbox.publish()
                 request.scope[CHANGED] = True
             return response
 
     return Route(path, endpoint, methods=list(handlers))
+
+
+def _swallowed(sandbox: Sandbox, call: Call) -> bool:
+    """A write that is to be answered as if it had worked and to change nothing."""
+    pieces = sandbox.switches.silent_success
+    api_write = call.method not in ("GET", "HEAD") and not call.path.startswith("/control/")
+    return api_write and any(piece in call.path for piece in pieces)

@@ -4,13 +4,14 @@ https://developer.atlassian.com/cloud/admin/user-provisioning/rest/api-group-use
 """
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import Route
 
 from bot.sandbox import seed
-from bot.sandbox.atlassian.answers import SCIM_JSON, answer, no_content, scim_refusal
+from bot.sandbox.atlassian.answers import SCIM_JSON, Refusal, answer, no_content, scim_refusal
 from bot.sandbox.atlassian.routes import Call, route
 from bot.sandbox.atlassian.scim_protocol import (
     PREFIX,
@@ -49,7 +50,7 @@ def scim_user_routes(sandbox: Sandbox) -> list[Route]:
 
 def list_users(sandbox: Sandbox, call: Call) -> Response:
     wish = wanted(call, ("userName", "externalId"))
-    users = [user for user in _directory(sandbox, call) if not wish or _has(user, *wish)]
+    users = [user for user in _directory(sandbox, call) if not user.hidden and (not wish or _has(user, *wish))]
     return listing(sandbox, call, [_resource(sandbox, call, user) for user in users])
 
 
@@ -65,7 +66,7 @@ def create_user(sandbox: Sandbox, call: Call) -> Response:
     _insist_free(sandbox, call, attributes["userName"])
     active = attributes.pop("active", True)
     now = sandbox.now()
-    account = _account_for(sandbox, attributes)
+    account = account_for(sandbox, attributes)
     user = ScimUser(
         sandbox.new_id(), call.params["directory"], account.id, attributes, active, created=now, modified=now
     )
@@ -75,7 +76,7 @@ def create_user(sandbox: Sandbox, call: Call) -> Response:
 
 
 def patch_user(sandbox: Sandbox, call: Call) -> Response:
-    user = _found(sandbox, call)
+    user = _found(sandbox, call, hidden=True)
     attributes: dict[str, Any] = {**user.attributes, "active": sandbox.is_active(user)}
     for operation in operations(call):
         attributes = _patched(attributes, operation)
@@ -83,19 +84,27 @@ def patch_user(sandbox: Sandbox, call: Call) -> Response:
     if attributes["userName"].casefold() != user.attributes["userName"].casefold():
         _insist_free(sandbox, call, attributes["userName"])
     active = bool(attributes.pop("active", True))
-    if attributes != user.attributes or active != sandbox.is_active(user):
-        user = replace(user, attributes=attributes, active=active, modified=sandbox.now())
+    if user.hidden and not active:
+        raise _missing(call)
+    if user.hidden or attributes != user.attributes or active != sandbox.is_active(user):
+        user = replace(user, attributes=attributes, active=active, hidden=False, modified=sandbox.now())
         sandbox.save(user)
-        _carry_over(sandbox, user)
+        carry_over(sandbox, user)
     return scim_answer(call, _resource(sandbox, call, sandbox.records.scim_users[user.id]))
 
 
 def delete_user(sandbox: Sandbox, call: Call) -> Response:
-    """Since 2026 for good: the record goes, the link breaks, and a managed account is deactivated."""
+    """Since 2026 for good: the record goes, the link breaks, and a managed account is deactivated.
+
+    In 2023 it was a deactivation after which the id answers 404 until somebody activates it; link and groups stayed.
+    """
     user = _found(sandbox, call)
-    sandbox.leave_groups(user)
     if user.account:
         sandbox.set_active(user.account, False)
+    if sandbox.switches.scim_delete_of_2023:
+        sandbox.save(replace(user, active=False, hidden=True, modified=sandbox.now()))
+        return no_content()
+    sandbox.leave_groups(user)
     del sandbox.records.scim_users[user.id]
     return no_content()
 
@@ -183,7 +192,7 @@ def _insist_free(sandbox: Sandbox, call: Call, name: str) -> None:
         raise scim_refusal(409, f"Resource [USER]: with userName {name!r} already exists", "uniqueness")
 
 
-def _account_for(sandbox: Sandbox, attributes: dict[str, Any]) -> Account:
+def account_for(sandbox: Sandbox, attributes: dict[str, Any]) -> Account:
     email = _email(attributes)
     existing = sandbox.records.account_by_email(email)
     if existing:
@@ -196,7 +205,7 @@ def _account_for(sandbox: Sandbox, attributes: dict[str, Any]) -> Account:
     return _profile(account, attributes)
 
 
-def _carry_over(sandbox: Sandbox, user: ScimUser) -> None:
+def carry_over(sandbox: Sandbox, user: ScimUser) -> None:
     """To the account, if it is managed. One moved to an unverified domain is unlinked and leaves the SCIM groups."""
     account = sandbox.records.accounts.get(user.account or "")
     if account is None or not account.managed:
@@ -243,11 +252,15 @@ def _directory(sandbox: Sandbox, call: Call) -> list[ScimUser]:
     return [user for user in sandbox.records.scim_users.values() if user.directory == call.params["directory"]]
 
 
-def _found(sandbox: Sandbox, call: Call) -> ScimUser:
+def _found(sandbox: Sandbox, call: Call, *, hidden: bool = False) -> ScimUser:
     user = sandbox.records.scim_users.get(call.params["id"])
-    if user is None or user.directory != call.params["directory"]:
-        raise scim_refusal(404, f"Resource [USER]: {call.params['id']} not found")
+    if user is None or user.directory != call.params["directory"] or (user.hidden and not hidden):
+        raise _missing(call)
     return user
+
+
+def _missing(call: Call) -> Refusal:
+    return scim_refusal(404, f"Resource [USER]: {call.params['id']} not found")
 
 
 def _resource(sandbox: Sandbox, call: Call, user: ScimUser) -> dict[str, Any]:
@@ -265,8 +278,14 @@ def _resource(sandbox: Sandbox, call: Call, user: ScimUser) -> dict[str, Any]:
         "groups": [{"value": group.scim_id, "display": group.name} for group in groups],
         "id": user.id,
     }
-    if user.account and not sandbox.switches.scim_omit_account_id:
+    if user.account and not sandbox.switches.scim_omit_account_id and not _too_new(sandbox, user):
         body[ACCOUNT_EXTENSION] = {"atlassianAccountId": user.account}
     if not sandbox.switches.scim_omit_active:
         body["active"] = sandbox.is_active(user)
     return body
+
+
+def _too_new(sandbox: Sandbox, user: ScimUser) -> bool:
+    """A new record names its account only after a while."""
+    age = sandbox.clock() - datetime.fromisoformat(user.created).timestamp()
+    return age < sandbox.switches.scim_account_id_delay

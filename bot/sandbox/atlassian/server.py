@@ -17,12 +17,16 @@ from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bot.sandbox import seed
+from bot.sandbox.atlassian.account_changes import account_change_routes
 from bot.sandbox.atlassian.accounts import account_routes
 from bot.sandbox.atlassian.answers import flat
 from bot.sandbox.atlassian.console import console_routes
+from bot.sandbox.atlassian.console_accounts import console_account_routes
 from bot.sandbox.atlassian.org import organization_routes
 from bot.sandbox.atlassian.scim_groups import scim_group_routes
 from bot.sandbox.atlassian.scim_users import scim_user_routes
+from bot.sandbox.atlassian.site_groups import site_group_routes
+from bot.sandbox.atlassian.site_users import site_user_routes
 from bot.sandbox.atlassian.state import Sandbox
 from bot.sandbox.atlassian.wire import Wire
 
@@ -69,7 +73,11 @@ def create_app(company: seed.Company | None = None) -> Starlette:
             *scim_group_routes(sandbox),
             *organization_routes(sandbox),
             *account_routes(sandbox),
+            *account_change_routes(sandbox),
+            *site_user_routes(sandbox),
+            *site_group_routes(sandbox),
             *console_routes(sandbox),
+            *console_account_routes(sandbox),
         ],
         middleware=[Middleware(Wire, sandbox=sandbox)],
         exception_handlers={HTTPException: nobody_serves},

@@ -12,7 +12,7 @@ from bot.sandbox import seed
 from bot.sandbox.atlassian.faults import Faults
 from bot.sandbox.atlassian.ledger import Ledger
 
-LEAST = {"scim_page_limit": 1, "visibility_delay": 0}
+LEAST = {"scim_page_limit": 1, "visibility_delay": 0, "scim_account_id_delay": 0, "site_searches_a_minute": 0}
 SEEDED_AT = "2024-03-04T09:15:42.13545Z"
 IDS = uuid.UUID("6f1d3c1e-0000-4000-8000-a71a551a0000")
 
@@ -32,6 +32,26 @@ class Account:
     managed: bool = True
     added: str = SEEDED_AT
     deactivated: str | None = None
+    google: bool = False  # synced from Google
+    export_control: bool = False
+    pending_deletion: bool = False
+    locale: str = "en-GB"
+    organization: str = ""
+    location: str = ""
+    products: tuple[str, ...] | None = None  # given on the Jira site one by one; None: the site got to know by a group
+
+
+@dataclass(frozen=True)
+class Token:
+    """An API token. Whether it works is up to the account: a reactivated one's tokens work as before."""
+
+    id: str
+    account: str
+    label: str
+    secret: str
+    created: str = SEEDED_AT
+    last_access: str | None = None
+    expiry: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +63,7 @@ class ScimUser:
     account: str | None
     attributes: dict[str, Any]
     active: bool = True  # what the directory asked for; a managed account's own state wins
+    hidden: bool = False  # deleted in the sense of 2023: 404 until it is activated again
     created: str = SEEDED_AT
     modified: str = SEEDED_AT
 
@@ -64,14 +85,15 @@ class Group:
 
 @dataclass
 class Records:
-    """All records at one moment. The records are immutable, so a copy of the three tables is a snapshot."""
+    """All records at one moment. The records are immutable, so a copy of the tables is a snapshot."""
 
     accounts: dict[str, Account] = field(default_factory=dict)
     scim_users: dict[str, ScimUser] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
+    tokens: dict[str, Token] = field(default_factory=dict)
 
     def copy(self) -> "Records":
-        return Records(dict(self.accounts), dict(self.scim_users), dict(self.groups))
+        return Records(**{table.name: dict(getattr(self, table.name)) for table in fields(self)})
 
     def holders(self, group: Group) -> list[str]:
         """The account ids of a group's members, whichever way the group keeps them."""
@@ -82,6 +104,9 @@ class Records:
 
     def links(self, account_id: str) -> list[ScimUser]:
         return [user for user in self.scim_users.values() if user.account == account_id]
+
+    def tokens_of(self, account_id: str) -> list[Token]:
+        return [token for token in self.tokens.values() if token.account == account_id]
 
     def organization_groups(self) -> list[Group]:
         return [group for group in self.groups.values() if group.reaches_organization]
@@ -104,9 +129,17 @@ class Switches:
 
     scim_omit_active: bool = False
     scim_omit_account_id: bool = False
+    scim_account_id_delay: float = 0.0  # seconds from the making of a record until it names its account
     scim_list_members: bool = False  # entries of GET /Groups carry ``members``
     scim_remove_absent_is_no_target: bool = False
     scim_page_limit: int = 100
+    scim_delete_of_2023: bool = False  # DELETE deactivates and hides; since 2026 it removes for good
+    silent_success: list[str] = field(default_factory=list)  # pieces of paths; writes there succeed and change nothing
+    lifecycle_repeat_conflicts: bool = False  # disabling the disabled answers 409 rather than 204
+    linked_may_be_disabled: bool = False  # user management disables accounts that SCIM runs
+    context_is_text: bool = False  # user management's 403 and 404 carry a sentence where an object is documented
+    site_hides_emails: bool = False
+    site_searches_a_minute: int = 0  # 0: as many as you like
     visibility_delay: float = 0.0  # seconds until the Organizations API shows a write
     full_groups: list[str] = field(default_factory=list)  # names; adding there breaches the licence
 
@@ -140,6 +173,9 @@ class Sandbox:
         self.faults = Faults()
         self.clock_offset = 0.0
         self.cursors: dict[str, tuple[dict[str, Any], int]] = {}
+        self.late_tokens: dict[str, str] = {}  # account → label of the token it makes while it is being deactivated
+        self.site_searches: list[float] = []
+        self.source = self.records.copy()  # what the identity provider thinks of the directory it feeds
         self.ledger.clear()
         self._ids = 0
         self._views = [(0.0, self.records.copy())]
@@ -170,10 +206,12 @@ class Sandbox:
         due = max(self.clock() + self.switches.visibility_delay, self._views[-1][0])
         self._views.append((due, self.records.copy()))
 
-    def save(self, *records: Account | ScimUser | Group) -> None:
+    def save(self, *records: Account | ScimUser | Group | Token) -> None:
         for record in records:
             if isinstance(record, Account):
                 self.records.accounts[record.id] = record
+            elif isinstance(record, Token):
+                self.records.tokens[record.id] = record
             elif isinstance(record, ScimUser):
                 self.records.scim_users[record.id] = record
             else:
@@ -183,7 +221,15 @@ class Sandbox:
         """Only a managed account can be deactivated by its organization."""
         account = self.records.accounts[account_id]
         if account.managed and account.active != active:
+            if not active and account_id in self.late_tokens:
+                self.make_token(account_id, self.late_tokens.pop(account_id))
             self.save(replace(account, active=active, deactivated=None if active else self.now()))
+
+    def make_token(self, account_id: str, label: str) -> Token:
+        number = self.new_id()
+        token = Token(number, account_id, label, f"sandbox-token-{number}", created=self.now())
+        self.save(token)
+        return token
 
     def set_members(self, group: Group, members: Iterable[str]) -> Group:
         wanted = tuple(dict.fromkeys(members))
@@ -206,9 +252,13 @@ class Sandbox:
 def _seeded(company: seed.Company) -> Records:
     records = Records()
     for person in company.people:
+        gone = person.state in ("export_control", "pending_deletion")
         records.accounts[person.account_id] = Account(
             person.account_id, person.name, person.given, person.email,
             person.title, person.department, person.timezone,
+            active=not gone, deactivated=SEEDED_AT if gone else None, managed=person.state != "unmanaged",
+            google=person.state == "google", export_control=person.state == "export_control",
+            pending_deletion=person.state == "pending_deletion",
         )  # fmt: skip
         if person.directory and person.scim_id:
             records.scim_users[person.scim_id] = ScimUser(
@@ -221,6 +271,10 @@ def _seeded(company: seed.Company) -> Records:
             group.org_id, group.name, group.directory.id if group.directory else None, group.scim_id,
             tuple(key for key in keys if key), group.default,
         )  # fmt: skip
+    for number, (handle, label) in enumerate(seed.TOKENS):
+        secret = seed.SITE_API_TOKEN if number == 0 else f"sandbox-token-{handle}-{number}"
+        key = str(uuid.uuid5(IDS, f"token {number}"))
+        records.tokens[key] = Token(key, company.person(handle).account_id, label, secret, last_access=SEEDED_AT)
     return records
 
 

@@ -77,9 +77,10 @@ def test_each_verb_is_sent_as_it_is() -> None:
     transport.get("/a", doing="read")
     transport.post("/a", None, doing="write")
     transport.patch("/a", {"b": 1}, doing="write")
+    transport.put("/a", {"c": 1}, doing="set")
     transport.delete("/a", doing="delete", params={"accountId": "x"})
-    assert recorder.lines() == ["GET /a", "POST /a", "PATCH /a", "DELETE /a?accountId=x"]
-    assert recorder.bodies() == [None, None, {"b": 1}, None]
+    assert recorder.lines() == ["GET /a", "POST /a", "PATCH /a", "PUT /a", "DELETE /a?accountId=x"]
+    assert recorder.bodies() == [None, None, {"b": 1}, {"c": 1}, None]
 
 
 def test_scim_has_its_own_media_type_and_its_own_paths() -> None:

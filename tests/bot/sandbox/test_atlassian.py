@@ -1,6 +1,5 @@
 """The Atlassian sandbox keeps the vendor's contract, and fails only when it is told to."""
 
-import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -8,11 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.atlassian.server import create_app, running, serve
+from tests.support.atlassian_api import Api, InProcess
 
 COMPANY = seed.company()
 ADA, OMAR, MEI, NADIA, KOFI = (COMPANY.person(handle) for handle in ("ada", "omar", "mei", "nadia", "kofi"))
@@ -25,60 +24,6 @@ ORG = f"/admin/v2/orgs/{seed.ORG_ID}"
 ANY = f"{ORG}/directories/-"
 ONE = f"{ORG}/directories/{seed.ORG_DIRECTORY_ID}"
 PROVISIONING = f"/admin/user-provisioning/v1/org/{seed.ORG_ID}"
-PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-
-
-class InProcess(httpx.BaseTransport):
-    """Lets a plain httpx client call an ASGI app without a socket."""
-
-    def __init__(self, app: Starlette) -> None:
-        self.transport = httpx.ASGITransport(app)
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.read()
-        return asyncio.run(self.answer(request))
-
-    async def answer(self, request: httpx.Request) -> httpx.Response:
-        response = await self.transport.handle_async_request(request)
-        content = await response.aread()
-        return httpx.Response(response.status_code, headers=response.headers, content=content)
-
-
-class Api:
-    """A caller with both directory keys and the organization key, who knows where each belongs."""
-
-    def __init__(self, client: httpx.Client) -> None:
-        self.client = client
-
-    def __call__(self, method: str, path: str, key: str | None = None, **options: Any) -> httpx.Response:
-        scim = (d.key for d in seed.SCIM_DIRECTORIES if path.startswith(f"/scim/directory/{d.id}/"))
-        key = key or next(scim, seed.ORG_API_KEY)
-        return self.client.request(method, path, headers={"Authorization": f"Bearer {key}"}, **options)
-
-    def patch(self, path: str, *operations: dict[str, Any]) -> httpx.Response:
-        return self("PATCH", path, json={"schemas": [PATCH_OP], "Operations": list(operations)})
-
-    def users(self, **body: Any) -> list[dict[str, Any]]:
-        return list(self("POST", f"{ANY}/users/search", json=body).json()["data"])
-
-    def groups(self, **body: Any) -> list[dict[str, Any]]:
-        return list(self("POST", f"{ANY}/groups/search", json=body).json()["data"])
-
-
-@pytest.fixture
-def client() -> Iterator[httpx.Client]:
-    with httpx.Client(transport=InProcess(create_app()), base_url="http://sandbox.test") as client:
-        yield client
-
-
-@pytest.fixture
-def api(client: httpx.Client) -> Api:
-    return Api(client)
-
-
-@pytest.fixture
-def control(client: httpx.Client) -> AtlassianControl:
-    return AtlassianControl("http://sandbox.test", client)
 
 
 @pytest.fixture
