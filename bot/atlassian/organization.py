@@ -263,14 +263,16 @@ class OrganizationClient:
         """Every item of every page; ``Unreadable`` when the pages go round in a circle."""
         cursor: str | None = None
         seen: set[str] = set()
-        before: list[dict[str, Any]] = []
+        pages: set[int] = set()
         for _ in range(MAX_PAGES):
             page = self._transport.understood(_Page, fetch(cursor), doing=doing)
-            if page.data and page.data == before:
+            mark = hash(repr(page.data))
+            if page.data and mark in pages:
                 raise self._transport.unreadable(doing, "the same page came twice")
+            pages.add(mark)
             for item in page.data:
                 yield self._transport.understood(model, item, doing=doing)
-            before, following = page.data, page.links.next if page.links else None
+            following = page.links.next if page.links else None
             if not following:
                 return
             cursor = _cursor(following) if url or "://" in following else following
