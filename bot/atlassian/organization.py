@@ -106,7 +106,9 @@ class OrganizationClient:
         self, account_ids: Sequence[str], *, directory: str = ALL, expand: Sequence[str] = ()
     ) -> list[OrgUser]:
         """People with one of these account ids; asks 10 at a time. As ``users_by_email``."""
-        found = self._users({"accountIds": account_ids}, 10, directory, expand, "find people by account")
+        doing = "find people by account"
+        wanted = {"accountIds": [self._transport.checked("account", one, doing=doing) for one in account_ids]}
+        found = self._users(wanted, 10, directory, expand, doing)
         return [user for user in found if user.account_id in account_ids]
 
     def users_of_group(self, group_id: str, *, directory: str = ALL) -> Iterator[OrgUser]:
