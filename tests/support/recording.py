@@ -22,6 +22,7 @@ class Exchange:
     method: str
     target: str  # path and query as they went over the wire
     sent: bytes
+    asked_type: str
     status: int
     headers: dict[str, str]
     body: bytes
@@ -55,7 +56,13 @@ class Tape(httpx.BaseTransport):
         answer = NETWORK.handle_request(request)
         body = answer.read()
         kept = Exchange(
-            request.method, request.url.raw_path.decode(), sent, answer.status_code, dict(answer.headers), body
+            request.method,
+            request.url.raw_path.decode(),
+            sent,
+            request.headers.get("Content-Type", ""),
+            answer.status_code,
+            dict(answer.headers),
+            body,
         )
         self.exchanges.append(kept)
         return kept.response()
