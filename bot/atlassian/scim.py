@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import Field
 
-from bot.atlassian.errors import BadRequest, Conflict, Facts
+from bot.atlassian.errors import AtlassianError, BadRequest, Conflict, Facts
 from bot.atlassian.shapes import Lenient, Listed, ScimGroup, ScimUser
 from bot.atlassian.transport import Transport, same_text
 from bot.http import check_id
@@ -132,6 +132,8 @@ class ScimClient:
         """
         template, ids = f"{ROOT}/Users/{{scim_user}}", self._ids(scim_user=user_id)
         answer = self._transport.patch(template, _patch(operations), doing=doing, ids=ids)
+        if answer is None:  # RFC 7644 allows an answer without a body
+            return self._read_back(user_id)
         user = self._transport.understood(ScimUser, answer, doing=doing, wrote=True)
         return self._same(user, user_id, doing, wrote=True)
 
@@ -189,6 +191,14 @@ class ScimClient:
         except BadRequest as error:
             if error.status == 400 and error.code == "noTarget":
                 return None
+            raise
+
+    def _read_back(self, user_id: str) -> ScimUser:
+        """The user after a change that was told done; what goes wrong here leaves the change in place."""
+        try:
+            return self.get(user_id)
+        except AtlassianError as error:
+            error.maybe_done = True
             raise
 
     def _patch_group(self, group_id: str, operation: Mapping[str, Any], doing: str) -> ScimGroup | None:
