@@ -189,6 +189,7 @@ FAULTS: list[Fault] = [
     Fault("200, another object", says(200, {"unexpected": 1}), Unreadable, doubt=True, fits=_has_body),
     Fault("200, JSON of another kind", says(200, [[7]]), Unreadable, doubt=True, fits=_has_body),
     Fault("200, a bare text", says(200, "fine"), Unreadable, doubt=True),
+    Fault("200 without a body", says(200), Unreadable, doubt=True, fits=_has_body),
     Fault("redirect to another host", says(307, None, Location="https://evil.example/"), Unreadable, doubt=True),
     Fault("400", says(400, _organization(400, "ADMIN-UAM-400-1")), BadRequest),
     Fault("400 noTarget", says(400, {"schemas": [], "status": "400", "scimType": "noTarget"}), BadRequest),
