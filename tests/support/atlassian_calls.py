@@ -6,7 +6,7 @@ A new method is one line in ``CALLS``, a new client one in ``CLIENTS``; a test f
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -115,27 +115,26 @@ def _leaves(kind: Any) -> set[Any]:
 
 def _several(kind: Any) -> bool:
     origin = get_origin(kind)
-    if isinstance(origin, type) and issubclass(origin, Sequence | set | frozenset):
+    if isinstance(origin, type) and issubclass(origin, Iterable):
         return True
     return any(_several(part) for part in get_args(kind))
 
 
 def public_methods() -> set[str]:
-    """``Client.method`` of each class in bot/atlassian that is made with a transport, ``close`` left out."""
+    """``Client.method`` of each class in bot/atlassian that is a client by its name or made with a transport."""
     found: set[str] = set()
     for module in pkgutil.iter_modules(bot.atlassian.__path__):
         for name, thing in vars(importlib.import_module(f"bot.atlassian.{module.name}")).items():
-            if inspect.isclass(thing) and not name.startswith("_") and "transport" in _parameters(thing):
+            if inspect.isclass(thing) and not name.startswith("_") and _is_client(thing):
                 methods = inspect.getmembers(thing, inspect.isfunction)
                 found |= {f"{name}.{method}" for method, _ in methods if not method.startswith("_")}
     return {name for name in found if not name.endswith(".close")}
 
 
-def _parameters(thing: type[Any]) -> list[str]:
-    try:
-        return list(inspect.signature(thing).parameters)[:1]
-    except ValueError:
-        return []
+def _is_client(thing: type[Any]) -> bool:
+    if not thing.__module__.startswith("bot.atlassian."):
+        return False
+    return thing.__name__.endswith("Client") or "transport" in inspect.signature(thing.__init__).parameters
 
 
 def read(client: type[Any], method: str, /, **args: Any) -> Call:
