@@ -161,6 +161,11 @@ def _circle(data: Any, nth: int) -> None:
     _more(data, "round")
 
 
+def _barren(data: Any, nth: int) -> None:
+    data[_items(data)] = []
+    _more(data, f"c{nth}")
+
+
 def _two(data: Any, nth: int) -> None:
     data[_items(data)] = []
     _more(data, f"c{nth % 2}")
@@ -210,6 +215,7 @@ FAULTS: list[Fault] = [
     Fault("the same page for ever", paged(_again), Unreadable, fits=is_page, lasting=True, or_result=True),
     Fault("two pages in turn for ever", paged(_in_turn), Unreadable, fits=is_page, lasting=True, or_result=True),
     Fault("empty pages, the same cursor", paged(_circle), Unreadable, fits=is_page, lasting=True, or_result=True),
+    Fault("empty pages, always a new cursor", paged(_barren), Unreadable, fits=is_page, lasting=True, or_result=True),
     Fault("empty pages, two cursors in turn", paged(_two), Unreadable, fits=is_page, lasting=True, or_result=True),
 ]  # fmt: skip
 
