@@ -46,7 +46,7 @@ def cell(call: Call, good: Good, fault: Fault) -> str:
 
 def main() -> None:
     with organization() as there:
-        goods = {call.name: there.good(call) for call in CALLS}
+        goods = there.goods(CALLS)
     PAGE.write_text(text(goods), encoding="utf-8")
 
 

@@ -90,6 +90,18 @@ class Organization:
         result = call(self.base, tape)
         return Good(tuple(tape.exchanges), result)
 
+    def goods(self, calls: list[Call]) -> dict[str, Good]:
+        """How each call goes when nothing goes wrong; names every one that does not."""
+        done: dict[str, Good] = {}
+        failed: list[str] = []
+        for call in calls:
+            try:
+                done[call.name] = self.good(call)
+            except (AtlassianError, TypeError, ValueError) as error:
+                failed.append(f"{call.name}: {type(error).__name__}: {error}")
+        assert not failed, "the sandbox did not do: " + "; ".join(failed)
+        return done
+
     def tried(self, call: Call, *, key: str | None = None, **other: Any) -> list[Exchange]:
         """What goes over the wire when the call may fail."""
         tape = Tape()

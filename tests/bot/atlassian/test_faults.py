@@ -25,7 +25,7 @@ def there() -> Iterator[Organization]:
 @pytest.fixture(scope="module")
 def goods(there: Organization) -> dict[str, Good]:
     """How each call goes when nothing goes wrong."""
-    return {call.name: there.good(call) for call in CALLS}
+    return there.goods(CALLS)
 
 
 def test_the_list_names_every_public_method_once() -> None:

@@ -27,7 +27,7 @@ LINKS = {"next", "self", "location", "$ref", "nextPage", "related", "alt", "url"
 @pytest.fixture(scope="module")
 def goods() -> dict[str, Good]:
     with organization() as there:
-        return {call.name: there.good(call) for call in CALLS}
+        return there.goods(CALLS)
 
 
 @pytest.fixture(scope="module")
