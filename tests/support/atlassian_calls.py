@@ -121,18 +121,25 @@ def _several(kind: Any) -> bool:
 
 
 def public_methods() -> set[str]:
-    """``Client.method`` of each class in bot/atlassian that is a client by its name or made with a transport."""
-    found: set[str] = set()
-    for module in pkgutil.iter_modules(bot.atlassian.__path__):
-        for name, thing in vars(importlib.import_module(f"bot.atlassian.{module.name}")).items():
-            if inspect.isclass(thing) and not name.startswith("_") and _is_client(thing):
-                methods = inspect.getmembers(thing, inspect.isfunction)
-                found |= {f"{name}.{method}" for method, _ in methods if not method.startswith("_")}
-    return {name for name in found if not name.endswith(".close")}
+    """``Client.method`` of each class in bot/atlassian that is a client by its name or made with a transport.
+
+    Of classes that others are put together from, only the whole counts.
+    """
+    names = [found.name for found in pkgutil.iter_modules(bot.atlassian.__path__)]
+    modules = [importlib.import_module(f"bot.atlassian.{name}") for name in names]
+    things = {thing for module in modules for thing in vars(module).values() if inspect.isclass(thing)}
+    clients = {thing for thing in things if _is_client(thing)}
+    parts = {base for client in clients for base in client.__mro__[1:]}
+    return {
+        f"{client.__name__}.{name}"
+        for client in clients - parts
+        for name, _ in inspect.getmembers(client, inspect.isfunction)
+        if not name.startswith("_") and name != "close"
+    }
 
 
 def _is_client(thing: type[Any]) -> bool:
-    if not thing.__module__.startswith("bot.atlassian."):
+    if not thing.__module__.startswith("bot.atlassian.") or thing.__name__.startswith("_"):
         return False
     return thing.__name__.endswith("Client") or "transport" in inspect.signature(thing.__init__).parameters
 
