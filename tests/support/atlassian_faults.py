@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -50,7 +50,7 @@ class Fault:
 class Outcome:
     """What a call made of a fault."""
 
-    error: str | None
+    error: type[AtlassianError] | None
     again: bool = False
     doubt: bool = False
     after: float | None = None
@@ -60,7 +60,11 @@ class Outcome:
         if self.error is None:
             return "result"
         wait = "" if self.after is None else f" in {self.after:g} s"
-        return f"`{self.error}`" + (f", again{wait}" if self.again else "") + (", maybe done" if self.doubt else "")
+        return (
+            f"`{self.error.__name__}`"
+            + (f", again{wait}" if self.again else "")
+            + (", maybe done" if self.doubt else "")
+        )
 
 
 class Breaking(httpx.SyncByteStream):
@@ -244,7 +248,7 @@ def outcome(call: Call, good: Good, fault: Fault, place: int) -> Outcome:
     try:
         result = call("https://api.atlassian.com", Faulty(good, fault, place))
     except AtlassianError as error:
-        return Outcome(type(error).__name__, error.retry, error.maybe_done, error.after)
+        return Outcome(type(error), error.retry, error.maybe_done, error.after)
     return Outcome(None, same=result == good.result)
 
 
@@ -264,10 +268,11 @@ def expected(good: Good, fault: Fault, place: int) -> Outcome:
     """The error of the fault; in doubt when this request or one before it may have written."""
     before = any(is_write(exchange) for exchange in good.exchanges[:place])
     doubt = before or (fault.doubt and is_write(good.exchanges[place]))
-    return Outcome(fault.error.__name__, fault.error.again, doubt, fault.after)
+    return Outcome(fault.error, fault.error.again, doubt, fault.after)
 
 
 def is_right(call: Call, fault: Fault, met: Outcome, wanted: Outcome) -> bool:
-    if met.error is None:
+    """The wanted error, or a more telling one of its kind that is treated alike."""
+    if met.error is None or wanted.error is None:
         return fault.name in call.settled or (fault.or_result and met.same)
-    return met == wanted
+    return issubclass(met.error, wanted.error) and replace(met, error=wanted.error) == wanted
