@@ -152,6 +152,7 @@ def write(client: type[Any], method: str, /, **args: Any) -> Call:
     return Call(client, method, args, writes=True)
 
 
+SENDS_NOTHING: set[str] = set()  # public methods that only reckon: they need no call
 BARE = "200 without a body"  # a SCIM server may answer a PATCH so
 _TITLE = [{"op": "replace", "path": "title", "value": "Lead"}]
 CALLS: list[Call] = [
