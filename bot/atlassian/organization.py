@@ -21,6 +21,7 @@ from bot.http import check_id
 ALL = "-"  # as directory id: all directories the key may manage; Atlassian documents it for reads only
 PAGE = 100
 MAX_PAGES = 20_000
+MAX_EMPTY = 20  # pages without an item, one after the other
 V1 = "/admin/v1/orgs/{org}"
 V2 = "/admin/v2/orgs/{org}/directories/{org_directory}"
 LINKS = "/admin/user-provisioning/v1/org/{org}"
@@ -106,7 +107,9 @@ class OrganizationClient:
         self, account_ids: Sequence[str], *, directory: str = ALL, expand: Sequence[str] = ()
     ) -> list[OrgUser]:
         """People with one of these account ids; asks 10 at a time. As ``users_by_email``."""
-        found = self._users({"accountIds": account_ids}, 10, directory, expand, "find people by account")
+        doing = "find people by account"
+        wanted = {"accountIds": [self._transport.checked("account", one, doing=doing) for one in account_ids]}
+        found = self._users(wanted, 10, directory, expand, doing)
         return [user for user in found if user.account_id in account_ids]
 
     def users_of_group(self, group_id: str, *, directory: str = ALL) -> Iterator[OrgUser]:
@@ -263,14 +266,20 @@ class OrganizationClient:
         """Every item of every page; ``Unreadable`` when the pages go round in a circle."""
         cursor: str | None = None
         seen: set[str] = set()
-        before: list[dict[str, Any]] = []
+        pages: set[int] = set()
+        empty = 0
         for _ in range(MAX_PAGES):
             page = self._transport.understood(_Page, fetch(cursor), doing=doing)
-            if page.data and page.data == before:
+            mark = hash(repr(page.data))
+            if page.data and mark in pages:
                 raise self._transport.unreadable(doing, "the same page came twice")
+            pages.add(mark)
+            empty = 0 if page.data else empty + 1
+            if empty > MAX_EMPTY:
+                raise self._transport.unreadable(doing, "page after page is empty")
             for item in page.data:
                 yield self._transport.understood(model, item, doing=doing)
-            before, following = page.data, page.links.next if page.links else None
+            following = page.links.next if page.links else None
             if not following:
                 return
             cursor = _cursor(following) if url or "://" in following else following

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bot.atlassian.errors import AtlassianError
 from bot.atlassian.scim_calls import ROOT, ScimCalls, patch_op
 from bot.atlassian.shapes import ScimUser
 from bot.atlassian.transport import same_text
@@ -101,6 +102,8 @@ class ScimUsers(ScimCalls):
         """
         template, ids = f"{ROOT}/Users/{{scim_user}}", self._ids(scim_user=user_id)
         answer = self._transport.patch(template, patch_op(operations), doing=doing, ids=ids)
+        if answer is None:  # RFC 7644 allows an answer without a body
+            return self._read_back(user_id)
         user = self._transport.understood(ScimUser, answer, doing=doing, wrote=True)
         return self._same(user, user_id, doing, wrote=True)
 
@@ -111,6 +114,14 @@ class ScimUsers(ScimCalls):
     def activate(self, user_id: str) -> ScimUser:
         """Let the account in again; while it is linked this is the only way. As ``patch``."""
         return self.patch(user_id, [_active(True)], doing="activate the user")
+
+    def _read_back(self, user_id: str) -> ScimUser:
+        """The user after a change that was told done; what goes wrong here leaves the change in place."""
+        try:
+            return self.get(user_id)
+        except AtlassianError as error:
+            error.maybe_done = True
+            raise
 
 
 def _active(value: bool) -> dict[str, Any]:

@@ -99,3 +99,20 @@ HOSTILE_IDS = [
     "a/" * 500,
     "../" * 100,
 ]
+
+_ESCAPES = [
+    "../", "..\\", "/..", "%2e%2e/", "%2E%2E%2F", "%252e%252e%252f", "..%c0%af", "..;/", "/./", "//", "?", "?x=1", "#",
+    "#x", "&x=1", ";x=1", "@evil.example", "@127.0.0.1", "http://evil.example/", "https://evil.example:443/x",
+    "//evil.example/", "\\\\evil.example\\", "javascript:alert(1)//", "\r\n", "\r\nHost: evil.example", "\n\n", "\x00",
+    "%0d%0aHost:%20evil.example", "\u2024\u2024\u2215", "\u3002\u3002/", "\uff0f", "\ufe68", "*", "$", "=",
+]  # fmt: skip
+# Every trick alone, in front of, behind and between what would be an id: 200 of them with those above.
+MORE_HOSTILE_IDS = list(
+    dict.fromkeys(
+        [
+            *HOSTILE_IDS,
+            *(form for escape in _ESCAPES for form in (f"{escape}12ab", f"12ab{escape}", f"12{escape}ab")),
+            *("9" * 129 + escape for escape in ("", ":", "/", "?")),
+        ]
+    )
+)

@@ -58,7 +58,8 @@ def search_users(sandbox: Sandbox, call: Call) -> Response:
 def get_user(sandbox: Sandbox, call: Call) -> Response:
     records = sandbox.visible()
     account = found_account(records, call)
-    entry = _entry(records, account, list(EXPAND))
+    shown = ["platformRoles", "counts.resources"]  # one person comes without products, groups and links
+    entry = {name: value for name, value in _entry(records, account, shown).items() if name != "links"}
     if account.deactivated:
         entry["deactivatedOn"] = _nine_digits(account.deactivated)
     return answer({"data": entry})

@@ -154,7 +154,7 @@ def _set(attributes: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         raise scim_refusal(400, f"The path {path!r} is not supported", "invalidPath")
     if part:
         inner = {key: kept for key, kept in attributes.get(known, {}).items() if key != part}
-        value = inner if value is None else {**inner, part: value}
+        value = inner or None if value is None else {**inner, part: value}
     if value is None and known == "active":
         raise scim_refusal(400, "active must be true or false", "invalidValue")
     rest = {key: kept for key, kept in attributes.items() if key != known}
