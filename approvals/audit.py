@@ -42,7 +42,7 @@ def append(
     request: str | None = None,
     data: Mapping[str, Any] | None = None,
     details: Mapping[str, str] | None = None,
-) -> AuditEntry:
+) -> None:
     """Add an entry in the caller's transaction, which must already be the only one appending.
 
     ``data`` holds ids, statuses and figures; ``details`` names, mails and free text, chained as salted digests.
@@ -61,14 +61,11 @@ def append(
             "details": {name: digest(salt, text) for name, (salt, text) in salted.items()},
         }
     )
-    entry = AuditEntry(
-        seq=seq, prev=prev, hash=link(prev, seq, body), body=body.decode(), event=event, request_id=request
-    )
-    connection.execute(_ENTRY, entry.model_dump())
+    entry = {"seq": seq, "prev": prev, "hash": link(prev, seq, body), "body": body.decode()}
+    connection.execute(_ENTRY, {**entry, "event": event, "request_id": request})
     if salted:
         rows = [{"seq": seq, "name": name, "salt": salt, "text": text} for name, (salt, text) in salted.items()]
         connection.execute(_DETAIL, rows)
-    return entry
 
 
 def find(session: Session, *, event: str, request: str) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -47,13 +47,10 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """A write transaction that sees what it writes upon: committed at the end, rolled back by any exception."""
-        with self._alone_in_thread():
-            if self.is_sqlite:
-                with self._one_writer, Session(self._immediate, expire_on_commit=False) as session, session.begin():
-                    yield session
-            else:
-                with Session(self.engine, expire_on_commit=False) as session, session.begin():
-                    yield session
+        alone: AbstractContextManager[object]
+        engine, alone = (self._immediate, self._one_writer) if self.is_sqlite else (self.engine, nullcontext())
+        with self._alone_in_thread(), alone, Session(engine, expire_on_commit=False) as session, session.begin():
+            yield session
 
     @contextmanager
     def _alone_in_thread(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Literal
 
 from approvals import policy_shape as shape
@@ -85,7 +86,7 @@ class Entitlement:
     listed: bool  # whether EFFECTS=listed lets it through
     kind: str = "group"
 
-    @property
+    @cached_property
     def rule_hash(self) -> str:
         """Changes when the rule does; not with what only informs (about) or is looked up when acting."""
         rule = {key: value for key, value in asdict(self).items() if key not in ("about", "channel", "listed")}

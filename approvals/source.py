@@ -1,11 +1,14 @@
 """What a payload is known by: the key of what somebody did, and further keys of the same payload."""
 
+from itertools import zip_longest
+
 from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from approvals.models import Replay
 
-_KNOWN = select(Replay.source).where(col(Replay.source).in_(bindparam("keys", expanding=True)))
+SLOTS = ("key0", "key1", "key2", "key3")  # a payload has one to three; a list of any length is built anew each time
+_KNOWN = select(Replay.source).where(col(Replay.source).in_([bindparam(slot) for slot in SLOTS]))
 
 
 class Source(str):
@@ -33,4 +36,7 @@ def keys_of(source: str) -> tuple[str, ...]:
 
 def known(session: Session, keys: tuple[str, ...]) -> frozenset[str]:
     """Which of these keys were acted on before."""
-    return frozenset(session.connection().execute(_KNOWN, {"keys": keys}).scalars())
+    if not keys or len(keys) > len(SLOTS):
+        raise ValueError(f"a payload has one to {len(SLOTS)} keys")
+    wanted = dict(zip_longest(SLOTS, keys, fillvalue=keys[0]))
+    return frozenset(session.connection().execute(_KNOWN, wanted).scalars())

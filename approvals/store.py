@@ -87,9 +87,9 @@ class Write:
         request: str | None = None,
         data: Mapping[str, Any] | None = None,
         details: Mapping[str, str] | None = None,
-    ) -> AuditEntry:
+    ) -> None:
         whose = {"team": actor.team, "user": actor.user} if actor.user else {}
-        return audit.append(
+        audit.append(
             self.session,
             at=self.now,
             event=event,

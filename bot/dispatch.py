@@ -8,6 +8,7 @@ from slack_bolt.response import BoltResponse
 
 from bot.envelope import Passed
 from bot.metrics import Metrics
+from bot.turn import TURN
 from handlers.desk import Desk
 
 
@@ -26,4 +27,5 @@ class Listeners:
         """
         self.metrics.accepted.labels(passed.kind).inc()
         context = {"source": passed.source, "desk": self.desk}
-        return self.bolt.dispatch(BoltRequest(body=passed.envelope, mode="socket_mode", context=context))
+        with TURN.taken():
+            return self.bolt.dispatch(BoltRequest(body=passed.envelope, mode="socket_mode", context=context))

@@ -11,6 +11,7 @@ from slack_sdk.web import SlackResponse
 
 from approvals.ports import OutsideError
 from bot.slack_budget import Budget
+from bot.turn import TURN
 from handlers.cards import Drawing
 
 # The channel can't be posted to until a person does something about it.
@@ -127,7 +128,8 @@ class SlackOut:
         The only call a listener makes: two seconds, no retry. https://docs.slack.dev/reference/methods/views.open
         """
         try:
-            self._call("views.open", self._quick, trigger_id=trigger, view=view)
+            with TURN.aside():
+                self._call("views.open", self._quick, trigger_id=trigger, view=view)
         except SlackError:
             return False
         return True

@@ -2,7 +2,6 @@
 
 import gc
 import hmac
-import sys
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -14,12 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from approvals.migrations import is_current
 from bot.app import House
 from bot.envelope import Refused
+from bot.guard import Guard
+from bot.turn import TURN
 
 log = structlog.get_logger()
 Answer = tuple[int, list[tuple[str, str]], bytes]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 EMPTY: list[tuple[str, str]] = []
-TURN = 0.0005  # seconds a thread computes before another may: who answers Slack should not wait for who draws cards
 MOST_BODY = 200_000  # bytes read at most; the guard refuses far less
 
 
@@ -54,6 +54,10 @@ class Web:
         body = _body(environ)
         if body is None:
             return 413, EMPTY, b""
+        with TURN.taken():
+            return self._heard(guard, environ, body)
+
+    def _heard(self, guard: Guard, environ: dict[str, Any], body: bytes) -> Answer:
         passed = guard.check(environ["REQUEST_METHOD"], _headers(environ), body)
         if isinstance(passed, Refused):
             return passed.status, EMPTY, b""
@@ -161,7 +165,8 @@ class Server(BaseApplication):  # type: ignore[misc]
         house = self._house
         if house is None:
             return
-        sys.setswitchinterval(TURN)
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)  # a command makes thousands of short-lived things, none of them in cycles
         log.info("listening", bind=self._options["bind"], works=self._works, database=house.database.journal)
         if self._works:
             if house.database.is_sqlite:
