@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bot.sandbox.atlassian.answers import Refusal
+from bot.sandbox.atlassian.effects import write_events
 from bot.sandbox.atlassian.state import Sandbox
 from bot.sandbox.atlassian.wire import CHANGED, bearer, parse
 
@@ -19,6 +20,8 @@ class Call:
         self.params: dict[str, str] = request.path_params
         self.query = request.query_params
         self.key = bearer(request.scope)
+        self.headers: dict[str, str] = {}  # for the answer
+        self.scope: str | None = None  # that a key with scopes needs for this; None: such a key is never enough
         self.path: str = request.scope["path"]
         self.base = f"{request.scope['scheme']}://{request.headers.get('host', 'localhost')}"
         self._content = content
@@ -39,13 +42,16 @@ def route(sandbox: Sandbox, path: str, guard: Guard, **handlers: Handler) -> Rou
         call = Call(request, await request.body())
         handler = handlers.get(request.method) or handlers["GET"]  # HEAD
         with sandbox.lock:
-            before = sandbox.records.copy()
+            records, before = sandbox.records, sandbox.records.copy()
             try:
                 guard(sandbox, call)
                 response = handler(sandbox, call)
+                response.headers.update(call.headers)
             except Refusal as refusal:
                 sandbox.records = before
                 response = refusal.answer
+            if sandbox.records is records and records != before:  # a refusal and a reset put others in their place
+                write_events(sandbox, before, call.key)
             if sandbox.records != before:
                 sandbox.publish()
                 request.scope[CHANGED] = True

@@ -88,7 +88,7 @@ def credential(scope: Scope) -> str:
     """Which key a call carried, without the key."""
     key = bearer(scope)
     kinds = {directory.key: f"scim:{directory.name}" for directory in seed.SCIM_DIRECTORIES}
-    return (kinds | {seed.ORG_API_KEY: "org"}).get(key, "none")
+    return (kinds | {seed.ORG_API_KEY: "org", seed.ORG_SCOPED_KEY: "org with scopes"}).get(key, "none")
 
 
 def bearer(scope: Scope) -> str:
