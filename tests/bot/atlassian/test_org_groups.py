@@ -1,4 +1,4 @@
-"""Groups made, counted, joined and left: what a 409 and a 404 mean is decided by code and by reading, never by words."""
+"""Groups made, counted, joined and left: what a 409 or a 404 means is decided by code and by reading, not by words."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Inviting, suspending, restoring and removing people: what is sent, what becomes true, what is never taken for done."""
+"""Inviting, suspending, restoring, removing people: what is sent, what becomes true, what is never taken for done."""
 
 from typing import Any
 
