@@ -54,18 +54,6 @@ def bad_request(detail: str) -> Refusal:
     return organization_refusal(400, "ADMIN-UAM-400-1", "Bad Request", detail)
 
 
-def bare(status: int) -> Refusal:
-    """Several writes document a status and no body."""
-    return Refusal(Response(status_code=status))
-
-
-def rate_limited(headers: dict[str, str]) -> Refusal:
-    """The gateway's 429, which names the moment it ends and has no ``Retry-After``."""
-    refusal = Refusal(answer({"code": 429, "message": "Rate limit exceeded"}, 429))
-    refusal.answer.headers.update(headers)
-    return refusal
-
-
 def account_refusal(status: int, key: str, detail: str) -> Refusal:
     """The documented ``key`` with the two fields live answers add to it.
 
@@ -77,6 +65,18 @@ def account_refusal(status: int, key: str, detail: str) -> Refusal:
 
 def gateway_unauthorized() -> Refusal:
     return Refusal(answer({"code": 401, "message": "Unauthorized"}, 401))
+
+
+def bare(status: int) -> Refusal:
+    """Several writes document a status and no body."""
+    return Refusal(Response(status_code=status))
+
+
+def rate_limited(headers: dict[str, str]) -> Refusal:
+    """The gateway's 429, which names the moment it ends and has no ``Retry-After``."""
+    refusal = Refusal(answer({"code": 429, "message": "Rate limit exceeded"}, 429))
+    refusal.answer.headers.update(headers)
+    return refusal
 
 
 def flat(status: int, path: str, timestamp: str) -> Response:

@@ -20,11 +20,11 @@ class Call:
         self.params: dict[str, str] = request.path_params
         self.query = request.query_params
         self.key = bearer(request.scope)
-        self.headers: dict[str, str] = {}  # for the answer
-        self.scope: str | None = None  # that a key with scopes needs for this; None: such a key is never enough
         self.path: str = request.scope["path"]
         self.base = f"{request.scope['scheme']}://{request.headers.get('host', 'localhost')}"
         self._content = content
+        self.headers: dict[str, str] = {}  # for the answer
+        self.scope: str | None = None  # that a key with scopes needs for this; None: such a key is never enough
 
     def json(self) -> Any:
         """The body; an empty one reads as an empty object. ValueError when it is not JSON."""
@@ -50,9 +50,9 @@ def route(sandbox: Sandbox, path: str, guard: Guard, **handlers: Handler) -> Rou
             except Refusal as refusal:
                 sandbox.records = before
                 response = refusal.answer
-            if sandbox.records is records and records != before:  # a refusal and a reset put others in their place
-                write_events(sandbox, before, call.key)
             if sandbox.records != before:
+                if sandbox.records is records:  # a reset puts others in their place: nobody did that
+                    write_events(sandbox, before, call.key)
                 sandbox.publish()
                 request.scope[CHANGED] = True
             return response

@@ -15,11 +15,11 @@ from bot.sandbox.atlassian.ledger import Ledger
 from bot.sandbox.atlassian.roles import AT_FIRST, Assignment
 
 LEAST = {"scim_page_limit": 1, "visibility_delay": 0, "event_delay": 0, "event_page_limit": 1}
+SEEDED_AT = "2024-03-04T09:15:42.13545Z"
+IDS = uuid.UUID("6f1d3c1e-0000-4000-8000-a71a551a0000")
 SCOPES = tuple(
     f"read:{of}:admin" for of in ("orgs", "domains", "events", "accounts", "directories", "groups", "workspaces")
 )
-SEEDED_AT = "2024-03-04T09:15:42.13545Z"
-IDS = uuid.UUID("6f1d3c1e-0000-4000-8000-a71a551a0000")
 
 
 @dataclass(frozen=True)
@@ -243,15 +243,15 @@ def _seeded(company: seed.Company) -> Records:
                 person.scim_id, person.directory.id, person.account_id, _attributes(person)
             )
     for group in company.groups:
+        for resource, role, default in AT_FIRST.get(group.name, ()):
+            given = Assignment(group.org_id, resource, role, default)
+            records.assignments[given.key] = given
         people = [company.person(handle) for handle in group.members]
         keys = [person.scim_id if group.directory else person.account_id for person in people]
         records.groups[group.org_id] = Group(
             group.org_id, group.name, group.directory.id if group.directory else None, group.scim_id,
             tuple(key for key in keys if key), group.default,
         )  # fmt: skip
-        for resource, role, default in AT_FIRST.get(group.name, ()):
-            given = Assignment(group.org_id, resource, role, default)
-            records.assignments[given.key] = given
     return records
 
 

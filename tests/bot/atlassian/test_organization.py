@@ -152,6 +152,14 @@ def test_pages_that_go_round_in_a_circle_are_noticed() -> None:
     assert len(recorder.requests) == 2
 
 
+def test_a_page_that_comes_again_later_is_noticed() -> None:
+    turn = iter("abab")
+    organization, recorder = build(lambda request: page({"directoryId": (d := next(turn))}, after=f"{d}{id(request)}"))
+    with pytest.raises(Unreadable, match="same page"):
+        organization.directories()
+    assert len(recorder.requests) == 3
+
+
 def test_an_empty_page_with_a_next_one_is_not_the_end() -> None:
     organization, _ = build(page(after="c1"), page({"directoryId": "late"}))
     assert [found.directory_id for found in organization.directories()] == ["late"]
