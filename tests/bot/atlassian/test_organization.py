@@ -153,8 +153,8 @@ def test_pages_that_go_round_in_a_circle_are_noticed() -> None:
 
 
 def test_a_page_that_comes_again_later_is_noticed() -> None:
-    turn = iter("abab")
-    organization, recorder = build(lambda request: page({"directoryId": (d := next(turn))}, after=f"{d}{id(request)}"))
+    turn, token = iter("abab"), iter(range(9))
+    organization, recorder = build(lambda request: page({"directoryId": next(turn)}, after=f"c{next(token)}"))
     with pytest.raises(Unreadable, match="same page"):
         organization.directories()
     assert len(recorder.requests) == 3
