@@ -12,6 +12,7 @@ from bot.http import Params, check_id
 ALL = "-"  # as directory id: all directories the key may manage; Atlassian documents it for reads only
 PAGE = 100
 MAX_PAGES = 20_000
+MAX_EMPTY = 20  # pages without an item, one after the other
 V1 = "/admin/v1/orgs/{org}"
 V2 = "/admin/v2/orgs/{org}/directories/{org_directory}"
 V2_WRITE = "/admin/v2/orgs/{org}/directories/{directory}"  # one real directory: ALL does not fit this place
@@ -120,12 +121,16 @@ class OrgCalls:
         cursor: str | None = None
         seen: set[str] = set()
         pages: set[int] = set()
+        empty = 0
         for _ in range(MAX_PAGES):
             page = self._transport.understood(Page, fetch(cursor), doing=doing)
             mark = hash(repr(page.data))
             if page.data and mark in pages:
                 raise self._transport.unreadable(doing, "the same page came twice")
             pages.add(mark)
+            empty = 0 if page.data else empty + 1
+            if empty > MAX_EMPTY:
+                raise self._transport.unreadable(doing, "page after page is empty")
             for item in page.data:
                 yield self._transport.understood(model, item, doing=doing)
             if not page.following:

@@ -38,11 +38,13 @@ class OrgEvents(OrgCalls):
         GET /v1/orgs/{orgId}/events?q=&from=&to=&action=&actor=a,b&ip=&product=&limit=&cursor= → data[], meta.next and
         links.next. ``from`` and ``to`` are milliseconds. ``BadRequest`` ADMIN-400-1: the cursor; -3: the times.
         """
+        doing = "search the audit log"
         params = _times(since, until) | {"limit": str(_page_size(limit))}
         params |= {name: value for name, value in (("q", search), ("action", action), ("cursor", cursor)) if value}
-        lists = (("actor", actor_ids), ("ip", ips), ("product", products))
+        actors = [self._transport.checked("account", actor, doing=doing) for actor in actor_ids]
+        lists = (("actor", actors), ("ip", ips), ("product", products))
         params |= {name: ",".join(values) for name, values in lists if values}
-        page = self._events(EVENTS, params, "search the audit log")
+        page = self._events(EVENTS, params, doing)
         return page if page.cursor != cursor else page.model_copy(update={"cursor": None})
 
     def events_stream(

@@ -151,6 +151,7 @@ CALLS: list[Callable[[OrganizationClient, str], object]] = [
     lambda o, v: o.policy(v),
     lambda o, v: o.event(v),
     lambda o, v: o.last_active(v),
+    lambda o, v: o.events(actor_ids=[v]),
     lambda o, v: o.user_count(directory=v),
     lambda o, v: o.user_stats(directory=v),
     lambda o, v: o.group_count(directory=v),

@@ -160,6 +160,14 @@ def test_a_page_that_comes_again_later_is_noticed() -> None:
     assert len(recorder.requests) == 3
 
 
+def test_pages_that_stay_empty_have_no_end() -> None:
+    token = iter(range(1000))
+    organization, recorder = build(lambda request: page(after=f"c{next(token)}"))
+    with pytest.raises(Unreadable, match="empty"):
+        organization.directories()
+    assert len(recorder.requests) == 21
+
+
 def test_an_empty_page_with_a_next_one_is_not_the_end() -> None:
     organization, _ = build(page(after="c1"), page({"directoryId": "late"}))
     assert [found.directory_id for found in organization.directories()] == ["late"]
