@@ -126,9 +126,13 @@ class LicenceLimit(Conflict):
 
 
 class UnclearConflict(Conflict):
-    """409 that does not tell "already so" from "no licence left": read what is so before believing either."""
+    """409 that does not tell "already so" from "no licence left": read what is so before believing either.
+
+    As after a lost answer, what was wanted may be so, and whoever tries again reads first.
+    """
 
     why = "it conflicts with what is there, and the answer does not say how"
+    again = True
 
 
 # Codes that say more than their status.

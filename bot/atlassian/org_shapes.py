@@ -22,12 +22,12 @@ class RoleCount(Camel):
 
 
 class UserStats(Camel):
-    account_status: Listed[StatusCount] = Field([])
+    account_status: list[StatusCount]
     roles: Listed[RoleCount] = Field([])
 
 
 class GroupTotals(Lenient):
-    all: int | None = None
+    all: int
     managed: int | None = None
     synced: int | None = None
 
@@ -38,7 +38,7 @@ class TypeCount(Lenient):
 
 
 class GroupStats(Lenient):
-    totals: GroupTotals = GroupTotals()
+    totals: GroupTotals
     types: Listed[TypeCount] = Field([])
 
 

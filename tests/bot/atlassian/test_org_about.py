@@ -147,6 +147,23 @@ def test_a_key_that_lacks_the_one_scope_is_refused(world: World) -> None:
     scoped.close()
 
 
+@pytest.mark.parametrize(
+    "answer", [{}, {"unexpected": 1}, {"count": None}, {"totals": None, "accountStatus": None}, []]
+)
+def test_figures_that_are_not_told_are_no_zeros(answer: object) -> None:
+    organization, _ = handmade(answer)
+    for call in (
+        organization.user_count,
+        organization.user_stats,
+        organization.group_count,
+        organization.group_stats,
+        lambda: organization.last_active("712020:x"),
+        lambda: organization.invite(["a@x.example"]),
+    ):
+        with pytest.raises(Unreadable):
+            call()
+
+
 CALLS: list[Callable[[OrganizationClient, str], object]] = [
     lambda o, v: o.policy(v),
     lambda o, v: o.event(v),
