@@ -22,11 +22,18 @@ Params = Mapping[str, str | int | Sequence[str]]
 
 # What may stand in each place of a template. ``org_directory`` may be "-", which Atlassian reads as "all of them".
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+_ARI = r"ari:cloud:[a-z0-9-]{1,64}:[A-Za-z0-9-]{0,64}:[a-z-]{1,64}/[A-Za-z0-9/_-]{1,128}"
 IDS: Mapping[str, re.Pattern[str]] = {
     "account": re.compile(r"[a-zA-Z0-9_|:-]{1,128}"),
     "org": _ID,
     "org_directory": re.compile(r"[A-Za-z0-9-]{1,64}"),
+    "directory": _ID,
     "group": _ID,
+    "policy": _ID,
+    "event": re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}"),
+    "role": re.compile(r"atlassian/[a-z0-9-]{1,64}"),  # new ones appear, so no list
+    # An ARI, or the bare id that some calls take instead. Both this and a role stand in bodies only.
+    "resource": re.compile(rf"{_ARI}|{_ID.pattern}"),
     "scim_directory": _ID,
     "scim_user": _ID,
     "scim_group": _ID,

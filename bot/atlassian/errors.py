@@ -119,6 +119,27 @@ class Conflict(AtlassianError):
     why = "it conflicts with what is there"
 
 
+class LicenceLimit(Conflict):
+    """409, of the Organizations API: a product that this would give has no licence left."""
+
+    why = "a product that comes with it has no licence left"
+
+
+class UnclearConflict(Conflict):
+    """409 that does not tell "already so" from "no licence left": read what is so before believing either.
+
+    As after a lost answer, what was wanted may be so, and whoever tries again reads first.
+    """
+
+    why = "it conflicts with what is there, and the answer does not say how"
+    again = True
+
+
+# Codes that say more than their status.
+BY_CODE: Mapping[str, type[AtlassianError]] = {
+    "ADMIN-UAM-409-3": LicenceLimit,
+    "ADMIN-409-3": LicenceLimit,
+}
 BY_STATUS: Mapping[int, type[AtlassianError]] = {
     401: KeyRefused,
     403: Forbidden,
@@ -134,7 +155,10 @@ def error_from(
 ) -> AtlassianError:
     """The error for an answer that is no 2xx. ``hide`` blanks the secret, should the answer repeat it."""
     status = answer.status
+    facts = facts_of(answer.body, hide)
     kind: type[AtlassianError] = BY_STATUS.get(status, Unavailable if status >= 500 else BadRequest)
+    if kind is Conflict:
+        kind = BY_CODE.get(facts.code or "", kind)
     if status < 400:
         return Unreadable(api, doing, why="an unexpected status came", status=status, maybe_done=wrote)
     after = 60.0 if kind is KeyRefused else None
@@ -142,7 +166,7 @@ def error_from(
         after = seconds_to_wait(answer.headers, now)
     # a gateway that gives up waiting may have passed the write on
     maybe = wrote and kind is Unavailable
-    return kind(api, doing, status=status, facts=facts_of(answer.body, hide), after=after, maybe_done=maybe)
+    return kind(api, doing, status=status, facts=facts, after=after, maybe_done=maybe)
 
 
 def seconds_to_wait(headers: Mapping[str, str], now: datetime) -> float | None:

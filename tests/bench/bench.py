@@ -71,7 +71,8 @@ def accepted_lines(folder: Path, ports: Ports, environ: dict[str, str], requests
                 rounds[name].append(_line(name, folder, ports, environ, connections, requests))
         rounds["serve"].append(_line("serve", folder, ports, environ, connections, requests))
         for name, found in rounds.items():
-            lines[name][connections] = Figures(*(statistics.median(column) for column in zip(*map(astuple, found), strict=True)))
+            columns = zip(*map(astuple, found), strict=True)
+            lines[name][connections] = Figures(*map(statistics.median, columns))
     return lines
 
 

@@ -74,6 +74,18 @@ def gateway_unauthorized() -> Refusal:
     return Refusal(answer({"code": 401, "message": "Unauthorized"}, 401))
 
 
+def bare(status: int) -> Refusal:
+    """Several writes document a status and no body."""
+    return Refusal(Response(status_code=status))
+
+
+def rate_limited(headers: dict[str, str]) -> Refusal:
+    """The gateway's 429, which names the moment it ends and has no ``Retry-After``."""
+    refusal = Refusal(answer({"code": 429, "message": "Rate limit exceeded"}, 429))
+    refusal.answer.headers.update(headers)
+    return refusal
+
+
 def flat(status: int, path: str, timestamp: str) -> Response:
     """What the gateway in front of all the APIs says about a path or method nobody serves."""
     phrase = HTTPStatus(status).phrase

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-READS_BY_POST = ("/users/search", "/groups/search", "/get-scim-links-for-email")
+READS_BY_POST = ("/users/search", "/groups/search", "/workspaces", "/get-scim-links-for-email")
 
 
 @dataclass(frozen=True)

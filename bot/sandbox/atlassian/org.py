@@ -9,9 +9,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bot.sandbox import seed
-from bot.sandbox.atlassian.answers import answer, bad_request
+from bot.sandbox.atlassian.answers import answer
+from bot.sandbox.atlassian.org_events import event_routes
 from bot.sandbox.atlassian.org_groups import group_routes
-from bot.sandbox.atlassian.org_protocol import V1, V2, key_guard, page, v1_guard, v2_guard
+from bot.sandbox.atlassian.org_links import link_routes
+from bot.sandbox.atlassian.org_managed import managed_routes
+from bot.sandbox.atlassian.org_memberships import membership_routes
+from bot.sandbox.atlassian.org_people import people_routes
+from bot.sandbox.atlassian.org_policies import policy_routes
+from bot.sandbox.atlassian.org_protocol import V1, V2, in_query, key_guard, page, scoped, v1_guard, v2_guard
+from bot.sandbox.atlassian.org_roles import role_routes
 from bot.sandbox.atlassian.org_users import user_routes
 from bot.sandbox.atlassian.routes import Call, route
 from bot.sandbox.atlassian.state import Sandbox
@@ -26,11 +33,18 @@ DOMAINS = (
 def organization_routes(sandbox: Sandbox) -> list[Route]:
     return [
         route(sandbox, V1, key_guard, GET=list_organizations),
-        route(sandbox, f"{V1}/{{org}}", v1_guard, GET=get_organization),
-        route(sandbox, f"{V1}/{{org}}/domains", v1_guard, GET=list_domains),
-        route(sandbox, V2, v2_guard, GET=list_directories),
+        route(sandbox, f"{V1}/{{org}}", scoped("read:orgs:admin", v1_guard), GET=get_organization),
+        route(sandbox, f"{V1}/{{org}}/domains", scoped("read:domains:admin", v1_guard), GET=list_domains),
+        route(sandbox, V2, scoped("read:directories:admin", v2_guard), GET=list_directories),
         *user_routes(sandbox),
+        *people_routes(sandbox),
+        *managed_routes(sandbox),
+        *role_routes(sandbox),
         *group_routes(sandbox),
+        *membership_routes(sandbox),
+        *event_routes(sandbox),
+        *policy_routes(sandbox),
+        *link_routes(sandbox),
     ]
 
 
@@ -59,12 +73,8 @@ def list_domains(sandbox: Sandbox, call: Call) -> Response:
 
 def list_directories(sandbox: Sandbox, call: Call) -> Response:
     """https://developer.atlassian.com/cloud/admin/organization/rest/api-group-directory/"""
-    body: dict[str, Any] = {"cursor": call.query["cursor"]} if "cursor" in call.query else {}
-    if "limit" in call.query:
-        body["limit"] = _whole(call.query["limit"])
-    body["directoryIds"] = [one for many in call.query.getlist("directoryIds") for one in many.split(",")]
-    body["accountId"] = call.query.get("accountId", "")
-    body["searchTerm"] = call.query.get("searchTerm", "")
+    body = {"directoryIds": [], "accountId": "", "searchTerm": ""}
+    body |= in_query(call, ("directoryIds",), ("accountId", "searchTerm"))
 
     def search(wish: dict[str, Any]) -> list[str]:
         fits = (
@@ -75,13 +85,6 @@ def list_directories(sandbox: Sandbox, call: Call) -> Response:
         return [seed.ORG_DIRECTORY_ID] if fits else []
 
     return answer(page(sandbox, body, 20, search, _directory))
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as wrong:
-        raise bad_request("limit must be from 1 to 100") from wrong
 
 
 def _directory(body: dict[str, Any], number: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Groups as the Organizations API shows them, and memberships of the groups it may change.
+"""Groups as the Organizations API shows them and makes them.
 
 https://developer.atlassian.com/cloud/admin/organization/rest/api-group-groups/
 """
@@ -10,13 +10,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bot.sandbox import seed
-from bot.sandbox.atlassian.answers import Refusal, answer, bad_request, no_content, organization_refusal
+from bot.sandbox.atlassian.answers import answer, bad_request, organization_refusal
 from bot.sandbox.atlassian.org_protocol import (
     DIRECTORY,
-    OWNERS,
-    ROLES,
     descending,
     found_group,
+    in_query,
     org_body,
     page,
     read_guard,
@@ -24,22 +23,36 @@ from bot.sandbox.atlassian.org_protocol import (
     term,
     write_guard,
 )
+from bot.sandbox.atlassian.roles import OWNERS, ROLES, of_group
 from bot.sandbox.atlassian.routes import Call, route
 from bot.sandbox.atlassian.state import Group, Records, Sandbox
 
 EXPAND = ("counts.resources", "counts.users")
+LISTS = ("directoryIds", "accountIds", "groupIds", "resourceOwners", "resourceIds", "roleIds")
 
 
 def group_routes(sandbox: Sandbox) -> list[Route]:
     groups = f"{DIRECTORY}/groups"
-    one = f"{groups}/{{group}}"
     return [
+        route(sandbox, groups, write_guard, POST=create_group),
         route(sandbox, f"{groups}/search", read_guard, POST=search_groups),
-        route(sandbox, one, read_guard, GET=get_group),
-        route(sandbox, f"{one}/role-assignments", read_guard, GET=get_role_assignments),
-        route(sandbox, f"{one}/memberships", write_guard, POST=add_membership),
-        route(sandbox, f"{one}/memberships/{{account}}", write_guard, DELETE=remove_membership),
+        route(sandbox, f"{groups}/count", read_guard, GET=count_groups),
+        route(sandbox, f"{groups}/stats", read_guard, GET=get_stats),
+        route(sandbox, f"{groups}/{{group}}", read_guard, GET=get_group),
     ]
+
+
+def create_group(sandbox: Sandbox, call: Call) -> Response:
+    """201 without a body: the id must be found by a search, which may not know the group for a while."""
+    body = org_body(call)
+    name, description = body.get("name"), body.get("description", "")
+    if not isinstance(name, str) or not name.strip() or not isinstance(description, str):
+        raise bad_request("name is required")
+    if any(group.name.casefold() == name.casefold() for group in sandbox.records.organization_groups()):
+        raise organization_refusal(409, "ADMIN-UAM-409-2", "Conflict", "A group with this name already exists")
+    now = sandbox.now()
+    sandbox.save(Group(sandbox.new_id(), name, None, None, (), created=now, modified=now, description=description))
+    return Response(status_code=201)
 
 
 def search_groups(sandbox: Sandbox, call: Call) -> Response:
@@ -58,60 +71,15 @@ def get_group(sandbox: Sandbox, call: Call) -> Response:
     return answer({"data": _entry(records, found_group(records, call), list(EXPAND))})
 
 
-def get_role_assignments(sandbox: Sandbox, call: Call) -> Response:
-    group = found_group(sandbox.visible(), call)
-    data = [
-        {
-            "resourceId": role.resource,
-            "resourceOwner": OWNERS[role.resource],
-            "roles": [role.role],
-            "defaultRole": role.role if role.default else None,
-        }
-        for role in ROLES.get(group.name, ())
-    ]
-    return answer({"data": data, "links": {}})
+def count_groups(sandbox: Sandbox, call: Call) -> Response:
+    return answer({"count": len(_matching(sandbox.visible(), in_query(call, LISTS, ("searchTerm",))))})
 
 
-def add_membership(sandbox: Sandbox, call: Call) -> Response:
-    """Two 409s that differ by their code only: already a member, and no licence left."""
-    group = _changeable(sandbox, call)
-    account_id = org_body(call).get("accountId")
-    if not isinstance(account_id, str):
-        raise bad_request("accountId is required")
-    account = sandbox.records.accounts.get(account_id)
-    if account is None:
-        detail = "One or more user not found in the directory"
-        raise organization_refusal(404, "ADMIN-UAM-404-1", "Unknown Resource", detail)
-    if not account.active:
-        raise organization_refusal(400, "ADMIN-UAM-400-2", "Bad Request", "The user is not active")
-    if account.id in group.members:
-        raise _conflict("ADMIN-UAM-409-2", "The user is already a member of the group")
-    if group.name in sandbox.switches.full_groups:
-        raise _conflict("ADMIN-UAM-409-3", "The licence limit of a product is reached")
-    sandbox.set_members(group, [*group.members, account.id])
-    return no_content()
-
-
-def remove_membership(sandbox: Sandbox, call: Call) -> Response:
-    group = _changeable(sandbox, call)
-    leaver = call.params["account"]
-    if leaver not in group.members:
-        raise organization_refusal(404, "ADMIN-UAM-404-1", "Unknown Resource", "The user is not a member of the group")
-    sandbox.set_members(group, [member for member in group.members if member != leaver])
-    return no_content()
-
-
-def _changeable(sandbox: Sandbox, call: Call) -> Group:
-    """A group synced from an identity provider is changed there and nowhere else."""
-    group = found_group(sandbox.records, call)
-    if group.directory:
-        detail = "The group is managed by an external directory"
-        raise organization_refusal(403, "ADMIN-UAM-403-1", "Forbidden", detail)
-    return group
-
-
-def _conflict(code: str, detail: str) -> Refusal:
-    return organization_refusal(409, code, "Conflict", detail)
+def get_stats(sandbox: Sandbox, call: Call) -> Response:
+    groups = sandbox.visible().organization_groups()
+    synced = sum(group.directory is not None for group in groups)
+    totals = {"all": len(groups), "managed": len(groups) - synced, "synced": synced}
+    return answer({"totals": totals, "types": [{"type": "GROUP", "count": len(groups)}]})
 
 
 def _matching(records: Records, body: dict[str, Any]) -> list[Group]:
@@ -120,7 +88,8 @@ def _matching(records: Records, body: dict[str, Any]) -> list[Group]:
     if names and (ids or text):
         raise bad_request("groupNames excludes searchTerm and groupIds")
     accounts, directories = strings(body, "accountIds", 10), strings(body, "directoryIds", 10)
-    resources = strings(body, "resourceIds", 20)
+    resources, owners = strings(body, "resourceIds", 20), strings(body, "resourceOwners", 10)
+    roles = strings(body, "roleIds", 10, ROLES)
     found = [
         group
         for group in records.organization_groups()
@@ -129,7 +98,9 @@ def _matching(records: Records, body: dict[str, Any]) -> list[Group]:
         and (not text or text in group.name.casefold())
         and (not accounts or set(accounts) & set(records.holders(group)))
         and (not directories or seed.ORG_DIRECTORY_ID in directories)
-        and (not resources or set(resources) & {role.resource for role in ROLES.get(group.name, ())})
+        and (not resources or set(resources) & {given.resource for given in of_group(records, group.id)})
+        and (not owners or set(owners) & {OWNERS[given.resource] for given in of_group(records, group.id)})
+        and (not roles or set(roles) & {given.role for given in of_group(records, group.id)})
     ]
     backwards = descending(body, "name")
     if backwards is None:
@@ -139,21 +110,19 @@ def _matching(records: Records, body: dict[str, Any]) -> list[Group]:
 
 def _entry(records: Records, group: Group, expand: list[str]) -> dict[str, Any]:
     synced = group.directory is not None
-    counts = {
-        "counts.users": len(records.holders(group)),
-        "counts.resources": len({role.resource for role in ROLES.get(group.name, ())}),
-    }
+    resources = {given.resource for given in of_group(records, group.id)}
+    counts = {"counts.users": len(records.holders(group)), "counts.resources": len(resources)}
     entry: dict[str, Any] = {
         "id": group.id,
         "directoryId": seed.ORG_DIRECTORY_ID,
         "name": group.name,
-        "description": "",
+        "description": group.description,
         "managedBy": "external" if synced else "admins",
         "externalSynced": synced,
         "managementAccess": {
             "readable": True,
             "modifiable": not synced,
-            "deletable": not synced and group.name not in ROLES,
+            "deletable": not synced and not resources,
         },
         "links": {"self": group.id.replace("-", "")},
     }

@@ -3,6 +3,7 @@
 https://developer.atlassian.com/cloud/admin/organization/rest/api-group-users/
 """
 
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -13,18 +14,20 @@ from bot.sandbox import seed
 from bot.sandbox.atlassian.answers import answer, bad_request
 from bot.sandbox.atlassian.org_protocol import (
     DIRECTORY,
-    ORG_ADMIN,
-    OWNERS,
-    PRODUCTS,
-    ROLES,
+    account_status,
     descending,
     found_account,
+    in_query,
+    nine_digits,
     org_body,
     page,
+    people,
     read_guard,
+    scoped,
     strings,
     term,
 )
+from bot.sandbox.atlassian.roles import PLATFORM, PRODUCTS, ROLES, Routes, held, uses
 from bot.sandbox.atlassian.routes import Call, route
 from bot.sandbox.atlassian.state import Account, Records, Sandbox
 
@@ -32,15 +35,21 @@ STATUS = ("active", "suspended", "not_invited", "deactivated", "for_deletion")
 ACCOUNT_STATUS = ("active", "inactive", "closed")
 MEMBERSHIP_STATUS = ("active", "suspended", "no_membership")
 EXPAND = ("platformRoles", "counts.resources", "productAccess", "groups")
+LISTS = (
+    "accountIds", "directoryIds", "resourceIds", "groupIds", "status", "accountStatus", "membershipStatus", "roleIds",
+    "emailDomains",
+)  # fmt: skip
 LAST_ACTIVE = "2026-11-06T23:07:29.936941226Z"
 
 
 def user_routes(sandbox: Sandbox) -> list[Route]:
     users = f"{DIRECTORY}/users"
+    stats = scoped("read:directories:admin", read_guard)
     return [
         route(sandbox, f"{users}/search", read_guard, POST=search_users),
+        route(sandbox, f"{users}/count", read_guard, GET=count_users),
+        route(sandbox, f"{users}/stats", stats, GET=get_stats),
         route(sandbox, f"{users}/{{account}}", read_guard, GET=get_user),
-        route(sandbox, f"{users}/{{account}}/role-assignments", read_guard, GET=get_role_assignments),
     ]
 
 
@@ -55,32 +64,34 @@ def search_users(sandbox: Sandbox, call: Call) -> Response:
     return answer(found)
 
 
-def get_user(sandbox: Sandbox, call: Call) -> Response:
-    records = sandbox.visible()
-    account = found_account(records, call)
-    shown = ["platformRoles", "counts.resources"]  # one person comes without products, groups and links
-    entry = {name: value for name, value in _entry(records, account, shown).items() if name != "links"}
-    if account.deactivated:
-        entry["deactivatedOn"] = _nine_digits(account.deactivated)
-    return answer({"data": entry})
+def count_users(sandbox: Sandbox, call: Call) -> Response:
+    body = in_query(call, LISTS, ("searchTerm", "claimStatus", "mfaEnabled"))
+    body["mfaEnabled"] = {"true": True, "false": False}.get(body.get("mfaEnabled", ""))
+    return answer({"count": len(_matching(sandbox.visible(), body))})
 
 
-def get_role_assignments(sandbox: Sandbox, call: Call) -> Response:
-    """Every role here comes through a group; a person's direct roles are not in the seed."""
+def get_stats(sandbox: Sandbox, call: Call) -> Response:
     records = sandbox.visible()
-    account = found_account(records, call)
-    data = [
+    shown = people(records)
+    states = Counter(account_status(account) for account in shown)
+    roles = Counter(role for account in shown for role in _roles(held(records, account.id)))
+    return answer(
         {
-            "resourceId": resource,
-            "resourceOwner": OWNERS[resource],
-            "directoryId": seed.ORG_DIRECTORY_ID,
-            "userDirectoryStatus": "active",
-            "roles": roles,
-            "roleAssignments": [{"role": role, "roleAssignmentMethods": ["group_direct"]} for role in roles],
+            "accountStatus": [{"status": status, "count": states[status]} for status in ACCOUNT_STATUS],
+            "roles": [{"roleId": role, "count": roles[role]} for role in sorted(roles)],
         }
-        for resource, roles in _roles(records, account).items()
-    ]
-    return answer({"data": data, "links": {}})
+    )
+
+
+def get_user(sandbox: Sandbox, call: Call) -> Response:
+    """One person comes without products, groups and links."""
+    records = sandbox.visible()
+    account = found_account(records, call)
+    shown = _entry(records, account, ["platformRoles", "counts.resources"])
+    entry = {name: value for name, value in shown.items() if name != "links"}
+    if account.deactivated:
+        entry["deactivatedOn"] = nine_digits(account.deactivated)
+    return answer({"data": entry})
 
 
 def _matching(records: Records, body: dict[str, Any]) -> list[Account]:
@@ -91,26 +102,31 @@ def _matching(records: Records, body: dict[str, Any]) -> list[Account]:
         raise bad_request("emails and searchTerm exclude each other")
     accounts, groups = strings(body, "accountIds", 10), strings(body, "groupIds", 10)
     directories, domains = strings(body, "directoryIds", 10), strings(body, "emailDomains", 10)
-    resources = strings(body, "resourceIds", 20)
+    resources, roles = strings(body, "resourceIds", 20), strings(body, "roleIds", 10, ROLES)
     status = strings(body, "status", 4, STATUS)
-    account_status = strings(body, "accountStatus", 3, ACCOUNT_STATUS)
+    states = strings(body, "accountStatus", 3, ACCOUNT_STATUS)
     membership = strings(body, "membershipStatus", 3, MEMBERSHIP_STATUS)
     claim = _claim(body)
     in_groups = {a for g in records.organization_groups() if g.id in groups for a in records.holders(g)}
     found = [
         account
-        for account in records.accounts.values()
+        for account in people(records)
         if (not emails or account.email.casefold() in emails)
         and (not text or text in account.name.casefold() or text in account.email.casefold())
         and (not accounts or account.id in accounts)
         and (not groups or account.id in in_groups)
-        and (not directories or seed.ORG_DIRECTORY_ID in directories)
+        and (
+            not directories
+            or (seed.ORG_DIRECTORY_ID in directories and _membership(records, account) != "no_membership")
+        )
         and (not domains or account.email.partition("@")[2].casefold() in {d.casefold() for d in domains})
-        and (not resources or set(resources) & set(_roles(records, account)))
-        and (not status or _status(account) in status)
-        and (not account_status or _account_status(account) in account_status)
-        and (not membership or "active" in membership)
+        and (not resources or set(resources) & set(held(records, account.id)))
+        and (not roles or set(roles) & _roles(held(records, account.id)))
+        and (not status or _status(records, account) in status)
+        and (not states or account_status(account) in states)
+        and (not membership or _membership(records, account) in membership)
         and (not claim or _claim_status(account) == claim)
+        and body.get("mfaEnabled") is not False  # everybody here has a second factor
     ]
     backwards = descending(body, "nick_name")
     if backwards is None:
@@ -129,9 +145,9 @@ def _entry(records: Records, account: Account, expand: list[str]) -> dict[str, A
     entry: dict[str, Any] = {
         "accountId": account.id,
         "accountType": "atlassian",
-        "accountStatus": _account_status(account),
-        "membershipStatus": "active",
-        "status": _status(account),
+        "accountStatus": account_status(account),
+        "membershipStatus": _membership(records, account),
+        "status": _status(records, account),
         "claimStatus": _claim_status(account),
         "managementSource": "synced" if records.links(account.id) else "invited",
         "name": account.name,
@@ -139,7 +155,7 @@ def _entry(records: Records, account: Account, expand: list[str]) -> dict[str, A
         "email": account.email,
         "emailVerified": account.managed,
         "mfaEnabled": True,
-        "addedToOrg": _nine_digits(account.added),
+        "addedToOrg": nine_digits(account.added),
         "jobTitle": account.title,
         "department": account.department,
         "timeZone": account.timezone,
@@ -154,47 +170,39 @@ def _entry(records: Records, account: Account, expand: list[str]) -> dict[str, A
 
 
 def _expanded(records: Records, account: Account) -> dict[str, Any]:
-    roles = _roles(records, account)
-    admin = any(ORG_ADMIN in held for held in roles.values())
+    routes = held(records, account.id)
+    able = account.active and _membership(records, account) == "active"
     products = [
         {"id": resource, "key": PRODUCTS[resource], "lastActiveTimestamp": LAST_ACTIVE}
-        for resource in roles
-        if resource in PRODUCTS and account.active
+        for resource in uses(routes)
+        if able
     ]
     groups = [
-        {"id": f"ari:cloud:identity::group/{group.id}", "name": group.name, "description": ""}
+        {"id": f"ari:cloud:identity::group/{group.id}", "name": group.name, "description": group.description}
         for group in records.groups_of(account.id)
     ]
     return {
-        "platformRoles": [ORG_ADMIN] if admin else [],
+        "platformRoles": [role for role in PLATFORM if role in _roles(routes)],
         "counts.resources": {"resources": len(products)},
         "productAccess": products,
         "groups": groups,
     }
 
 
-def _roles(records: Records, account: Account) -> dict[str, list[str]]:
-    held: dict[str, list[str]] = {}
-    for group in records.groups_of(account.id):
-        for role in ROLES.get(group.name, ()):
-            if role.role not in held.setdefault(role.resource, []):
-                held[role.resource].append(role.role)
-    return held
+def _roles(routes: Routes) -> set[str]:
+    return {role for roles in routes.values() for role in roles}
 
 
-def _status(account: Account) -> str:
-    return "active" if account.active else "deactivated"
+def _status(records: Records, account: Account) -> str:
+    """One word for account and membership together."""
+    if not account.active:
+        return "deactivated"
+    return {"no_membership": "not_invited"}.get(_membership(records, account), _membership(records, account))
 
 
-def _account_status(account: Account) -> str:
-    return "active" if account.active else "inactive"
+def _membership(records: Records, account: Account) -> str:
+    return records.standing.get(account.id, "active")
 
 
 def _claim_status(account: Account) -> str:
     return "managed" if account.managed else "unmanaged"
-
-
-def _nine_digits(moment: str) -> str:
-    """Organizations timestamps may carry nine fractional digits, more than Python's own can hold."""
-    seconds, _, fraction = moment.rstrip("Z").partition(".")
-    return f"{seconds}.{fraction:0<6}226Z"

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bot.sandbox.atlassian.answers import Refusal
+from bot.sandbox.atlassian.effects import write_events
 from bot.sandbox.atlassian.state import Sandbox
 from bot.sandbox.atlassian.wire import CHANGED, basic, bearer, parse
 
@@ -24,6 +25,8 @@ class Call:
         self.path: str = request.scope["path"]
         self.base = f"{request.scope['scheme']}://{request.headers.get('host', 'localhost')}"
         self._content = content
+        self.headers: dict[str, str] = {}  # for the answer
+        self.scope: str | None = None  # that a key with scopes needs for this; None: such a key is never enough
 
     @property
     def has_body(self) -> bool:
@@ -45,16 +48,19 @@ def route(sandbox: Sandbox, path: str, guard: Guard, **handlers: Handler) -> Rou
         call = Call(request, await request.body())
         handler = handlers.get(request.method) or handlers["GET"]  # HEAD
         with sandbox.lock:
-            before = sandbox.records.copy()
+            records, before = sandbox.records, sandbox.records.copy()
             try:
                 guard(sandbox, call)
                 response = handler(sandbox, call)
+                response.headers.update(call.headers)
             except Refusal as refusal:
                 sandbox.records = before
                 response = refusal.answer
             if _swallowed(sandbox, call):
                 sandbox.records = before
             if sandbox.records != before:
+                if sandbox.records is records:  # a reset puts others in their place: nobody did that
+                    write_events(sandbox, before, call.key)
                 sandbox.publish()
                 request.scope[CHANGED] = True
             return response

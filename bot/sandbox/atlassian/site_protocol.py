@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from starlette.responses import PlainTextResponse
 
 from bot.sandbox.atlassian.answers import Refusal, site_refusal
-from bot.sandbox.atlassian.org_protocol import JIRA, ORG_ADMIN, ROLES
+from bot.sandbox.atlassian.roles import JIRA, Assignment, held, is_org_admin, of_group
 from bot.sandbox.atlassian.routes import Call
 from bot.sandbox.atlassian.state import Account, Group, Records, Sandbox
 
@@ -25,8 +25,8 @@ def site_guard(sandbox: Sandbox, call: Call) -> None:
 def admin_guard(sandbox: Sandbox, call: Call) -> None:
     """Reading is for everybody here, changing for organization admins."""
     account = caller(sandbox, call)
-    held = {role.role for group in sandbox.records.groups_of(account.id) for role in ROLES.get(group.name, ())}
-    if call.method not in ("GET", "HEAD") and ORG_ADMIN not in held:
+    admin = is_org_admin(held(sandbox.records, account.id))
+    if call.method not in ("GET", "HEAD") and not admin:
         raise site_refusal(403, "You are not allowed to do that.")
 
 
@@ -70,8 +70,14 @@ def known(sandbox: Sandbox, account: Account) -> bool:
 
 
 def has_access(sandbox: Sandbox, account: Account) -> bool:
-    routes = (role.resource for group in groups_of(sandbox, account.id) for role in ROLES.get(group.name, ()))
-    return bool(account.products) or JIRA in routes
+    """By a product given when it was created here, a role of its own, or a group that the site has heard of."""
+    own = (given.resource for given in of_holder(sandbox, account.id))
+    by_group = (given.resource for group in groups_of(sandbox, account.id) for given in of_holder(sandbox, group.id))
+    return bool(account.products) or JIRA in {*own, *by_group}
+
+
+def of_holder(sandbox: Sandbox, holder: str) -> list[Assignment]:
+    return of_group(sandbox.records, holder)
 
 
 def found_account(sandbox: Sandbox, account_id: str | None) -> Account:

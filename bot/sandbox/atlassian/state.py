@@ -9,12 +9,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.sandbox import seed
+from bot.sandbox.atlassian.audit_log import AuditLog
 from bot.sandbox.atlassian.faults import Faults
 from bot.sandbox.atlassian.ledger import Ledger
+from bot.sandbox.atlassian.roles import AT_FIRST, Assignment
 
-LEAST = {"scim_page_limit": 1, "visibility_delay": 0, "scim_account_id_delay": 0, "site_searches_a_minute": 0}
+LEAST = {
+    **{"scim_page_limit": 1, "visibility_delay": 0, "scim_account_id_delay": 0, "site_searches_a_minute": 0},
+    **{"event_delay": 0, "event_page_limit": 1},
+}
 SEEDED_AT = "2024-03-04T09:15:42.13545Z"
 IDS = uuid.UUID("6f1d3c1e-0000-4000-8000-a71a551a0000")
+SCOPES = tuple(
+    f"read:{of}:admin" for of in ("orgs", "domains", "events", "accounts", "directories", "groups", "workspaces")
+)
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,7 @@ class Group:
     reaches_organization: bool = True
     created: str = SEEDED_AT
     modified: str = SEEDED_AT
+    description: str = ""
 
 
 @dataclass
@@ -91,6 +100,9 @@ class Records:
     scim_users: dict[str, ScimUser] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
+    assignments: dict[tuple[str, str, str], Assignment] = field(default_factory=dict)
+    standing: dict[str, str] = field(default_factory=dict)  # account → suspended | no_membership; the others are active
+    invited: dict[str, str] = field(default_factory=dict)  # account → when it was invited last
 
     def copy(self) -> "Records":
         return Records(**{table.name: dict(getattr(self, table.name)) for table in fields(self)})
@@ -142,6 +154,20 @@ class Switches:
     site_searches_a_minute: int = 0  # 0: as many as you like
     visibility_delay: float = 0.0  # seconds until the Organizations API shows a write
     full_groups: list[str] = field(default_factory=list)  # names; adding there breaches the licence
+    full_products: list[str] = field(default_factory=list)  # keys, e.g. confluence, that have no licence left
+    licence_code: str = "ADMIN-UAM-409-3"  # the other one in use is ADMIN-409-3
+    unclear_conflicts: bool = False  # 409 on a membership comes without a body
+    repeat_is_refused: bool = False  # 400 for suspending the suspended, assigning what is held, and their opposites
+    units: bool = False  # organization administration comes by a role only, no more by its group
+    no_subscription: bool = False  # nothing is paid for, so nobody can be invited
+    old_user_management: bool = False  # last active dates are not to be had
+    key_label: str = "Gatehouse"  # of the organization's API key in the audit log; empty: the log does not tell
+    key_scopes: list[str] = field(default_factory=lambda: list(SCOPES))  # of the key with scopes
+    event_delay: float = 0.0  # seconds until the audit log shows an event
+    event_page_limit: int = 500
+    sparse_events: bool = False  # events lack ids in the context, and the container
+    stream_ends: bool = False  # the last page of the stream names no cursor; the one that led to it goes on
+    rate_limits: bool = True  # of the audit log and of last active dates
 
     def turn(self, values: dict[str, Any]) -> None:
         """Set some switches; ValueError when there is no such switch or the value is of the wrong kind."""
@@ -177,6 +203,8 @@ class Sandbox:
         self.site_searches: list[float] = []
         self.source = self.records.copy()  # what the identity provider thinks of the directory it feeds
         self.ledger.clear()
+        self.audit = AuditLog()
+        self.calls: dict[str, list[float]] = {}  # by limited path, when each call of the last minute came
         self._ids = 0
         self._views = [(0.0, self.records.copy())]
 
@@ -216,6 +244,9 @@ class Sandbox:
                 self.records.scim_users[record.id] = record
             else:
                 self.records.groups[record.id] = record
+
+    def save_assignment(self, given: Assignment) -> None:
+        self.records.assignments[given.key] = given
 
     def set_active(self, account_id: str, active: bool) -> None:
         """Only a managed account can be deactivated by its organization."""
@@ -265,6 +296,9 @@ def _seeded(company: seed.Company) -> Records:
                 person.scim_id, person.directory.id, person.account_id, _attributes(person)
             )
     for group in company.groups:
+        for resource, role, default in AT_FIRST.get(group.name, ()):
+            given = Assignment(group.org_id, resource, role, default)
+            records.assignments[given.key] = given
         people = [company.person(handle) for handle in group.members]
         keys = [person.scim_id if group.directory else person.account_id for person in people]
         records.groups[group.org_id] = Group(

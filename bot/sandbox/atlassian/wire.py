@@ -90,7 +90,8 @@ def credential(scope: Scope) -> str:
     if basic(scope) == (seed.SITE_EMAIL, seed.SITE_API_TOKEN):
         return "site"
     kinds = {directory.key: f"scim:{directory.name}" for directory in seed.SCIM_DIRECTORIES}
-    return (kinds | {seed.ORG_API_KEY: "org"}).get(bearer(scope), "none")
+    keys = {seed.ORG_API_KEY: "org", seed.ORG_SCOPED_KEY: "org with scopes"}
+    return (kinds | keys).get(bearer(scope), "none")
 
 
 def bearer(scope: Scope) -> str:

@@ -152,6 +152,22 @@ def test_pages_that_go_round_in_a_circle_are_noticed() -> None:
     assert len(recorder.requests) == 2
 
 
+def test_a_page_that_comes_again_later_is_noticed() -> None:
+    turn, token = iter("abab"), iter(range(9))
+    organization, recorder = build(lambda request: page({"directoryId": next(turn)}, after=f"c{next(token)}"))
+    with pytest.raises(Unreadable, match="same page"):
+        organization.directories()
+    assert len(recorder.requests) == 3
+
+
+def test_pages_that_stay_empty_have_no_end() -> None:
+    token = iter(range(1000))
+    organization, recorder = build(lambda request: page(after=f"c{next(token)}"))
+    with pytest.raises(Unreadable, match="empty"):
+        organization.directories()
+    assert len(recorder.requests) == 21
+
+
 def test_an_empty_page_with_a_next_one_is_not_the_end() -> None:
     organization, _ = build(page(after="c1"), page({"directoryId": "late"}))
     assert [found.directory_id for found in organization.directories()] == ["late"]
