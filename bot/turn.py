@@ -40,6 +40,10 @@ class Turn:
             if mine:
                 self._take()
 
+    def wanted(self) -> bool:
+        """Whether somebody has it now: who may as well work later lets them."""
+        return self._lock.locked()
+
     def _is_mine(self) -> bool:
         return bool(getattr(self._mine, "taken", False))
 

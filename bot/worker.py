@@ -12,6 +12,7 @@ from approvals import jobs
 from approvals.crash import crash_point
 from approvals.ports import OutsideError
 from approvals.store import Stale, Store
+from bot.turn import TURN
 
 log = structlog.get_logger()
 Run = Callable[[jobs.Claim], None]
@@ -77,7 +78,7 @@ class Worker:
         """Do one piece of work, or wait until there may be some."""
         with self._work:
             asked = self._asked
-        self._let_a_deed_begin()
+        self._let_others_begin()
         claim = self.store.claim()
         if claim is not None:
             if claim.kind in DEEDS:
@@ -92,11 +93,14 @@ class Worker:
             if self._asked == asked and not self._stopping.is_set():
                 self._work.wait(wait)
 
-    def _let_a_deed_begin(self) -> None:
+    def _let_others_begin(self) -> None:
         """Drawing cards would compete for the interpreter with what they are about, and be drawn again after it."""
         who = threading.current_thread()
         while who is not self._doer and time.monotonic() < self._left_alone_until:
             self._stopping.wait(BLINK / 10)
+        until = time.monotonic() + BLINK  # whoever is being answered goes first as well
+        while TURN.wanted() and time.monotonic() < until:
+            self._stopping.wait(BLINK / 50)
 
     def _idle_for(self) -> float:
         with self.store.read() as session:
