@@ -1,14 +1,17 @@
 """Atlassian as the decisions need it: which API owns what is asked, the steps, the calls, the read-back."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from approvals.plan import Step, Survey
 from approvals.policy import Entitlement, ScimDirectory
 from approvals.ports import Impossible
-from bot.atlassian.errors import BadRequest, NotFound
+from bot.atlassian.errors import BadRequest
+from bot.atlassian.limits import GroupLimits
 from bot.atlassian.organization import OrganizationClient
+from bot.atlassian.roads import OrganizationRoad, Road, ScimRoad, named
 from bot.atlassian.scim import ScimClient
-from bot.atlassian.shapes import OrgGroup, OrgUser, ScimGroup
+from bot.atlassian.scim_groups import RESERVED, is_reserved
+from bot.atlassian.shapes import OrgGroup, OrgUser
 
 GONE = {"closed": "was deleted", "inactive": "is deactivated"}
 
@@ -17,11 +20,28 @@ class AtlassianDirectory:
     """See ``approvals.ports.Directory``. ``ours`` are the SCIM directories the policy lets us write, with a client."""
 
     def __init__(
-        self, organization: OrganizationClient, ours: Mapping[str, ScimClient], named: Iterable[ScimDirectory]
+        self,
+        organization: OrganizationClient,
+        ours: Mapping[str, ScimClient],
+        directories: Iterable[ScimDirectory],
+        *,
+        limits: GroupLimits | None = None,
+        reserved: tuple[str, ...] = RESERVED,
     ) -> None:
+        names = {directory.id: directory.name for directory in directories}
         self.organization = organization
         self.ours = ours
-        self.names = {directory.id: directory.name for directory in named}
+        self.limits = limits or GroupLimits()
+        self.reserved = reserved
+        self._scim = [ScimRoad(client, id, names[id], organization) for id, client in ours.items()]
+        self._local = OrganizationRoad(organization)
+        # The first line that fits decides: a road, or why there is none and where to ask instead.
+        self._table: tuple[Callable[[OrgGroup], Road | None], ...] = (
+            self._no_road_to_default_groups,
+            self._by_a_directory_of_ours,
+            self._no_road_to_what_others_feed,
+            lambda group: self._local,
+        )
 
     def close(self) -> None:
         self.organization.close()
@@ -32,71 +52,76 @@ class AtlassianDirectory:
         """Every account of the organization, for the mirror."""
         return self.organization.users()
 
-    def owner_of(self, group_name: str) -> str:
-        """The directory of ours that gives this group; ``Impossible`` says why none does, as a request would hear."""
-        return self._owner(self._group(group_name))[0]
+    def road_to(self, group_name: str) -> Road:
+        """How this group would be given; ``Impossible`` says why it can't be, as a request would hear."""
+        return self._road(self._group(group_name))
 
     def survey_grant(self, account: str, entitlement: Entitlement) -> Survey:
-        """Read the account, who owns the group, and the account's record there; a group is looked up by its name.
-
-        The id in the address of a group's page is not the SCIM id, so it is never taken from there
-        (https://community.atlassian.com/, "Atlassian Access APIs and user provisioning").
-        """
+        """Read the account, the group and who owns it, and what is held now."""
         person = self._person(account)
         group = self._group(entitlement.group)
-        directory, scim_group = self._owner(group)
-        scim = self.ours[directory]
-        member = self._member(account, directory, person, entitlement)
-        record = scim.get(member)
-        warnings = []
-        if record.active is False:
-            warnings.append(f"The record of {_named(person)} in directory {self.names[directory]} is not active.")
-        name = self.names[directory]
-        step = Step(
-            does="add_member",
-            owner=f"scim:{directory}",
-            group_id=scim_group.id,
-            group_name=entitlement.group,
-            account=account,
-            member=member,
-            api="SCIM",
-            method="PATCH",
-            path=f"/scim/directory/{directory}/Groups/{scim_group.id}",
-            words=f"add {_named(person)} to the group {entitlement.group} by SCIM, "
-            f"because the group is synced from directory {name}",
-        )
+        step, holds, warnings = self._road(group).step(group, person, entitlement)
         return Survey(
             steps=(step,),
-            holds=scim_group.id in record.group_ids,
-            subject_name=_named(person),
+            holds=holds,
+            subject_name=named(person),
             subject_mail=person.email or "",
-            warnings=tuple(warnings),
+            warnings=(*warnings, *self._size_warnings(group, holds)),
         )
 
     def removal(self, step: Step) -> Step:
-        words = step.words.replace("add ", "take ", 1).replace(" to the group ", " out of the group ", 1)
-        return step.model_copy(update={"does": "remove_member", "words": words})
+        return self._road_of(step).removal(step)
 
     def perform(self, step: Step) -> str:
-        scim = self._scim(step)
-        if step.does == "add_member":
-            scim.add_members(step.group_id, [step.member])
-            return f"200: {step.group_name} was patched"
-        try:
-            scim.remove_member(step.group_id, step.member)
-        except NotFound as missing:
-            return f"404: {missing.detail or 'already gone'}"
-        return f"200: {step.group_name} was patched"
+        road = self._road_of(step)
+        return road.add(step) if step.does == "add_member" else road.remove(step)
 
     def is_true(self, step: Step) -> bool:
-        """One person's membership is read from the person."""
-        try:
-            record = self._scim(step).get(step.member)
-        except NotFound:
-            return step.does == "remove_member"  # who is not there is in no group
-        return (step.group_id in record.group_ids) == (step.does == "add_member")
+        return self._road_of(step).holds(step) == (step.does == "add_member")
+
+    # -- the way there --------------------------------------------------------------------------------------------
+
+    def _road(self, group: OrgGroup) -> Road:
+        return next(road for road in (fits(group) for fits in self._table) if road is not None)
+
+    def _no_road_to_default_groups(self, group: OrgGroup) -> None:
+        if is_reserved(group.name, self.reserved):
+            raise Impossible(
+                f"{group.name} is a default access group: Atlassian puts people into it by itself when they get the "
+                "product. Ask for the product's access, or for a group made for the purpose."
+            )
+
+    def _by_a_directory_of_ours(self, group: OrgGroup) -> Road | None:
+        roads = (road.to(group) for road in self._scim) if group.synced else ()
+        return next((road for road in roads if road is not None), None)
+
+    def _no_road_to_what_others_feed(self, group: OrgGroup) -> None:
+        if group.synced:
+            raise Impossible(
+                f"The group {group.name} is synced from an identity provider. Ask for it there: "
+                "what Gatehouse changed, the next sync would undo."
+            )
+
+    def _road_of(self, step: Step) -> Road:
+        """The road a step was planned by; gone when its directory is not ours any more."""
+        if step.owner.startswith("org:"):
+            return self._local
+        for road in self._scim:
+            if step.owner == f"scim:{road.directory}":
+                return road
+        raise BadRequest("Atlassian user provisioning", "find the key", why=f"{step.owner} is not ours any more")
 
     # -- reading --------------------------------------------------------------------------------------------------
+
+    def _size_warnings(self, group: OrgGroup, holds: bool) -> list[str]:
+        size = (group.counts or {}).get("users")
+        if holds or not isinstance(size, int):
+            return []
+        found = self.limits.warnings(size + 1)
+        full = next((warning for warning in found if warning.refuse), None)
+        if full is not None:
+            raise Impossible(f"The group {group.name} is full: {full.words} ({full.source}).")
+        return [f"The group {group.name} would have {warning.words} ({warning.source})." for warning in found]
 
     def _person(self, account: str) -> OrgUser:
         found = [user for user in self.organization.users_by_account([account]) if user.account_id == account]
@@ -105,7 +130,7 @@ class AtlassianDirectory:
         person = found[0]
         if person.account_status in GONE:
             raise Impossible(
-                f"The account of {_named(person)} {GONE[person.account_status]}, so nothing can be given to it."
+                f"The account of {named(person)} {GONE[person.account_status]}, so nothing can be given to it."
             )
         return person
 
@@ -119,41 +144,3 @@ class AtlassianDirectory:
                 "An administrator must create it, or mend its name in the policy."
             )
         return found[0]
-
-    def _owner(self, group: OrgGroup) -> tuple[str, ScimGroup]:
-        """The directory of ours that the group is synced from, and its record there."""
-        if not group.synced:
-            raise Impossible(
-                f"The group {group.name} is not synced from a SCIM directory, and Gatehouse writes only to those. "
-                "An administrator can change it at admin.atlassian.com."
-            )
-        for directory, scim in self.ours.items():
-            record = scim.find_group_by_name(group.name)
-            if record is not None:
-                return directory, record
-        raise Impossible(
-            f"The group {group.name} is synced from an identity provider. Ask for it there: "
-            "what Gatehouse changed, the next sync would undo."
-        )
-
-    def _member(self, account: str, directory: str, person: OrgUser, entitlement: Entitlement) -> str:
-        for link in self.organization.scim_links(account):
-            if link.directory_id == directory:
-                return link.scim_user_id
-        raise Impossible(
-            f"{_named(person)} has no record in directory {self.names[directory]}, which owns the group "
-            f"{entitlement.group}. Somebody must provision the account there first."
-        )
-
-    def _scim(self, step: Step) -> ScimClient:
-        directory = step.owner.removeprefix("scim:")
-        if directory not in self.ours:
-            raise BadRequest(
-                "Atlassian user provisioning", "find the key", why=f"directory {directory} is not ours any more"
-            )
-        return self.ours[directory]
-
-
-def _named(person: OrgUser) -> str:
-    """Some accounts show no name."""
-    return person.name or person.account_id

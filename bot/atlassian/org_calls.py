@@ -52,6 +52,10 @@ class OrgCalls:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._org})"
 
+    @property
+    def org_id(self) -> str:
+        return self._org
+
     def close(self) -> None:
         self._transport.close()
 

@@ -49,7 +49,7 @@ class ScimGroups(ScimCalls):
 
     def is_reserved(self, name: str) -> bool:
         """A name that Atlassian keeps for its own groups, however it is written; ``*`` stands for any end."""
-        return any(fnmatch.fnmatchcase(_plain(name), pattern) for pattern in self._reserved)
+        return is_reserved(name, self._reserved)
 
     def groups(self) -> Iterator[ScimGroup]:
         """Every group of the directory; whether an entry carries its members is open, so trust ``get_group`` only.
@@ -152,6 +152,11 @@ class ScimGroups(ScimCalls):
             return None
         group = self._transport.understood(ScimGroup, answer, doing=doing, wrote=True)
         return self._same(group, group_id, doing, wrote=True)
+
+
+def is_reserved(name: str, patterns: Iterable[str] = RESERVED) -> bool:
+    """A name that Atlassian keeps for its own groups, however it is written; ``*`` stands for any end."""
+    return any(fnmatch.fnmatchcase(_plain(name), _plain(pattern)) for pattern in patterns)
 
 
 def _plain(name: str) -> str:

@@ -73,7 +73,7 @@ def groups(facts: Facts) -> Iterator[Finding]:
     for entitlement in facts.policy.entitlements:
         check = f"group of {entitlement.name}"
         try:
-            directory.owner_of(entitlement.group)
+            directory.road_to(entitlement.group)
         except Impossible as impossible:
             yield fail(check, str(impossible), "Mend the group in Atlassian, or the entitlement in the policy.")
         except AtlassianError as error:

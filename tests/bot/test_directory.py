@@ -11,6 +11,7 @@ from approvals.plan import Step
 from approvals.policy import Entitlement, Policy
 from approvals.ports import DirectoryError, Impossible
 from bot.atlassian.directory import AtlassianDirectory
+from bot.atlassian.limits import GroupLimits
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.demo_policy import demo_policy
@@ -79,8 +80,8 @@ def test_who_holds_it_already_is_seen(directory: AtlassianDirectory) -> None:
     ("account", "group", "because"),
     [
         (KOFI, "support-agents", "is synced from an identity provider. Ask for it there"),
-        (ADA, "release-managers", "is not synced from a SCIM directory"),
-        (ADA, "release-managers", "admin.atlassian.com"),
+        (ADA, "jira-software-users", "jira-software-users is a default access group"),
+        (ADA, "jira-software-users", "Ask for the product's access, or for a group made for the purpose."),
         (ADA, "no-such-group", "The organization has no group named no-such-group"),
         (ADA, "no-such-group", "mend its name in the policy"),
         ("712020:00000000-0000-4000-8000-00000000dead", "eu-jira-admins", "The organization has no account"),
@@ -199,14 +200,112 @@ def test_a_directory_that_is_not_ours_any_more_is_not_written(directory: Atlassi
     assert not told.value.retry
 
 
+# -- groups that no directory feeds -----------------------------------------------------------------------------------
+
+
+def local_step(directory: AtlassianDirectory, account: str = NADIA) -> Step:
+    (step,) = directory.survey_grant(account, entitlement("release-managers")).steps
+    return step
+
+
+def test_a_group_that_no_directory_feeds_is_given_by_the_organizations_api(
+    directory: AtlassianDirectory, atlassian: AtlassianControl
+) -> None:
+    found = directory.survey_grant(NADIA, entitlement("release-managers"))
+    (step,) = found.steps
+    assert not found.holds
+    assert (step.does, step.owner, step.api, step.method, step.member) == (
+        "add_member", f"org:{seed.ORG_DIRECTORY_ID}", "Organizations", "POST", NADIA
+    )  # fmt: skip
+    assert step.path.endswith(f"/groups/{COMPANY.group('release-managers').org_id}/memberships")
+    assert step.words.endswith("by the Organizations API, because no directory feeds the group")
+    before = set(atlassian.members("release-managers"))
+    assert not directory.is_true(step)
+    assert directory.perform(step).startswith("204")
+    assert directory.is_true(step)
+    assert directory.perform(step).startswith("409")  # a member already: done
+    (written, again) = atlassian.ledger(writes=True)
+    assert (written["path"], again["path"]) == (step.path, step.path)
+    assert set(atlassian.members("release-managers")) == before | {NADIA}
+    assert directory.survey_grant(NADIA, entitlement("release-managers")).holds
+
+
+def test_what_the_organizations_api_gave_it_takes_away(
+    directory: AtlassianDirectory, atlassian: AtlassianControl
+) -> None:
+    before = set(atlassian.members("release-managers"))
+    step = local_step(directory)
+    directory.perform(step)
+    removal = directory.removal(step)
+    assert (removal.does, removal.method, removal.path) == ("remove_member", "DELETE", f"{step.path}/{NADIA}")
+    assert removal.words.startswith("take Nadia Petrova out of the group release-managers")
+    assert not directory.is_true(removal)
+    assert directory.perform(removal).startswith("204")
+    assert directory.is_true(removal)
+    assert directory.perform(removal).startswith("404")
+    assert set(atlassian.members("release-managers")) == before
+
+
+def test_accepted_is_not_yet_visible(directory: AtlassianDirectory, atlassian: AtlassianControl) -> None:
+    step = local_step(directory)
+    atlassian.switch(visibility_delay=3600.0)
+    assert directory.perform(step).startswith("204")
+    assert not directory.is_true(step)
+    atlassian.switch(visibility_delay=0.0)
+
+
+def test_without_a_licence_nothing_is_given_and_nobody_says_done(
+    directory: AtlassianDirectory, atlassian: AtlassianControl
+) -> None:
+    step = local_step(directory)
+    atlassian.switch(full_groups=["release-managers"])
+    with pytest.raises(DirectoryError) as told:
+        directory.perform(step)
+    assert not told.value.retry
+    assert NADIA not in atlassian.members("release-managers")
+
+
+# -- the guide's tips -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["jira-software-users", "Jira-Software-Users", "confluence-users", "org-admins"])
+def test_default_groups_are_never_given(running: Living, atlassian: AtlassianControl, name: str) -> None:
+    directory = running.house.directory
+    with pytest.raises(Impossible) as no:
+        directory.survey_grant(ADA, entitlement(name))
+    assert "is a default access group" in str(no.value)
+    assert atlassian.ledger(writes=True) == []
+
+
+def test_a_group_near_its_limit_is_told_and_a_full_one_refused(running: Living, atlassian: AtlassianControl) -> None:
+    house = running.house.directory
+    size = len(atlassian.members("eu-jira-admins"))
+    for limits, told in (
+        (GroupLimits(warn_above=size, advised_below=10**6), "Atlassian may stop every sync that follows"),
+        (GroupLimits(advised_below=size + 1, most=10**6), "Atlassian advises to stay below"),
+    ):
+        directory = AtlassianDirectory(house.organization, house.ours, POLICY.directories, limits=limits)
+        (warning,) = directory.survey_grant(ADA, entitlement()).warnings
+        assert told in warning
+    full = AtlassianDirectory(house.organization, house.ours, POLICY.directories, limits=GroupLimits(most=size))
+    with pytest.raises(Impossible, match="The group eu-jira-admins is full"):
+        full.survey_grant(ADA, entitlement())
+    assert full.survey_grant(MEI, entitlement()).holds  # who is in it already makes it no larger
+
+
+def test_an_unmanaged_account_is_told(directory: AtlassianDirectory) -> None:
+    found = directory.survey_grant(COMPANY.person("person015").account_id, entitlement("release-managers"))
+    assert any("is not managed by the organization" in warning for warning in found.warnings)
+
+
 def test_everybody_is_listed_for_the_mirror(directory: AtlassianDirectory) -> None:
     found = [account.account_id for account in directory.everyone()]
     assert len(found) == len(set(found)) == len(COMPANY.people)
 
 
 def test_a_person_without_a_name_is_known_by_the_account(directory: AtlassianDirectory) -> None:
-    from bot.atlassian.directory import _named
+    from bot.atlassian.roads import named
     from bot.atlassian.shapes import OrgUser
 
     nameless = OrgUser.model_validate({"accountId": ADA, "name": None})
-    assert _named(nameless) == ADA
+    assert named(nameless) == ADA

@@ -33,7 +33,6 @@ def test_a_directory_of_the_settings_that_the_policy_does_not_know(house: House)
     ("group", "says"),
     [
         ("eu-jira-admin", "The organization has no group named eu-jira-admin"),
-        ("release-managers", "The group release-managers is not synced from a SCIM directory"),
         ("support-agents", "The group support-agents is synced from an identity provider"),
     ],
 )
