@@ -10,7 +10,7 @@ from bot.atlassian.errors import AtlassianError, Forbidden, KeyRefused, NotFound
 from bot.atlassian.organization import OrganizationClient
 from bot.atlassian.scim import ScimClient
 from bot.atlassian.transport import organization_transport, scim_transport
-from bot.doctor.findings import Check, Facts, Finding, fail, ok
+from bot.doctor.findings import Check, Facts, Finding, fail, ok, warn
 from bot.surroundings import SettingsProblem
 
 ORG_KEY = (
@@ -57,12 +57,12 @@ def directories(facts: Facts) -> Iterator[Finding]:
     ours = [directory for directory in policy.directories if directory.owner == "ours"]
     if not ours:
         mend = 'Make a SCIM directory of Gatehouse\'s own, and name it in the policy with owner = "ours".'
-        yield fail("directories", "none is ours, so nothing can be given", mend)
+        yield warn("directories", "none is ours, so only groups that no directory feeds can be given", mend)
     mentioned = settings.atlassian_scim_directory_id
     if mentioned and policy.directory(mentioned) is None:
         mend = "Name it in the policy under [directories], or correct ATLASSIAN_SCIM_DIRECTORY_ID."
         yield fail("directories", f"{mentioned} of the settings is not in the policy", mend)
-    if len(facts.ours) == len(ours) > 0:
+    if len(facts.ours) == len(ours):
         facts.have.add("the directories")
 
 
