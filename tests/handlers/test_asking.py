@@ -191,11 +191,12 @@ def test_the_plan_appears_in_the_form_and_what_was_typed_stays(bot: Living) -> N
 
 
 def test_a_plan_that_can_not_be_is_said_in_the_form(bot: Living) -> None:
-    bot.slack.command("ada", "")
-    view = form(bot, "ada")
-    bot.slack.suggestions("ada", "entitlement", view_id=view["id"], value="release")
-    bot.slack.click("ada", "entitlement", view_id=view["id"], value="release-managers")
-    bot.slack.wait_for(lambda: view if "not synced" in text_of(form(bot, "ada")) else None, timeout=20)
+    """Nadia has no record in the directory that owns the group."""
+    bot.slack.command("nadia", "")
+    view = form(bot, "nadia")
+    bot.slack.suggestions("nadia", "entitlement", view_id=view["id"], value="eu-jira")
+    bot.slack.click("nadia", "entitlement", view_id=view["id"], value="eu-jira-admins")
+    bot.slack.wait_for(lambda: view if "has no record in" in text_of(form(bot, "nadia")) else None, timeout=20)
 
 
 def test_a_refused_form_leaves_one_audit_entry(bot: Living) -> None:

@@ -24,7 +24,7 @@ SECRETS = [
     *(seed.OURS.key, seed.FED.key, "canary-0f3d"),
 ]
 SADE, MEI = seed.company().person("sade"), seed.company().person("mei")
-SOUND = demo_policy().partition("[entitlements.release-managers]")[0]  # that one's group is not synced: never given
+SOUND = demo_policy().partition("[entitlements.release-managers]")[0]
 
 
 @dataclass
