@@ -132,6 +132,7 @@ class SiteClient:
         if account_id is not None:
             self._transport.checked("account", account_id, doing=doing)
         found: dict[str, SiteUser] = {}
+        seen: set[str] = set()
         start = 0
         while start < SEARCHED:
             size = min(PAGE, SEARCHED - start)
@@ -140,6 +141,9 @@ class SiteClient:
             if not isinstance(answer, list):
                 raise self._transport.unreadable(doing, "it is not a list")
             users = [self._transport.understood(SiteUser, user, doing=doing) for user in answer]
+            if start and users and seen.issuperset(user.account_id for user in users):
+                raise self._transport.unreadable(doing, "the same page came twice")
+            seen.update(user.account_id for user in users)
             found.update((user.account_id, user) for user in users if account_id in (None, user.account_id))
             if not users or account_id is not None:
                 return Found(tuple(found.values()), complete=True)
@@ -188,6 +192,7 @@ class SiteClient:
 
     def is_member(self, group_id: str, account_id: str) -> bool:
         """Whether the person is in the group, read from the person. As ``groups_of``."""
+        self._transport.checked("group", group_id, doing="read the groups of the user")
         held = {group.group_id for group in self.groups_of(account_id)}
         if group_id not in held and None in held:  # the document lets a group come without its id
             raise self._transport.unreadable("read the groups of the user", "a group has no id")
@@ -204,11 +209,14 @@ class SiteClient:
         params = {"groupId": self._transport.checked("group", group_id, doing=doing)}
         body = {"accountId": self._transport.checked("account", account_id, doing=doing)}
         try:
-            self._transport.post(f"{API}/group/user", body, doing=doing, params=params)
+            answer = self._transport.post(f"{API}/group/user", body, doing=doing, params=params)
         except BadRequest as refused:
             if refused.status == 400 and self._seen(group_id, account_id, refused):
                 return False
             raise
+        group = self._transport.understood(SiteGroup, answer, doing=doing, wrote=True)
+        if group.group_id != group_id and (group.group_id is not None or group.name is None):
+            raise self._transport.unreadable(doing, "it is not about the group", wrote=True)
         return True
 
     def remove_member(self, group_id: str, account_id: str) -> bool:
@@ -240,14 +248,18 @@ class SiteClient:
 
     def _pages(self, path: str, model: type[Model], wanted: dict[str, str], doing: str) -> Iterator[Model]:
         """Pages count from 0 and may be shorter than asked for; the address of the next one is not followed."""
-        start = 0
+        start, seen = 0, set[str]()
         for _ in range(MAX_PAGES):
             params: dict[str, str | int] = {**wanted, "startAt": start, "maxResults": PAGE}
             answer = self._transport.get(f"{API}/{path}", doing=doing, params=params)
             page = self._transport.understood(_Page, answer, doing=doing)
             if not isinstance(answer, dict) or not isinstance(answer.get("values"), list):
                 raise self._transport.unreadable(doing, "it has no list of values")
-            yield from (self._transport.understood(model, item, doing=doing) for item in page.values)
+            items = [self._transport.understood(model, item, doing=doing) for item in page.values]
+            if items and seen.issuperset(repr(item) for item in items):
+                raise self._transport.unreadable(doing, "the same page came twice")
+            seen.update(repr(item) for item in items)
+            yield from items
             start += len(page.values)
             if page.is_last or (page.is_last is None and page.total is not None and start >= page.total):
                 return

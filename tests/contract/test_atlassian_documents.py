@@ -32,6 +32,11 @@ KNOWN = {
     r"^\w+ /users/.*, 401: body (code|message|\(the whole\) 'key')": "the gateway refuses a wrong key before the API "
     "sees it, in its own shape",
     r"^\w+ /v2/.*, 401: body (code|message) is not named": "the same, as the v1 operations document it",
+    r"^POST /v1/orgs/\{orgId\}/users/\{userId\}/.*, request: path parameter userId .* is not a 'uuid'": "the document "
+    "types the account as a uuid, which no account id is",
+    r"/events.*, 200: body data/.*attributes/actor/links/alt is not named": "captured events have it",
+    r"^PATCH /users/\{account_id\}/manage/profile, request: body .* is a required property": "the schema is that of a "
+    "whole account, the words beside it say a subset",
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ A new method is one line in ``CALLS``, a new client one in ``CLIENTS``; a test f
 import importlib
 import inspect
 import pkgutil
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args, get_origin, get_type_hints
@@ -17,8 +18,11 @@ import bot.atlassian
 from bot.atlassian.accounts import AccountsClient
 from bot.atlassian.organization import OrganizationClient
 from bot.atlassian.scim import ScimClient
-from bot.atlassian.transport import organization_transport, scim_transport
+from bot.atlassian.scim_delete import RecordRemover
+from bot.atlassian.site import SiteClient
+from bot.atlassian.transport import organization_transport, scim_transport, site_transport
 from bot.sandbox import seed
+from bot.sandbox.atlassian.state import IDS
 
 COMPANY = seed.company()
 ADA, NADIA = COMPANY.person("ada"), COMPANY.person("nadia")
@@ -33,11 +37,14 @@ CLIENTS: dict[type[Any], Callable[[str, Http, str | None], Any]] = {
     OrganizationClient: lambda base, http, key: OrganizationClient(_organization(base, http, key), seed.ORG_ID),
     AccountsClient: lambda base, http, key: AccountsClient(_organization(base, http, key)),
     ScimClient: lambda base, http, key: ScimClient(_scim(base, http, key), OURS.id),
+    RecordRemover: lambda base, http, key: RecordRemover(_scim(base, http, key), OURS.id),
+    SiteClient: lambda base, http, key: SiteClient(_site(base, http, key)),
 }
 # The arguments that name the owner when a client is made; hostile ones must be refused there already.
 OWNERS: dict[type[Any], Callable[[str], Any]] = {
     OrganizationClient: lambda value: OrganizationClient(_organization("https://x.example", NETWORK, None), value),
     ScimClient: lambda value: ScimClient(_scim("https://x.example", NETWORK, None), value),
+    RecordRemover: lambda value: RecordRemover(_scim("https://x.example", NETWORK, None), value),
 }
 
 
@@ -47,6 +54,10 @@ def _organization(base: str, http: Http, key: str | None) -> Any:
 
 def _scim(base: str, http: Http, key: str | None) -> Any:
     return scim_transport(base, SecretStr(key or OURS.key), http=http)
+
+
+def _site(base: str, http: Http, key: str | None) -> Any:
+    return site_transport(base, seed.SITE_EMAIL, SecretStr(key or seed.SITE_API_TOKEN), http=http)
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,7 @@ class Call:
     writes: bool = False
     firsts: tuple["Call", ...] = ()
     settled: frozenset[str] = frozenset()
+    instead: dict[str, str] = field(default_factory=dict)  # an argument that, when given, takes another's place
 
     @property
     def name(self) -> str:
@@ -76,7 +88,9 @@ class Call:
         return self.on(CLIENTS[self.client](base, http or NETWORK, key), **other)
 
     def on(self, client: Any, **other: Any) -> Any:
-        result = getattr(client, self.method)(**{**self.args, **other})
+        replaced = {self.instead[name] for name in other if name in self.instead}
+        args = {name: value for name, value in self.args.items() if name not in replaced}
+        result = getattr(client, self.method)(**{**args, **other})
         return list(result) if isinstance(result, Iterator) else result
 
     def texts(self) -> dict[str, bool]:
@@ -152,9 +166,26 @@ def write(client: type[Any], method: str, /, **args: Any) -> Call:
     return Call(client, method, args, writes=True)
 
 
-SENDS_NOTHING: set[str] = set()  # public methods that only reckon: they need no call
+SENDS_NOTHING = {"ScimClient.batches", "ScimClient.is_reserved"}  # they only reckon: they need no call
 BARE = "200 without a body"  # a SCIM server may answer a PATCH so
+GONE = ("404, shape of SCIM", "404, a record is missing", "404 accountNotFound", "404 of the gateway")
+REFUSED = ("400", "400 noTarget")
+CONFLICTS = ("409 already so", "409 no licence left", "409 without a code")
 _TITLE = [{"op": "replace", "path": "title", "value": "Lead"}]
+_HERE, _JIRA = seed.ORG_DIRECTORY_ID, f"ari:cloud:jira-software::site/{seed.SITE_CLOUD_ID}"
+_ADA, _LOCAL = {"account_id": ADA.account_id}, {"group_id": LOCAL.org_id}
+_ADA_HERE, _LOCAL_HERE = {**_ADA, "directory": _HERE}, {**_LOCAL, "directory": _HERE}
+_ROLE = {"role_id": "atlassian/user", "resource_id": _JIRA}
+_SUSPEND = write(OrganizationClient, "suspend", **_ADA_HERE)
+_ROLE_GIVEN = write(OrganizationClient, "assign_role", **_ADA, **_ROLE)
+_ADMIN_MADE = write(OrganizationClient, "assign_org_role", **_ADA)
+_ROLE_OF_GROUP = write(OrganizationClient, "assign_group_role", **_LOCAL_HERE, **_ROLE)
+_ADDED = write(OrganizationClient, "add_member", **_LOCAL_HERE, **_ADA)
+_NADIA = {"account_id": NADIA.account_id}  # in no SCIM directory: her account may be changed
+_EVENT = str(uuid.uuid5(IDS, "1"))  # the first thing that happens in a new sandbox
+_TOKEN = str(uuid.uuid5(IDS, f"token {seed.TOKENS.index(('nadia', 'figma sync'))}"))
+_LOCKED = write(AccountsClient, "disable", **_NADIA, message="left")
+_JOINED = write(SiteClient, "add_member", **_LOCAL, **_ADA)
 CALLS: list[Call] = [
     read(OrganizationClient, "organizations"),
     read(OrganizationClient, "organization"),
@@ -164,17 +195,52 @@ CALLS: list[Call] = [
     read(OrganizationClient, "users_by_account", account_ids=[ADA.account_id]),
     read(OrganizationClient, "users_of_group", group_id=TEAM.org_id),
     read(OrganizationClient, "users", expand=["platformRoles", "counts.resources", "productAccess", "groups"]),
-    read(OrganizationClient, "user", account_id=ADA.account_id),
-    read(OrganizationClient, "user_roles", account_id=ADA.account_id),
+    read(OrganizationClient, "user", **_ADA),
+    read(OrganizationClient, "user_roles", **_ADA),
     read(OrganizationClient, "groups_by_name", names=[TEAM.name, LOCAL.name]),
-    read(OrganizationClient, "groups_of_account", account_id=ADA.account_id),
+    read(OrganizationClient, "groups_of_account", **_ADA),
     read(OrganizationClient, "groups"),
     read(OrganizationClient, "group", group_id=TEAM.org_id),
     read(OrganizationClient, "group_roles", group_id=COMPANY.group("eu-jira-admins").org_id),
-    read(OrganizationClient, "scim_links", account_id=ADA.account_id),
+    read(OrganizationClient, "scim_links", **_ADA),
     read(OrganizationClient, "scim_links_for_email", email=ADA.email),
-    read(AccountsClient, "privileges", account_id=ADA.account_id).settled_by("200, another object"),
-    read(AccountsClient, "profile", account_id=ADA.account_id),
+    read(OrganizationClient, "policies", kind="ip-allowlist"),
+    read(OrganizationClient, "policy", policy_id="e1a2b3c4-0000-4000-8000-000000000001"),
+    read(OrganizationClient, "workspaces", types=["confluence"]),
+    read(OrganizationClient, "user_count", searchTerm="a"),
+    read(OrganizationClient, "user_stats"),
+    read(OrganizationClient, "managed_accounts"),
+    read(OrganizationClient, "last_active", **_ADA),
+    read(OrganizationClient, "group_count", searchTerm="a"),
+    read(OrganizationClient, "group_stats"),
+    read(OrganizationClient, "events", search="a", action="a", actor_ids=[ADA.account_id], ips=["192.0.2.1"],
+         products=["jira"]).after(_SUSPEND),
+    read(OrganizationClient, "events_stream").after(_SUSPEND),
+    read(OrganizationClient, "event", event_id=_EVENT).after(_SUSPEND),
+    read(OrganizationClient, "event_actions"),
+    write(OrganizationClient, "invite", emails=["new@harbour.example"], roles=[("atlassian/user", _JIRA)],
+          group_ids=[LOCAL.org_id], text="hi"),
+    _SUSPEND,
+    write(OrganizationClient, "restore", **_ADA_HERE).after(_SUSPEND),
+    write(OrganizationClient, "remove_from_directory_for_good", **_ADA_HERE),
+    _ROLE_GIVEN,
+    write(OrganizationClient, "revoke_role", **_ADA, **_ROLE).after(_ROLE_GIVEN),
+    _ADMIN_MADE,
+    write(OrganizationClient, "revoke_org_role", **_ADA).after(_ADMIN_MADE),
+    _ROLE_OF_GROUP,
+    write(OrganizationClient, "revoke_group_role", **_LOCAL_HERE, **_ROLE).after(_ROLE_OF_GROUP),
+    write(OrganizationClient, "create_group", name="data-readers", directory=_HERE, description="d"),
+    _ADDED.settled_by("409 already so"),
+    write(OrganizationClient, "remove_member", **_LOCAL_HERE, **_ADA).after(_ADDED).settled_by(*GONE),
+    write(OrganizationClient, "unlink_scim", scim_directory_id=OURS.id, scim_user_id=ADA.scim_id),
+    read(AccountsClient, "privileges", **_ADA).settled_by("200, another object"),
+    read(AccountsClient, "profile", **_ADA),
+    write(AccountsClient, "patch_profile", **_NADIA, changes={"nickname": "Nad"}),
+    write(AccountsClient, "set_email", **_NADIA, email="nadia.petrova@harbour.example"),
+    read(AccountsClient, "api_tokens", **_NADIA),
+    write(AccountsClient, "delete_api_token", **_NADIA, token_id=_TOKEN).settled_by(*GONE),
+    _LOCKED.settled_by(*CONFLICTS),
+    write(AccountsClient, "enable", **_NADIA).after(_LOCKED).settled_by(*CONFLICTS),
     read(ScimClient, "service_provider_config").settled_by("200, another object"),
     read(ScimClient, "find_by_user_name", user_name=ADA.email),
     read(ScimClient, "find_by_external_id", external_id="hr-ada"),
@@ -189,4 +255,21 @@ CALLS: list[Call] = [
         write(ScimClient, "deactivate", user_id=ADA.scim_id)),
     write(ScimClient, "add_members", group_id=DRILL.scim_id, user_ids=[ADA.scim_id]).settled_by(BARE),
     write(ScimClient, "remove_member", group_id=TEAM.scim_id, user_id=ADA.scim_id).settled_by(BARE, "400 noTarget"),
+    read(ScimClient, "config").settled_by("200, another object"),
+    read(ScimClient, "users"),
+    read(ScimClient, "groups"),
+    write(ScimClient, "create_group", name="data-readers"),
+    write(ScimClient, "add_in_batches", group_id=DRILL.scim_id, user_ids=[ADA.scim_id]).settled_by(BARE),
+    read(RecordRemover, "service_provider_config").settled_by("200, another object"),
+    read(RecordRemover, "config").settled_by("200, another object"),
+    write(RecordRemover, "delete_record_for_good", user_id=ADA.scim_id, user_name=ADA.email).settled_by(*GONE),
+    write(SiteClient, "create_user", email="new@harbour.example", products=["jira-software"]),
+    read(SiteClient, "user", **_ADA, groups=True),
+    replace(read(SiteClient, "search_users", query="ada"), instead={"account_id": "query"}),
+    read(SiteClient, "find_group", name=TEAM.name),
+    read(SiteClient, "members", **_LOCAL),
+    read(SiteClient, "groups_of", **_ADA),
+    read(SiteClient, "is_member", **_LOCAL, **_ADA),
+    _JOINED.settled_by(*REFUSED),
+    write(SiteClient, "remove_member", **_LOCAL, **_ADA).after(_JOINED).settled_by(*REFUSED, *GONE),
 ]  # fmt: skip

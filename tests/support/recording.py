@@ -41,6 +41,14 @@ class Exchange:
     def answered(self) -> Any:
         return json.loads(self.body) if self.body else None
 
+    def answers(self, request: httpx.Request) -> bool:
+        """Whether this is the very request that was answered here."""
+        return (self.method, self.target, self.sent) == (
+            request.method,
+            request.url.raw_path.decode(),
+            request.read(),
+        )
+
     def response(self) -> httpx.Response:
         return httpx.Response(self.status, headers=self.headers, content=self.body)
 
@@ -74,6 +82,7 @@ class Good:
 
     exchanges: tuple[Exchange, ...]
     result: Any
+    repeated: tuple[Exchange, ...] = ()  # the same write once more: what the client reads when it is refused
 
 
 class Organization:
@@ -88,7 +97,8 @@ class Organization:
         self.prepare(call)
         tape = Tape()
         result = call(self.base, tape)
-        return Good(tuple(tape.exchanges), result)
+        repeated = tuple(self.tried(call)) if call.writes else ()
+        return Good(tuple(tape.exchanges), result, repeated)
 
     def goods(self, calls: list[Call]) -> dict[str, Good]:
         """How each call goes when nothing goes wrong; names every one that does not."""

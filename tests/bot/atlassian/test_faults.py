@@ -49,7 +49,7 @@ def test_every_call_makes_the_right_thing_of(fault: Fault, goods: dict[str, Good
     for call in CALLS:
         good = goods[call.name]
         for place in places(good, fault):
-            met, wanted = outcome(call, good, fault, place), expected(good, fault, place)
+            met, wanted = outcome(call, good, fault, place), expected(call, good, fault, place)
             if not is_right(call, fault, met, wanted):
                 wrong.append(f"{call.name} × {fault.name}, request {place + 1}: {met}, wanted {wanted}")
     assert wrong == []

@@ -343,3 +343,25 @@ def test_the_token_of_a_deactivated_administrator_opens_nothing(real: Real) -> N
     control.change_account(seed.company().person("omar").account_id, active=False)
     with pytest.raises(KeyRefused):
         site.find_group("release-managers")
+
+
+def test_a_page_that_comes_again_is_no_other_page() -> None:
+    again = page({"accountId": "u1"}, isLast=False, total=9)
+    with pytest.raises(Unreadable, match="same page"):
+        list(build(again)[0].members(GROUP))
+    with pytest.raises(Unreadable, match="same page"):
+        build([{"accountId": "u1"}])[0].search_users(query="u")
+
+
+@pytest.mark.parametrize("body", [{}, {"unexpected": 1}, [[7]], {"groupId": "other", "name": "power-users"}])
+def test_an_answer_about_something_else_adds_nobody_for_sure(body: Any) -> None:
+    with pytest.raises(Unreadable) as raised:
+        build(httpx.Response(201, json=body))[0].add_member(GROUP, MIA)
+    assert raised.value.maybe_done
+
+
+def test_a_group_that_can_not_be_one_is_not_asked_about() -> None:
+    site, recorder = build([TEAM])
+    with pytest.raises(BadRequest, match="nothing was sent"):
+        site.is_member("../x", MIA)
+    assert recorder.requests == []
