@@ -29,7 +29,7 @@ from tests.bench.floor import Floor
 from tests.bench.load import Figures, accepted, read_answer, signed
 
 CONNECTIONS = (1, 8, 64)
-ROUNDS = 5
+ROUNDS = 3
 
 
 def main() -> None:
