@@ -26,13 +26,14 @@ check: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Exactly what was tested, with hashes; the build backend is among it.
+# Exactly what was tested, with hashes; the build backend is among it. The lock names every package that is needed, so
+# nothing is resolved: pip would look at newer releases of what others want "with extras", and refuse to go on.
 .venv/installed: pyproject.toml requirements.lock
 	@test -n "$(PYTHON)" || { echo "Gatehouse needs Python 3.11, 3.12 or 3.13, and none of them is on this machine."; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: install the package python3-venv."; exit 1; }
 	@echo "Installing into .venv (once) …"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
