@@ -14,6 +14,7 @@ from approvals.policy_parts import (
     Channels,
     Entitlement,
     PolicyPerson,
+    Protected,
     ReasonRule,
     ScimDirectory,
     Source,
@@ -34,6 +35,7 @@ __all__ = [
     "Policy",
     "PolicyPerson",
     "PolicyProblem",
+    "Protected",
     "ReasonRule",
     "ScimDirectory",
     "Source",
@@ -105,6 +107,8 @@ class Policy:
     manager_sources: tuple[str, ...]
     entitlements: tuple[Entitlement, ...]
     hash: str  # sha256 of the text
+    protected: tuple[Protected, ...] = ()
+    unmanaged: str = "warn"  # or "refuse": what to do with accounts that the organization does not manage
 
     @classmethod
     def parse(cls, text: str, file: str = "policy.toml") -> Policy:
@@ -115,11 +119,15 @@ class Policy:
             organization=written.organization.name,
             channels=Channels(**written.channels.model_dump()),
             roles=MappingProxyType(roles),
-            directories=tuple(ScimDirectory(name, d.id, d.owner, d.key) for name, d in written.directories.items()),
+            directories=tuple(
+                ScimDirectory(name, d.id, d.owner, d.key, d.take_away) for name, d in written.directories.items()
+            ),
             reason=ReasonRule(**written.reason.model_dump()),
             manager_sources=tuple(written.manager.sources),
             entitlements=tuple(entitlement_of(name, written) for name in written.entitlements),
             hash=sha256(text),
+            protected=tuple(Protected(p.account, p.why) for p in written.protected),
+            unmanaged=written.organization.unmanaged,
         )
 
     def entitlement(self, name: str) -> Entitlement | None:
@@ -151,13 +159,27 @@ class Policy:
         duration: timedelta | None, reason: str | None,
     ) -> Verdict:  # fmt: skip
         """``manager`` is the subject's; ``duration`` None asks for "until revoked"."""
-        asker = _asker_verdict(entitlement, requester, subject, manager)
+        asker = self.may_request(entitlement, requester, subject, manager)
         verdicts = (asker, _duration_verdict(entitlement, duration), self._reason_verdict(reason))
         return next((verdict for verdict in verdicts if not verdict), asker)
 
     def may_request(self, entitlement: Entitlement, requester: Person, subject: str, manager: str | None) -> Verdict:
         """Whether this person may ask for this at all, whatever length and reason they will give."""
+        protected = self.untouchable(subject)
+        if protected is not None:
+            return protected
+        if entitlement.removal_only:
+            because = f"{entitlement.name} is only taken away: Atlassian itself puts people into it with the product"
+            return Verdict(False, because, f"entitlements.{entitlement.name}.removal_only")
         return _asker_verdict(entitlement, requester, subject, manager)
+
+    def untouchable(self, subject: str) -> Verdict | None:
+        """Why nothing of this account may be changed, whoever asks and whoever approves; None when it may."""
+        listed = next((protected for protected in self.protected if protected.account == subject), None)
+        if listed is None:
+            return None
+        because = f"that account is protected ({listed.why}), so no command changes anything of it"
+        return Verdict(False, because, "protected")
 
     def approvers(self, entitlement: Entitlement, requester: str, subject: str, manager: str | None) -> Approvers:
         """Everybody the sources name, less requester and subject by account id."""
@@ -185,6 +207,9 @@ class Policy:
         self, entitlement: Entitlement, requester: str, subject: str, manager: str | None, approver: str
     ) -> Verdict:
         """Asked at the click and again before acting. What forbids is looked at first and always wins."""
+        protected = self.untouchable(subject)
+        if protected is not None:
+            return protected
         if approver == requester:
             return Verdict(False, "nobody approves their own request", "separation of duties")
         if approver == subject:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from approvals.policy_lines import Path
-from approvals.policy_shape import Approver, Asker, Entitlement, File, Person, shown
+from approvals.policy_shape import Approver, Asker, Entitlement, File, Person, is_default_group, shown
 
 # words of the command grammar: a name must not be read as one of them
 RESERVED = frozenset({"because", "for", "from", "incident", "org-admin", "to", "until"})
@@ -25,7 +25,9 @@ def mistakes(file: File) -> Iterator[Mistake]:
     yield from _people(file)
     yield from _directories(file)
     yield from _names(file)
+    yield from _protected(file)
     for name, entitlement in file.entitlements.items():
+        yield from _what(name, entitlement)
         yield from _askers(file, name, entitlement)
         yield from _approvers(file, name, entitlement)
 
@@ -75,6 +77,10 @@ def _directories(file: File) -> Iterator[Mistake]:
         path = ("directories", name)
         if directory.id.casefold() in ids:
             yield Mistake((*path, "id"), "another directory of this file has the same id", "keep one of them")
+        if directory.take_away and directory.owner == "ours":
+            yield Mistake((*path, "take_away"), "a directory of ours may be written anyway", "leave the line out")
+        if directory.take_away and directory.key is None:
+            yield Mistake(path, "without its key nothing can be taken away there", 'add key = "SCIM_KEY_…"')
         if directory.owner == "ours" and directory.key is None:
             yield Mistake(path, "a directory of ours needs its key to be written to", 'add key = "SCIM_KEY_…"')
         if directory.key in keys:
@@ -98,12 +104,49 @@ def _names(file: File) -> Iterator[Mistake]:
             yield Mistake(path, f"{shown(name)} is a word of the commands", "choose another name")
         if (other := names.setdefault(name.casefold(), name)) != name:
             yield Mistake(path, f"{shown(name)} differs from {shown(other)} by capitals only", "choose another name")
-        if (other := groups.setdefault(entitlement.group.casefold(), name)) != name:
+        key, given = _given(entitlement)
+        if given and (other := groups.setdefault(given.casefold(), name)) != name:
+            what = "group" if key != "role" else "role"
             yield Mistake(
-                (*path, "group"),
-                f"{shown(other)} gives this group already, and the end of one would take it from the other",
-                "keep one entitlement for each group",
+                (*path, key),
+                f"{shown(other)} gives this {what} already, and the end of one would take it from the other",
+                f"keep one entitlement for each {what}",
             )
+
+
+def _given(entitlement: Entitlement) -> tuple[str, str]:
+    """The key that says what is given, and what that is in one word; a group and a Jira group are the same thing."""
+    if entitlement.role:
+        return "role", f"{entitlement.role.name} {entitlement.role.resource}"
+    if entitlement.jira_group:
+        return "jira_group", entitlement.jira_group
+    return "group", entitlement.group or ""
+
+
+def _what(name: str, entitlement: Entitlement) -> Iterator[Mistake]:
+    """One thing is given; a default access group is never given, only taken."""
+    path = ("entitlements", name)
+    written = [key for key in ("group", "jira_group", "role") if getattr(entitlement, key) is not None]
+    if len(written) != 1:
+        what = f"{shown(name)} says {' and '.join(written) or 'nothing'} of what it gives"
+        yield Mistake(path, what, "write one of group, jira_group and role")
+        return
+    key, given = _given(entitlement)
+    default = key != "role" and is_default_group(given)
+    if default and not entitlement.removal_only:
+        yield Mistake(
+            (*path, key),
+            f"{shown(given)} is one of Atlassian's default access groups, which can't be pushed by SCIM",
+            "make a group of your own, give it the product, and name that group; or write removal_only = true",
+        )
+
+
+def _protected(file: File) -> Iterator[Mistake]:
+    seen: set[str] = set()
+    for at, protected in enumerate(file.protected):
+        if protected.account in seen:
+            yield Mistake(("protected", at, "account"), "this account is protected already", "keep one of them")
+        seen.add(protected.account)
 
 
 def _askers(file: File, name: str, entitlement: Entitlement) -> Iterator[Mistake]:

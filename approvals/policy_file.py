@@ -10,10 +10,10 @@ from pydantic_core import ErrorDetails
 
 from approvals.policy_checks import Mistake, mistakes
 from approvals.policy_lines import Lines, Path
-from approvals.policy_shape import Defaults, Directory, Entitlement, File, Person, Table, shown
+from approvals.policy_shape import Defaults, Directory, Entitlement, File, Person, Protected, Role, Table, shown
 
 LARGEST = 1_000_000  # characters
-LATER_KINDS = ("role", "roles", "product", "site", "jira_group", "project_role")
+LATER_KINDS = ("roles", "product", "site", "project_role")
 
 EXAMPLES = {
     "about": 'about = "Administer Jira in the EU site"',
@@ -27,6 +27,7 @@ EXAMPLES = {
     "channels": "[channels] with requests, operators and security",
     "group": 'group = "the group\'s name in Atlassian"',
     "id": 'id = "the id of the directory"',
+    "jira_group": 'jira_group = "the group\'s name at the site"',
     "key": 'key = "SCIM_KEY_EUROPE"',
     "lifetime": 'lifetime = "24h"',
     "listed": "listed = true",
@@ -36,14 +37,22 @@ EXAMPLES = {
     "organization": "[organization] with name",
     "owner": 'owner = {slack = "T…/U…", account = "712020:…"}',
     "requests": 'requests = "C0123ABCD"',
+    "protected": "[[protected]] with account and why",
+    "removal_only": "removal_only = true",
     "required": "required = true",
+    "resource": 'resource = "ari:cloud:jira-software::site/…"',
+    "role": 'role = {name = "atlassian/user", resource = "ari:cloud:jira-software::site/…"}',
     "roles": "[roles] with at least two admins",
     "security": 'security = "C0123ABCD"',
     "slack": 'slack = "T…/U…"',
     "sources": 'sources = ["file"]',
+    "take_away": "take_away = true",
     "tier": 'tier = "low"',
+    "unmanaged": 'unmanaged = "warn"',
+    "why": 'why = "emergency administrator"',
     "who_may_ask": 'who_may_ask = ["everyone"]',
 }
+CHOICES = {"owner": ("ours", "fed"), "unmanaged": ("warn", "refuse")}
 EXPECTED = {
     "string_type": "text in quotes",
     "int_type": "a whole number without quotes",
@@ -122,7 +131,12 @@ def _in_our_words(detail: ErrorDetails) -> Mistake:
         case "missing":
             return Mistake(path, f"{_place(path)} is missing", f"add {example}")
         case "literal_error":
-            return Mistake(path, f"{_place(path)} is neither ours nor fed", 'write owner = "ours" or owner = "fed"')
+            words = CHOICES[key]
+            return Mistake(
+                path,
+                f"{_place(path)} is neither {' nor '.join(words)}",
+                f"write {' or '.join(f'{key} = {shown(word)}' for word in words)}",
+            )
         case kind:
             return Mistake(path, f"{_place(path)} must be {EXPECTED.get(kind, 'something else')}", f"write {example}")
 
@@ -130,7 +144,7 @@ def _in_our_words(detail: ErrorDetails) -> Mistake:
 def _unknown(path: Path, key: str) -> Mistake:
     known = tuple(_table(path[:-1]).model_fields)
     if path[0] == "entitlements" and len(path) == 3 and key in LATER_KINDS:
-        return Mistake(path, f"an entitlement can't give `{key}` yet", f"only {EXAMPLES['group']} can be given")
+        return Mistake(path, f"an entitlement can't give `{key}` yet", "write one of group, jira_group and role")
     close = get_close_matches(key.casefold(), known, n=1)
     mend = f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(known)}"
     return Mistake(path, f"{_place(path)} is not known", mend)
@@ -143,6 +157,10 @@ def _table(path: Path) -> type[Table]:
             return File
         case ("entitlements", _):
             return Entitlement
+        case ("entitlements", _, "role"):
+            return Role
+        case ("protected", _):
+            return Protected
         case ("directories", _):
             return Directory
         case ("defaults",):

@@ -57,6 +57,15 @@ class ScimDirectory:
     id: str
     owner: Literal["ours", "fed"]
     key: str | None
+    take_away: bool = False  # fed: the policy lets us revoke and deactivate there all the same
+
+
+@dataclass(frozen=True)
+class Protected:
+    """An account that no verb changes: an emergency administrator, a service, the owner of a key."""
+
+    account: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,7 @@ class Entitlement:
 
     name: str
     about: str
-    group: str
+    group: str  # its name in Atlassian; empty for a role
     who_may_ask: tuple[Source, ...]
     ask_for_others: tuple[Source, ...]
     approver_sources: tuple[Source, ...]
@@ -84,7 +93,10 @@ class Entitlement:
     approvals: int
     channel: str
     listed: bool  # whether EFFECTS=listed lets it through
-    kind: str = "group"
+    kind: Literal["group", "jira_group", "role"] = "group"
+    role: str = ""  # "atlassian/user", on the product of ``resource``
+    resource: str = ""
+    removal_only: bool = False  # a default access group: nobody is put into it, somebody may be taken out
 
     @cached_property
     def rule_hash(self) -> str:
@@ -101,7 +113,7 @@ def entitlement_of(name: str, file: shape.File) -> Entitlement:
     return Entitlement(
         name=name,
         about=own.about,
-        group=own.group,
+        group=own.group or own.jira_group or "",
         who_may_ask=_sources(default.who_may_ask if own.who_may_ask is None else own.who_may_ask),
         ask_for_others=_sources(default.ask_for_others if own.ask_for_others is None else own.ask_for_others),
         approver_sources=_sources(default.approvers if own.approvers is None else own.approvers),
@@ -112,6 +124,10 @@ def entitlement_of(name: str, file: shape.File) -> Entitlement:
         approvals=own.approvals,
         channel=own.channel or file.channels.requests,
         listed=own.listed,
+        kind="role" if own.role else "jira_group" if own.jira_group else "group",
+        role=own.role.name if own.role else "",
+        resource=own.role.resource if own.role else "",
+        removal_only=own.removal_only,
     )
 
 

@@ -104,11 +104,19 @@ def _directory_id(value: str) -> str:
 def _group(value: str) -> str:
     if not value or value != value.strip() or len(value) > 255 or not value.isprintable():
         raise wrong(f"{shown(value)} is not the name of a group", "write it exactly as Atlassian shows it")
-    if is_default_group(value):
-        raise wrong(
-            f"{shown(value)} is one of Atlassian's default access groups, which can't be pushed by SCIM",
-            "make a group of your own, give it the product, and name that group",
-        )
+    return value
+
+
+def _role_id(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]{1,40}/[a-z0-9-]{1,60}", value):
+        raise wrong(f"{shown(value)} is not the id of a role", 'write it as Atlassian does, like "atlassian/user"')
+    return value
+
+
+def _resource(value: str) -> str:
+    if not re.fullmatch(r"ari:cloud:[A-Za-z0-9._:/-]{3,200}", value):
+        mend = 'copy the id of the workspace, like "ari:cloud:jira-software::site/…"'
+        raise wrong(f"{shown(value)} is not the id of a product's workspace", mend)
     return value
 
 
@@ -242,6 +250,17 @@ AskerForOthers = Annotated[Annotated[str, AfterValidator(_asker_for_others), Tag
 
 class Organization(Table):
     name: Text
+    unmanaged: Literal["warn", "refuse"] = "warn"
+
+
+class Protected(Table):
+    account: Annotated[str, AfterValidator(_account)]
+    why: Text
+
+
+class Role(Table):
+    name: Annotated[str, AfterValidator(_role_id)]
+    resource: Annotated[str, AfterValidator(_resource)]
 
 
 class Channels(Table):
@@ -261,6 +280,7 @@ class Directory(Table):
     id: Annotated[str, AfterValidator(_directory_id)]
     owner: Literal["ours", "fed"]
     key: Annotated[str, AfterValidator(_setting_name)] | None = None
+    take_away: bool = False
 
 
 class Defaults(Table):
@@ -282,7 +302,10 @@ class Manager(Table):
 
 class Entitlement(Table):
     about: Text
-    group: Annotated[str, AfterValidator(_group)]
+    group: Annotated[str, AfterValidator(_group)] | None = None
+    jira_group: Annotated[str, AfterValidator(_group)] | None = None
+    role: Role | None = None
+    removal_only: bool = False
     who_may_ask: list[Asker] | None = None
     ask_for_others: list[AskerForOthers] | None = None
     approvers: list[Approver] | None = None
@@ -299,6 +322,7 @@ class File(Table):
     organization: Organization
     channels: Channels
     roles: Roles
+    protected: list[Protected] = []
     directories: dict[str, Directory] = {}
     defaults: Defaults = Field(default_factory=Defaults)
     reason: Reason = Field(default_factory=Reason)

@@ -28,6 +28,8 @@ def entry(account: str) -> str:
     return f'{{slack = "{TEAM}/U0{account[7:].upper()}", account = "{account}"}}'
 
 
+ROLE = '{name = "atlassian/user", resource = "ari:cloud:jira-software::site/1"}'
+PROTECTED = '[[protected]]\naccount = "712020:emergency"\nwhy = "for emergencies"\n'
 GOOD = f"""\
 [organization]
 name = "Harbour Works"
@@ -133,7 +135,18 @@ MISTAKES = [
     ('sources = ["file"]', 'sources = ["map"]', '"map"', "not supported yet", 'write sources = ["file"]'),
     ('sources = ["file"]', 'sources = ["scim"]', '"scim"', "no manager source", 'write sources = ["file"]'),
     ('about = "Administer Jira in the EU"\n', "", "[entitlements.eu-jira-admins]", "`about` of", "add about ="),
-    ('group = "eu-jira-admins"\n', "", "[entitlements.eu-jira-admins]", "`group` of", "add group ="),
+    ('group = "eu-jira-admins"\n', "", "[entitlements.eu-jira-admins]", "says nothing of what", "one of"),
+    ('group = "by-role"', 'group = "by-role"\nremoval_only = 1', "removal_only", "must be true", "only = true"),
+    ('group = "by-role"', f'role = {ROLE}\ngroup = "x"', "[entitlements.by-role]", "says group and role", "one"),
+    ('group = "by-role"', 'role = {name = "atlassian/user"}', "role =", "`resource` of", "add resource ="),
+    ('group = "by-role"', f'role = {ROLE.replace("atlassian/user", "user")}', "role =", "not the id of a role", "like"),
+    ('group = "by-role"', f'role = {ROLE.replace("ari:", "")}', "role =", "id of a product's workspace", "copy the id"),
+    ('group = "by-owner"', 'jira_group = "by-Role"', 'group = "by-role"', "gives this group already", "keep one"),
+    ("[channels]", 'unmanaged = "tell"\n[channels]', "unmanaged", "neither warn nor refuse", 'unmanaged = "refuse"'),
+    ("[reason]", PROTECTED + PROTECTED + "[reason]", "", "protected already", "keep one"),
+    ("[reason]", '[[protected]]\naccount = "712020:emergency"\n[reason]', "protected", "`why` of", "add why ="),
+    ('owner = "ours"', 'owner = "ours"\ntake_away = true', "take_away", "of ours may be written", "leave the line out"),
+    ('owner = "fed"', 'owner = "fed"\ntake_away = true', "[directories.fed]", "nothing can be taken away", "add key ="),
     ('"eu-jira-admins"', '"jira-software-users-eu"', "jira-software-users-eu", "default access groups", "of your own"),
     ('"eu-jira-admins"', '"Site-Admins"', "Site-Admins", "default access groups", "make a group of your own"),
     ('"eu-jira-admins"', '" eu"', '" eu"', "not the name of a group", "exactly as Atlassian shows it"),
@@ -141,7 +154,7 @@ MISTAKES = [
     ("[entitlements.by-role]", "[entitlements.By-Owner]", "s.By-Owner]", "by capitals only", "another name"),
     ("[entitlements.by-role]", '[entitlements."by role"]', "by role", "can't be typed", "use letters"),
     ("[entitlements.by-role]", "[entitlements.because]", "because", "word of the commands", "another name"),
-    ('group = "by-role"', 'group = "by-role"\nrole = "admin"', "role =", "can't give `role` yet", "only group ="),
+    ('group = "by-role"', 'group = "by-role"\nrole = "admin"', "role =", "must be a table", "write role = {name"),
     ('group = "by-role"', 'group = "by-role"\ntier = "high"', "tier", "not supported yet", 'tier = "low"'),
     ('group = "by-role"', 'group = "by-role"\ntier = "huge"', "tier", "there is no tier", 'tier = "low"'),
     ('group = "by-role"', 'group = "by-role"\napprovals = 2', "approvals", "not supported yet", "write approvals = 1"),
@@ -288,6 +301,36 @@ def test_the_demo_policy_names_people_groups_and_channels_of_the_seeded_company(
     assert demo.roles_of(kofi.account_id, SLACK_TEAM, kofi.slack_id) == {"helpdesk"}
     assert all(everyone.group(entitlement.group) for entitlement in demo.entitlements)
     assert demo.channels.security == everyone.channel("security").id
+
+
+def test_an_entitlement_is_a_group_a_group_of_the_site_or_a_role() -> None:
+    text = GOOD.replace('group = "by-role"', f"role = {ROLE}").replace('group = "by-owner"', 'jira_group = "local"')
+    role, site = (Policy.parse(text).entitlement(name) for name in ("by-role", "by-owner"))
+    assert role is not None
+    assert site is not None
+    assert (role.kind, role.role, role.resource) == ("role", "atlassian/user", "ari:cloud:jira-software::site/1")
+    assert (site.kind, site.group) == ("jira_group", "local")
+
+
+def test_default_group_may_be_named_for_removal_only() -> None:
+    text = GOOD.replace('group = "by-role"', 'group = "jira-software-users"\nremoval_only = true')
+    found = Policy.parse(text).entitlement("by-role")
+    assert found is not None
+    assert found.removal_only
+    refused = Policy.parse(text).may_request(found, Policy.parse(text).person(ADA, "T0", "U0"), ADA, GRACE)
+    assert not refused
+    assert "is only taken away" in refused.because
+
+
+def test_nothing_of_a_protected_account_is_changed_whoever_asks_and_whoever_answers() -> None:
+    policy = Policy.parse(GOOD.replace("[reason]", PROTECTED.replace("712020:emergency", ADA) + "[reason]"))
+    entitlement = policy.entitlement("eu-jira-admins")
+    assert entitlement is not None
+    asked = policy.may_ask(entitlement, policy.person(ADA, "T0", "U0"), ADA, GRACE, HOUR, "the database is down")
+    for verdict in (asked, policy.may_decide(entitlement, ADA, ADA, GRACE, GRACE)):
+        assert not verdict
+        assert verdict.rule == "protected"
+        assert "for emergencies" in verdict.because
 
 
 def test_an_entitlement_carries_the_defaults_of_its_file(policy: Policy) -> None:
