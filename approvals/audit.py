@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 from sqlmodel import Session, col, select
 
 from approvals.models import AuditDetail, AuditEntry
@@ -34,7 +34,7 @@ def digest(salt: str, text: str) -> str:
 
 
 def append(
-    session: Session,
+    connection: Connection,
     *,
     at: datetime,
     event: str,
@@ -47,7 +47,6 @@ def append(
 
     ``data`` holds ids, statuses and figures; ``details`` names, mails and free text, chained as salted digests.
     """
-    connection = session.connection()
     head = connection.execute(_HEAD).first()
     seq, prev = (head.seq + 1, head.hash) if head else (1, GENESIS)
     salted = {name: (secrets.token_hex(16), text) for name, text in (details or {}).items()}

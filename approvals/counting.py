@@ -26,8 +26,8 @@ class Counting:
 
     def count(self, claim: jobs.Claim) -> None:
         """Judge a vote against fresh facts and make the guarded move, or tell its sender why it does not count."""
-        with self.store.read() as session:
-            waiting = session.connection().execute(_WAITING, {"vote": int(claim.about)}).first()
+        with self.store.look() as connection:
+            waiting = connection.execute(_WAITING, {"vote": int(claim.about)}).first()
         if waiting is None:
             return
         unknown = self._look_at(waiting.team, waiting.user)
@@ -50,8 +50,8 @@ class Counting:
 
     def _judge(self, w: Write, vote: Vote, request: AccessRequest) -> str:
         """Empty when the vote counted, else why not."""
-        policy = self.policies.current(w.session)
-        voter = people.voter(w.session, policy, vote.team, vote.user, w.now)
+        policy = self.policies.current(w.connection)
+        voter = people.voter(w.connection, policy, vote.team, vote.user, w.now)
         if isinstance(voter, people.Stop):
             return voter.because
         vote.account = voter.account
@@ -66,7 +66,7 @@ class Counting:
             entitlement,
             request.requester,
             request.subject,
-            people.manager_of(w.session, request.subject),
+            people.manager_of(w.connection, request.subject),
             voter.account,
         )
         if not verdict:

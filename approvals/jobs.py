@@ -2,15 +2,16 @@
 
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NewType
 
-from sqlalchemy import and_, bindparam, case, delete, func, or_, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, func, or_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
+from approvals.database import plain
 from approvals.models import Job
 
 LEASE = timedelta(seconds=15)  # renewed every few seconds while the job runs
@@ -76,41 +77,59 @@ class Claim:
     attempts: int
     lease: Lease
     done: bool = False  # its last transaction was committed and has finished it
+    takes_next: bool = False  # whoever runs it goes on with what its last transaction claims for them
+    following: "Claim | None" = None
 
 
-def enqueue(session: Session, kind: str, about: str, *, at: datetime, priority: int = ORDINARY) -> None:
+@dataclass(frozen=True)
+class Work:
+    """Something to be done at a time; small priorities go first."""
+
+    kind: str
+    about: str
+    at: datetime
+    priority: int = ORDINARY
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.about}"
+
+
+def enqueue(connection: Connection, works: Iterable[Work]) -> None:
     """Ask for work once: a job of the same kind about the same thing is moved, not doubled.
 
     Asked for while it runs, it runs once more afterwards, so the newest state is never missed.
     """
-    session.flush()  # what the caller changed and what is asked for here stand in one order
-    values = {"key": f"{kind}:{about}", "kind": kind, "about": about, "run_at": at, "priority": priority}
-    session.connection().execute(_ASKED_FOR[session.get_bind().dialect.name], values)
+    rows = [
+        {"key": work.key, "kind": work.kind, "about": work.about, "run_at": work.at, "priority": work.priority}
+        for work in works
+    ]
+    connection.execute(_ASKED_FOR[connection.dialect.name], rows)
 
 
-def cancel(session: Session, kind: str, about: str) -> None:
+def cancel(db: Session | Connection, kind: str, about: str) -> None:
     """The work is no longer wanted; what runs already finishes and finds that out by itself."""
-    session.execute(delete(Job).where(col(Job.key) == f"{kind}:{about}", col(Job.status) == "ready"))
+    plain(db).execute(delete(Job).where(col(Job.key) == f"{kind}:{about}", col(Job.status) == "ready"))
 
 
-def claim(session: Session, *, now: datetime, clock: datetime) -> Claim | None:
+def claim(db: Session | Connection, *, now: datetime, clock: datetime) -> Claim | None:
     """Take the most urgent job that is due (domain time ``now``), or one whose lease ran out (real time ``clock``)."""
     lease = Lease(secrets.token_hex(8))
     values = {"now": now, "clock": clock, "new_lease": lease, "until": clock + LEASE}
-    row = session.connection().execute(_CLAIM, values).first()
+    row = plain(db).execute(_CLAIM, values).first()
     return Claim(row.id, row.key, row.kind, row.about, row.attempts, lease) if row else None
 
 
-def hold(session: Session, claim: Claim, *, clock: datetime) -> None:
+def hold(db: Session | Connection, claim: Claim, *, clock: datetime) -> None:
     """Prove in this transaction that the job is still ours, and keep it for another lease."""
-    held = session.connection().execute(_HOLD, {**_ours(claim), "until": clock + LEASE})
+    held = plain(db).execute(_HOLD, {**_ours(claim), "until": clock + LEASE})
     if held.rowcount == 0:
         raise LeaseLost(claim.key)
 
 
-def finish(session: Session, claim: Claim) -> None:
+def finish(db: Session | Connection, claim: Claim) -> None:
     """The job is done: gone, or ready once more when it was asked for while it ran. Raises when it is not ours."""
-    connection = session.connection()
+    connection = plain(db)
     if not connection.execute(_GONE, _ours(claim)).rowcount and not connection.execute(_AGAIN, _ours(claim)).rowcount:
         raise LeaseLost(claim.key)
 
@@ -119,32 +138,32 @@ def _ours(claim: Claim) -> dict[str, Any]:
     return {"job": claim.id, "held": claim.lease}
 
 
-def put_off(session: Session, claim: Claim, *, at: datetime, trouble: str = "", failed: bool = False) -> None:
+def put_off(db: Session | Connection, claim: Claim, *, at: datetime, trouble: str = "", failed: bool = False) -> None:
     """Give the job back until ``at``; a failure keeps its count and its reason, a wait does not.
 
     A job that only waits and was asked for meanwhile runs when it was asked for: what it waits for may have come.
     """
     attempts = Job.attempts if failed else Job.attempts - 1
     run_at = at if failed else case((col(Job.again).is_(True), col(Job.run_at)), else_=at)
-    session.execute(
+    plain(db).execute(
         update(Job)
         .where(col(Job.id) == claim.id, col(Job.lease) == claim.lease)
         .values(status="ready", run_at=run_at, lease=None, trouble=trouble[:500], attempts=attempts, again=False)
     )
 
 
-def bury(session: Session, claim: Claim, *, trouble: str) -> None:
+def bury(db: Session | Connection, claim: Claim, *, trouble: str) -> None:
     """The job can't be done as it stands; it stays to be seen, and asking for it again revives it."""
-    session.execute(
+    plain(db).execute(
         update(Job)
         .where(col(Job.id) == claim.id, col(Job.lease) == claim.lease)
         .values(status="dead", lease=None, trouble=trouble[:500])
     )
 
 
-def next_due(session: Session) -> datetime | None:
+def next_due(db: Session | Connection) -> datetime | None:
     """When the next ready job is to run, in domain time."""
-    first: datetime | None = session.connection().execute(_NEXT_DUE).scalar()
+    first: datetime | None = plain(db).execute(_NEXT_DUE).scalar()
     return first.replace(tzinfo=UTC) if first and first.tzinfo is None else first
 
 
@@ -154,6 +173,6 @@ def pause(attempts: int, at_least: float | None = None) -> float:
     return max(at_least or 0.0, longest / 2 + random.random() * longest / 2)
 
 
-def release_all(session: Session) -> None:
+def release_all(db: Session | Connection) -> None:
     """At the start of the only worker there is: whoever held a lease is dead."""
-    session.execute(update(Job).where(col(Job.status) == "running").values(status="ready", lease=None))
+    plain(db).execute(update(Job).where(col(Job.status) == "running").values(status="ready", lease=None))

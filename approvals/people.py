@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, bindparam
+from sqlalchemy import Connection, and_, bindparam
 from sqlmodel import Session, col, select
 
+from approvals.database import plain
 from approvals.models import Binding, Person, SlackUser
 from approvals.policy import Candidate, Entitlement, Policy
 from approvals.policy import Person as Speaker
@@ -39,6 +40,7 @@ _BOUND, _VOTES_FROM = (
     select(column).where(Binding.team == bindparam("team"), Binding.user == bindparam("user"))
     for column in (Binding.account, Binding.votes_from)
 )
+_MAIL = select(SlackUser.mail).where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
 _MANAGER = select(Person.manager).where(Person.account == bindparam("account"))
 
 
@@ -49,9 +51,9 @@ class Stop:
     because: str
 
 
-def speaker(session: Session, policy: Policy, team: str, user: str) -> Speaker | Stop:
+def speaker(db: Session | Connection, policy: Policy, team: str, user: str) -> Speaker | Stop:
     """The person behind a Slack user: a full member of the workspace, bound to an account; or a polite stop."""
-    known = session.connection().execute(_SPEAKER, {"team": team, "user": user}).first()
+    known = plain(db).execute(_SPEAKER, {"team": team, "user": user}).first()
     if known is None:
         return Stop(UNKNOWN)
     if known.standing != "member":
@@ -62,48 +64,49 @@ def speaker(session: Session, policy: Policy, team: str, user: str) -> Speaker |
     return Speaker(account=known.account, team=team, user=user, roles=roles)
 
 
-def voter(session: Session, policy: Policy, team: str, user: str, now: datetime) -> Speaker | Stop:
+def voter(db: Session | Connection, policy: Policy, team: str, user: str, now: datetime) -> Speaker | Stop:
     """The same for somebody whose answer decides: a new binding does not count yet."""
-    found = speaker(session, policy, team, user)
+    found = speaker(db, policy, team, user)
     if isinstance(found, Stop):
         return found
-    votes_from = session.connection().execute(_VOTES_FROM, {"team": team, "user": user}).scalar_one()
+    votes_from = plain(db).execute(_VOTES_FROM, {"team": team, "user": user}).scalar_one()
     if votes_from > now:
         return Stop(NOT_YET.format(when=votes_from))
     return found
 
 
 def who_may_answer(
-    session: Session, policy: Policy, entitlement: Entitlement, requester: str, subject: str
+    db: Session | Connection, policy: Policy, entitlement: Entitlement, requester: str, subject: str
 ) -> list[Candidate]:
     """Those the policy names who can be asked: bound, and a full member as far as the mirror knows."""
-    return who_can_be_asked(session, policy.approvers(entitlement, requester, subject, manager_of(session, subject)))
+    return who_can_be_asked(db, policy.approvers(entitlement, requester, subject, manager_of(db, subject)))
 
 
-def who_can_be_asked(session: Session, named: Iterable[Candidate]) -> list[Candidate]:
+def who_can_be_asked(db: Session | Connection, named: Iterable[Candidate]) -> list[Candidate]:
     """Those of them who are bound, and full members as far as the mirror knows."""
-    connection = session.connection()
+    connection = plain(db)
     return [c for c in named if connection.execute(_STANDING, {"account": c.account}).scalar() == "member"]
 
 
-def manager_of(session: Session, account: str) -> str | None:
+def manager_of(db: Session | Connection, account: str) -> str | None:
     """The account of somebody's manager, as imported."""
-    manager: str | None = session.connection().execute(_MANAGER, {"account": account}).scalar()
+    manager: str | None = plain(db).execute(_MANAGER, {"account": account}).scalar()
     return manager
 
 
-def account_of(session: Session, team: str, user: str) -> str | None:
+def account_of(db: Session | Connection, team: str, user: str) -> str | None:
     """The account a Slack user stands for as a *subject*: bound, or the only account with their mail address."""
-    bound: str | None = session.connection().execute(_BOUND, {"team": team, "user": user}).scalar()
+    whom = {"team": team, "user": user}
+    bound: str | None = plain(db).execute(_BOUND, whom).scalar()
     if bound is not None:
         return bound
-    known = session.get(SlackUser, (team, user))
-    return account_with(session, known.mail) if known and known.mail else None
+    mail: str | None = plain(db).execute(_MAIL, whom).scalar()
+    return account_with(db, mail) if mail else None
 
 
-def account_with(session: Session, mail: str) -> str | None:
+def account_with(db: Session | Connection, mail: str) -> str | None:
     """The account with this mail address, when exactly one has it."""
-    found = session.exec(select(Person.account).where(Person.mail == mail.lower()).limit(2)).all()
+    found = plain(db).execute(select(Person.account).where(Person.mail == mail.lower()).limit(2)).scalars().all()
     return found[0] if len(found) == 1 else None
 
 

@@ -1,7 +1,9 @@
 """The policy that counts: the newest one in the record. A changed file does nothing until it is applied."""
 
+from sqlalchemy import Connection
 from sqlmodel import Session, col, select
 
+from approvals.database import plain
 from approvals.models import PolicyVersion
 from approvals.policy import Policy
 from approvals.store import MACHINE, Store
@@ -19,13 +21,13 @@ class PolicyBook:
     def __init__(self) -> None:
         self._parsed: dict[str, Policy] = {}
 
-    def current(self, session: Session) -> Policy:
-        row = session.connection().execute(_NEWEST).first()
+    def current(self, db: Session | Connection) -> Policy:
+        row = plain(db).execute(_NEWEST).first()
         if row is None:
             raise NoPolicy("no policy was applied yet")
         parsed = self._parsed  # another thread may put a newer one there meanwhile
         if row.hash not in parsed:
-            text = session.exec(select(PolicyVersion.text).where(PolicyVersion.number == row.number)).one()
+            text = plain(db).execute(select(PolicyVersion.text).where(PolicyVersion.number == row.number)).scalar_one()
             self._parsed = parsed = {row.hash: Policy.parse(text, "the applied policy")}
         return parsed[row.hash]
 

@@ -2,9 +2,10 @@
 
 from itertools import zip_longest
 
-from sqlalchemy import bindparam
+from sqlalchemy import Connection, bindparam
 from sqlmodel import Session, col, select
 
+from approvals.database import plain
 from approvals.models import Replay
 
 SLOTS = ("key0", "key1", "key2", "key3")  # a payload has one to three; a list of any length is built anew each time
@@ -34,9 +35,9 @@ def keys_of(source: str) -> tuple[str, ...]:
     return source.keys if isinstance(source, Source) else (source,)
 
 
-def known(session: Session, keys: tuple[str, ...]) -> frozenset[str]:
+def known(db: Session | Connection, keys: tuple[str, ...]) -> frozenset[str]:
     """Which of these keys were acted on before."""
     if not keys or len(keys) > len(SLOTS):
         raise ValueError(f"a payload has one to {len(SLOTS)} keys")
     wanted = dict(zip_longest(SLOTS, keys, fillvalue=keys[0]))
-    return frozenset(session.connection().execute(_KNOWN, wanted).scalars())
+    return frozenset(plain(db).execute(_KNOWN, wanted).scalars())

@@ -11,13 +11,14 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, delete, insert, update
+from sqlalchemy import Connection, bindparam, delete, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel, col, select
 
 from approvals import audit, jobs
-from approvals.database import Database
+from approvals.database import Database, plain, session_on
 from approvals.models import AccessRequest, AuditEntry, Grant, Meta, News, RefusedAttempt, Replay
-from approvals.source import keys_of, known
+from approvals.source import keys_of
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status, after
 
@@ -32,14 +33,20 @@ _MOVED: dict[str, tuple[float, timedelta]] = {}  # by database: when it was read
 _OFFSET = select(Meta.value).where(Meta.key == OFFSET)
 _PAYLOADS = itertools.count()
 _FORGET = delete(Replay).where(col(Replay.at) < bindparam("before"))
-_REMEMBER = insert(Replay)
+_REMEMBER = {
+    name: insert(Replay).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    for name, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
 _AS_SEEN = update(AccessRequest).where(
     col(AccessRequest.id) == bindparam("_id"),
     col(AccessRequest.status) == bindparam("_status"),
     col(AccessRequest.version) == bindparam("_version"),
 )
 _REQUEST = select(AccessRequest).where(AccessRequest.id == bindparam("_id")).execution_options(populate_existing=True)
-_TOLD = select(News.id).where(News.key == bindparam("_key"))
+_TELL = {
+    name: insert(News).on_conflict_do_nothing(index_elements=["key"]).returning(col(News.id))
+    for name, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
 
 
 class Stale(Exception):
@@ -68,11 +75,39 @@ MACHINE = Actor()
 
 @dataclass
 class Write:
-    """One write transaction. ``now`` is domain time, the same for all it writes."""
+    """One write transaction. ``now`` is domain time, the same for all it writes.
 
-    session: Session
+    ``connection`` is for statements, ``session`` for rows as objects: it is made when somebody wants it.
+    """
+
+    connection: Connection
     now: datetime
     enqueued: bool = field(default=False, init=False)
+    _session: Session | None = field(default=None, init=False)
+    _works: dict[str, jobs.Work] = field(default_factory=dict, init=False)
+
+    @property
+    def session(self) -> Session:
+        if self._session is None:
+            self._session = session_on(self.connection)
+        return self._session
+
+    @property
+    def asks_for_effect(self) -> bool:
+        """Whether some of the work asked for is to reach Atlassian now."""
+        return any(work.priority <= jobs.EFFECTS and work.at <= self.now for work in self._works.values())
+
+    def flush(self) -> None:
+        """Send what changed in objects; then the work asked for, so that both stand in one order."""
+        if self._session is not None:
+            self._session.flush()
+        if self._works:
+            jobs.enqueue(self.connection, self._works.values())
+            self._works.clear()
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
 
     def add(self, row: Row) -> Row:
         self.session.add(row)
@@ -90,7 +125,7 @@ class Write:
     ) -> None:
         whose = {"team": actor.team, "user": actor.user} if actor.user else {}
         audit.append(
-            self.session,
+            self.connection,
             at=self.now,
             event=event,
             actor=actor.account,
@@ -102,7 +137,9 @@ class Write:
     def enqueue(
         self, kind: str, about: str | int, *, at: datetime | None = None, priority: int = jobs.ORDINARY
     ) -> None:
-        jobs.enqueue(self.session, kind, str(about), at=at or self.now, priority=priority)
+        """Ask for work, at the end of the transaction; asked for twice in it, the later time counts."""
+        work = jobs.Work(kind, str(about), at or self.now, priority)
+        self._works[work.key] = work
         self.enqueued = True
 
     def move(
@@ -118,8 +155,9 @@ class Write:
         """Move a request as the table allows, if nobody has moved it since it was read; its cards are redrawn."""
         to = self._target(request, verb)
         where = {"_id": request.id, "_status": request.status, "_version": request.version}
-        self.session.flush()
-        moved = self.session.connection().execute(_AS_SEEN.values(status=str(to), moved_at=self.now, **changes), where)
+        if self._session is not None:
+            self._session.flush()
+        moved = self.connection.execute(_AS_SEEN.values(status=str(to), moved_at=self.now, **changes), where)
         now = self.request(request.id)
         if moved.rowcount == 0:
             raise Stale(now)
@@ -182,32 +220,29 @@ class Write:
     ) -> None:
         """Somebody must be told; ``once`` makes it one message however often this line runs."""
         key = once or secrets.token_hex(8)
-        if once and self.session.connection().execute(_TOLD, {"_key": key}).first() is not None:
-            return
-        row = self.add(
-            News(
-                key=key,
-                request_id=request,
-                kind=kind,
-                place=place,
-                team=team,
-                user=user,
-                channel=channel,
-                facts=json.dumps(facts),
-                at=self.now,
-            )
-        )
-        self.enqueue("tell", row.id or 0, priority=jobs.PEOPLE)
+        values = {
+            "key": key,
+            "request_id": request,
+            "kind": kind,
+            "place": place,
+            "team": team,
+            "user": user,
+            "channel": channel,
+            "facts": json.dumps(facts),
+            "at": self.now,
+        }
+        news = self.connection.execute(_TELL[self.connection.dialect.name], values).scalar()
+        if news is not None:
+            self.enqueue("tell", news, priority=jobs.PEOPLE)
 
     def first_time(self, source: str) -> None:
         """Remember a payload, by all its keys, in the transaction of what it caused; raises when one is known."""
-        keys = keys_of(source)
-        if known(self.session, keys):
-            raise AlreadyThere(source)
-        connection, now = self.session.connection(), datetime.now(UTC)
+        keys, now = keys_of(source), datetime.now(UTC)
         if next(_PAYLOADS) % SWEEP == 0:
-            connection.execute(_FORGET, {"before": now - REPLAY_KEPT})
-        connection.execute(_REMEMBER, [{"source": key, "at": now} for key in keys])
+            self.connection.execute(_FORGET, {"before": now - REPLAY_KEPT})
+        rows = [{"source": key, "at": now} for key in keys]
+        if self.connection.execute(_REMEMBER[self.connection.dialect.name], rows).rowcount < len(keys):
+            raise AlreadyThere(source)
 
     def note_refusal(
         self,
@@ -245,19 +280,19 @@ class Store:
         """Domain time, aware UTC: real time plus an offset that only local demonstrations and tests can set."""
         if not self._movable_time:
             return datetime.now(UTC)
-        with self.database.reading() as session:
-            return self.time_in(session)
+        with self.database.looking() as connection:
+            return self.time_in(connection)
 
-    def time_in(self, session: Session) -> datetime:
+    def time_in(self, db: Session | Connection) -> datetime:
         """Domain time, read in a transaction that is open already."""
-        return datetime.now(UTC) + (self._offset(session) if self._movable_time else timedelta(0))
+        return datetime.now(UTC) + (self._offset(db) if self._movable_time else timedelta(0))
 
-    def _offset(self, session: Session) -> timedelta:
+    def _offset(self, db: Session | Connection) -> timedelta:
         """Where domain time was moved to; looked up twenty times a second at most, for whoever else may move it."""
         read, offset = _MOVED.get(self.database.url, (0.0, timedelta(0)))
         if time.monotonic() - read > OFFSET_KEPT:
             read = time.monotonic()
-            offset = timedelta(seconds=float(session.connection().execute(_OFFSET).scalar() or 0))
+            offset = timedelta(seconds=float(plain(db).execute(_OFFSET).scalar() or 0))
             _MOVED[self.database.url] = (read, offset)
         return offset
 
@@ -275,38 +310,54 @@ class Store:
             yield session
 
     @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """For one statement, or for some that need not see the same moment; half as dear as ``read``."""
+        with self.database.looking() as connection:
+            yield connection
+
+    @contextmanager
     def write(self) -> Iterator[Write]:
         """One transaction, alone from its first line; whoever works is woken after its commit."""
-        with self.database.writing() as session:
+        with self.database.changing() as connection:
             # first of all: whoever locked a row before and waited here would wait for who holds this and wants that row
-            self.database.alone(session)
-            w = Write(session, self.time_in(session))
-            yield w
+            self.database.alone(connection)
+            w = Write(connection, self.time_in(connection))
+            try:
+                yield w
+                w.flush()
+            finally:
+                w.close()
         if w.enqueued:
             for wake in self._wake:
                 wake()
 
     def claim(self) -> jobs.Claim | None:
         """The next job, if one is due. A claim that finds nothing changes no page, so an idle worker writes nothing."""
-        with self.database.writing() as session:
-            return jobs.claim(session, now=self.time_in(session), clock=datetime.now(UTC))
+        with self.database.changing() as connection:
+            return jobs.claim(connection, now=self.time_in(connection), clock=datetime.now(UTC))
 
     def take_over(self) -> None:
         """At the start of the only worker there is, after its port was won: what a dead one held is free at once."""
-        with self.database.writing() as session:
-            jobs.release_all(session)
+        with self.database.changing() as connection:
+            jobs.release_all(connection)
 
     @contextmanager
     def work(self, claim: jobs.Claim, *, last: bool = False) -> Iterator[Write]:
-        """A transaction of a job: it commits only while the job is still ours; the last one finishes the job."""
+        """A transaction of a job: it commits only while the job is still ours; the last one finishes the job.
+
+        Where it asks for an effect, the same transaction claims what is most urgent then, which saves a commit.
+        """
+        following = None
         with self.write() as w:
             if not last:
-                jobs.hold(w.session, claim, clock=datetime.now(UTC))
+                jobs.hold(w.connection, claim, clock=datetime.now(UTC))
             yield w
             if last:
-                w.session.flush()
-                jobs.finish(w.session, claim)
-        claim.done = last
+                urgent = claim.takes_next and w.asks_for_effect
+                w.flush()
+                jobs.finish(w.connection, claim)
+                following = jobs.claim(w.connection, now=w.now, clock=datetime.now(UTC)) if urgent else None
+        claim.done, claim.following = last, following
 
     def head_is_whole(self) -> bool:
         """Whether the newest entry still hashes to what it says: a quick look, not the walk of ``verify``."""

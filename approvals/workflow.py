@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
-from sqlalchemy import bindparam, insert
-from sqlmodel import Session, select
+from sqlalchemy import Connection, bindparam, insert
+from sqlmodel import Session, col, select
 
 from approvals import jobs, people
 from approvals.crash import crash_point
@@ -39,6 +40,14 @@ class Ask:
     home_thread: str = ""
 
 
+class Asked(NamedTuple):
+    """A request that was written down, as far as whoever asked is told at once."""
+
+    id: str
+    entitlement: str
+    duration: int | None  # seconds; None = until revoked
+
+
 @dataclass(frozen=True)
 class Click:
     """A click on a card: which request, the version of the plan that was shown, and what was chosen."""
@@ -53,7 +62,11 @@ class Click:
     reason: str = ""
 
 
-_OPEN = insert(AccessRequest)
+_OPEN = insert(AccessRequest).values(status=str(Status.ASKED), version=1, because="", rehearsal=False)
+_ASKED = select(AccessRequest.id, AccessRequest.entitlement, AccessRequest.duration).where(
+    AccessRequest.source == bindparam("source")
+)
+_CAST = insert(Vote).values(outcome="waiting", because="").returning(col(Vote.id))
 _EXISTS = select(AccessRequest.id).where(AccessRequest.id == bindparam("request"))
 
 
@@ -66,19 +79,19 @@ class Workflow:
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
-    def ask(self, speaker: Speaker, ask: Ask) -> AccessRequest:
+    def ask(self, speaker: Speaker, ask: Ask) -> Asked:
         """Write a request down, or raise ``Refused``. The same payload makes one request."""
         actor = Actor(speaker.account, speaker.team, speaker.user)
         with self.store.write() as w:
             try:
                 w.first_time(ask.source)
             except AlreadyThere:
-                known = w.session.exec(select(AccessRequest).where(AccessRequest.source == ask.source)).first()
+                known = w.connection.execute(_ASKED, {"source": str(ask.source)}).first()
                 if known is None:  # it was refused then
                     raise
-                return known
-            policy = self.policies.current(w.session)
-            verdict = self._may_ask(w.session, policy, speaker, ask)
+                return Asked(*known)
+            policy = self.policies.current(w.connection)
+            verdict = self._may_ask(w.connection, policy, speaker, ask)
             if verdict:
                 request = self._open(w, policy, speaker, actor, ask)
             else:
@@ -98,62 +111,57 @@ class Workflow:
                 return
             w.note_refusal("ask.refused", actor=actor, because=because, details={"typed": typed})
 
-    def _may_ask(self, session: Session, policy: Policy, speaker: Speaker, ask: Ask) -> Verdict:
+    def _may_ask(self, db: Connection, policy: Policy, speaker: Speaker, ask: Ask) -> Verdict:
         entitlement = policy.entitlement(ask.entitlement)
         if entitlement is None:
             near = policy.nearest(ask.entitlement)
             hint = f" Did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
             because = f"There is no entitlement `{ask.entitlement}` in the policy.{hint} `/access help` lists them all."
             return Verdict(False, because, "entitlements")
-        manager = people.manager_of(session, ask.subject)
+        manager = people.manager_of(db, ask.subject)
         verdict = policy.may_ask(entitlement, speaker, ask.subject, manager, ask.duration, ask.reason)
         named = policy.approvers(entitlement, speaker.account, ask.subject, manager)
-        if verdict and not people.who_can_be_asked(session, named):
+        if verdict and not people.who_can_be_asked(db, named):
             rule = f"entitlements.{entitlement.name}.approvers"
             return Verdict(False, policy.no_approver_sentence(entitlement), rule)
         return verdict
 
-    def _open(self, w: Write, policy: Policy, speaker: Speaker, actor: Actor, ask: Ask) -> AccessRequest:
+    def _open(self, w: Write, policy: Policy, speaker: Speaker, actor: Actor, ask: Ask) -> Asked:
         entitlement = policy.entitlement(ask.entitlement)
         assert entitlement is not None  # _may_ask has looked
-        request = AccessRequest(
+        asked = Asked(
             id=new_request_id(),
-            verb=ask.verb,
-            subject=ask.subject,
-            requester=speaker.account,
-            team=speaker.team,
-            user=speaker.user,
             entitlement=entitlement.name,
             duration=int(ask.duration.total_seconds()) if ask.duration else None,
-            reason=ask.reason,
-            status=Status.ASKED,
-            rule_hash=entitlement.rule_hash,
-            policy_hash=policy.hash,
-            source=str(ask.source),
-            asked_at=w.now,
-            moved_at=w.now,
-            lapses_at=w.now + entitlement.lifetime,
-            home_channel=ask.home_channel,
-            home_thread=ask.home_thread,
         )
-        w.session.connection().execute(_OPEN, request.model_dump())
-        w.audit(
-            "request.asked",
-            actor=actor,
-            request=request.id,
-            data={
-                "verb": request.verb,
-                "subject": request.subject,
-                "entitlement": request.entitlement,
-                "duration": request.duration,
-                "rule_hash": request.rule_hash,
-                "policy_hash": request.policy_hash,
-            },
-            details={"reason": ask.reason},
-        )
-        w.enqueue("plan", request.id)
-        w.enqueue("lapse", request.id, at=request.lapses_at)
-        return request
+        chained = {
+            "verb": ask.verb,
+            "subject": ask.subject,
+            "entitlement": asked.entitlement,
+            "duration": asked.duration,
+            "rule_hash": entitlement.rule_hash,
+            "policy_hash": policy.hash,
+        }
+        lapses_at = w.now + entitlement.lifetime
+        values = {
+            **chained,
+            "id": asked.id,
+            "requester": speaker.account,
+            "team": speaker.team,
+            "user": speaker.user,
+            "reason": ask.reason,
+            "source": str(ask.source),
+            "asked_at": w.now,
+            "moved_at": w.now,
+            "lapses_at": lapses_at,
+            "home_channel": ask.home_channel,
+            "home_thread": ask.home_thread,
+        }
+        w.connection.execute(_OPEN, values)
+        w.audit("request.asked", actor=actor, request=asked.id, data=chained, details={"reason": ask.reason})
+        w.enqueue("plan", asked.id)
+        w.enqueue("lapse", asked.id, at=lapses_at)
+        return asked
 
     # -- answering ------------------------------------------------------------------------------------------------
 
@@ -164,17 +172,19 @@ class Workflow:
                 w.first_time(click.source)
             except AlreadyThere:
                 return
-            if w.session.connection().execute(_EXISTS, {"request": click.request_id}).first() is None:
+            if w.connection.execute(_EXISTS, {"request": click.request_id}).first() is None:
                 return  # a forged or long forgotten card; a request you may not see answers like none
-            vote = w.add(Vote(**vars(click), cast_at=w.now))
+            values = {**vars(click), "source": str(click.source), "cast_at": w.now}
+            vote = int(w.connection.execute(_CAST, values).scalar_one() or 0)
+            account = people.account_of(w.connection, click.team, click.user) or "unknown"
             w.audit(
                 "vote.cast",
-                actor=Actor(people.account_of(w.session, click.team, click.user) or "unknown", click.team, click.user),
+                actor=Actor(account, click.team, click.user),
                 request=click.request_id,
-                data={"choice": click.choice, "version": click.version, "vote": vote.id},
+                data={"choice": click.choice, "version": click.version, "vote": vote},
                 details={"reason": click.reason} if click.reason else None,
             )
-            w.enqueue("count", vote.id or 0, priority=jobs.PEOPLE)
+            w.enqueue("count", vote, priority=jobs.PEOPLE)
         crash_point("vote: committed")
 
     # -- taking back, and time ------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ from bot.settings import MORE_SCIM_KEYS, Settings, SettingsProblem
 from bot.slack_budget import Budget
 from bot.slack_out import SlackOut
 from bot.socket_mode import SocketMode
+from bot.turn import TURN
 from bot.worker import Worker
 from handlers.desk import Desk
 from handlers.routes import register
@@ -81,6 +82,7 @@ class House:
 def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4) -> House:
     """Wire everything; opens no connection and starts nothing."""
     database = Database(settings.database_url.get_secret_value())
+    database.batches.coming, database.batches.aside = lambda: TURN.waiting, TURN.aside
     store = Store(database, movable_time=settings.on_loopback)
     policies = PolicyBook()
     metrics = Metrics()
@@ -229,8 +231,8 @@ def adopt_policy(store: Store, text: str, policy: Policy) -> bool:
 
 
 def _seen(store: Store, keys: tuple[str, ...]) -> frozenset[str]:
-    with store.read() as session:
-        return known(session, keys)
+    with store.look() as connection:
+        return known(connection, keys)
 
 
 def _count(session: Session, house: House) -> None:

@@ -43,9 +43,9 @@ class Mirror:
 
     def refresh(self, team: str, user: str) -> None:
         """See ``approvals.ports.People``."""
-        with self.store.read() as session:
-            read_at = session.connection().execute(_READ_AT, {"team": team, "user": user}).scalar()
-            now = self.store.time_in(session)
+        with self.store.look() as connection:
+            read_at = connection.execute(_READ_AT, {"team": team, "user": user}).scalar()
+            now = self.store.time_in(connection)
         if read_at is not None and timedelta(0) <= now - read_at < FRESH:
             return
         self._read(team, user)

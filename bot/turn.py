@@ -14,6 +14,8 @@ class Turn:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._counting = threading.Lock()
+        self.waiting = 0  # how many would like to have it
         self._mine = threading.local()
 
     @contextmanager
@@ -48,7 +50,11 @@ class Turn:
         return bool(getattr(self._mine, "taken", False))
 
     def _take(self) -> None:
+        with self._counting:
+            self.waiting += 1
         self._lock.acquire()
+        with self._counting:
+            self.waiting -= 1
         self._mine.taken = True
 
     def _give(self) -> None:

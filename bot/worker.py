@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -64,7 +64,8 @@ class Worker:
     def run_until_idle(self) -> None:
         """Do all that is due now in the calling thread, for tests and tools."""
         while (claim := self.store.claim()) is not None:
-            self.run(claim)
+            for each in self._one_after_another(claim):
+                self.run(each)
 
     def _loop(self) -> None:
         while not self._stopping.is_set():
@@ -81,17 +82,29 @@ class Worker:
         self._let_others_begin()
         claim = self.store.claim()
         if claim is not None:
-            if claim.kind in DEEDS:
-                self._doer, self._left_alone_until = threading.current_thread(), time.monotonic() + BLINK
-            self.wake()
-            self.run(claim)
-            if claim.kind in DEEDS:  # the next one follows from it: a vote that counted, an effect
-                self._left_alone_until = time.monotonic() + BLINK / 10
+            for each in self._one_after_another(claim):
+                if each.kind in DEEDS:
+                    self._doer, self._left_alone_until = threading.current_thread(), time.monotonic() + BLINK
+                self.wake()
+                self.run(each)
+                if each.kind in DEEDS:
+                    self._left_alone_until = 0.0
             return
         wait = self._idle_for()
         with self._work:
             if self._asked == asked and not self._stopping.is_set():
                 self._work.wait(wait)
+
+    def _one_after_another(self, claim: jobs.Claim) -> Iterator[jobs.Claim]:
+        """A job, and each that the last transaction of the one before has claimed for us."""
+        following: jobs.Claim | None = claim
+        while following is not None:
+            following.takes_next = True
+            yield following
+            following = following.following
+            if following is not None and self._stopping.is_set():
+                self._put_off(following, 0.0, "", failed=False)
+                return
 
     def _let_others_begin(self) -> None:
         """Drawing cards would compete for the interpreter with what they are about, and be drawn again after it."""
@@ -103,16 +116,16 @@ class Worker:
             self._stopping.wait(BLINK / 50)
 
     def _idle_for(self) -> float:
-        with self.store.read() as session:
-            due = jobs.next_due(session)
+        with self.store.look() as connection:
+            due = jobs.next_due(connection)
         return self.poll if due is None else min(self.poll, max(0.01, (due - self.store.now()).total_seconds()))
 
     def _beat(self) -> None:
         while not self._stopping.wait(BEAT):
             for claim in list(self._held.values()):
                 try:
-                    with self.store.database.writing() as session:
-                        jobs.hold(session, claim, clock=datetime.now(UTC))
+                    with self.store.database.changing() as connection:
+                        jobs.hold(connection, claim, clock=datetime.now(UTC))
                 except jobs.LeaseLost:
                     if claim.id in self._held:  # not one that was just finished
                         log.warning("lease lost", job=claim.key)
@@ -151,8 +164,8 @@ class Worker:
     def _failed(self, claim: jobs.Claim, why: str, after: float | None, hopeless: bool) -> None:
         dead = hopeless and claim.kind not in NEVER_BURIED
         if dead:
-            with self.store.database.writing() as session:
-                jobs.bury(session, claim, trouble=why)
+            with self.store.database.changing() as connection:
+                jobs.bury(connection, claim, trouble=why)
         else:
             self._put_off(claim, jobs.pause(claim.attempts, after), why, failed=True)
         loud = dead or (claim.kind == "end" and claim.attempts % jobs.LOUD_AFTER == 0)
@@ -171,12 +184,12 @@ class Worker:
 
     def _put_off(self, claim: jobs.Claim, seconds: float, why: str, *, failed: bool) -> None:
         at = self.store.now() + timedelta(seconds=seconds)
-        with self.store.database.writing() as session:
-            jobs.put_off(session, claim, at=at, trouble=why, failed=failed)
+        with self.store.database.changing() as connection:
+            jobs.put_off(connection, claim, at=at, trouble=why, failed=failed)
 
     def _finish(self, claim: jobs.Claim) -> None:
         try:
-            with self.store.database.writing() as session:
-                jobs.finish(session, claim)
+            with self.store.database.changing() as connection:
+                jobs.finish(connection, claim)
         except jobs.LeaseLost:  # done twice, which every job bears; whoever has it now finishes it
             log.warning("lease lost", job=claim.key)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
 from sqlmodel import Session
 
 from approvals.policy import Policy
@@ -30,5 +31,5 @@ class Desk:
     policies: PolicyBook
     open_view: Callable[[str, dict[str, object]], bool]  # trigger id, view -> whether Slack opened it
 
-    def policy(self, session: Session) -> Policy:
-        return self.policies.current(session)
+    def policy(self, db: Session | Connection) -> Policy:
+        return self.policies.current(db)

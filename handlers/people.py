@@ -8,8 +8,8 @@ from handlers.desk import Desk
 
 def who_speaks(desk: Desk, team: str, user: str, source: str, typed: str = "") -> Speaker | people.Stop:
     """The person, or why they are not heard; a stop is in the record, and a stranger is looked up for next time."""
-    with desk.store.read() as session:
-        found = people.speaker(session, desk.policy(session), team, user)
+    with desk.store.look() as connection:
+        found = people.speaker(connection, desk.policy(connection), team, user)
     if isinstance(found, people.Stop):
         desk.workflow.refuse(Actor("unknown", team, user), found.because, source, typed=typed)
         if found.because == people.UNKNOWN:

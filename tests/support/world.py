@@ -24,7 +24,7 @@ from approvals.policy_book import PolicyBook, adopt_first
 from approvals.ports import Impossible
 from approvals.provisioning import Effects, Provisioning
 from approvals.store import Actor, Store
-from approvals.workflow import Ask, Click, Workflow
+from approvals.workflow import Ask, Asked, Click, Workflow
 from bot.people_import import apply, read_csv
 from bot.sandbox import seed
 from bot.sandbox.demo_policy import demo_policy
@@ -189,7 +189,7 @@ class World:
     ) -> AccessRequest:  # fmt: skip
         self.clicks += 1
         ask = Ask("grant", account(subject or who), what, length, reason, source or f"source {self.clicks}")
-        return self.workflow.ask(self.speaker(who), ask)
+        return self.request(self.workflow.ask(self.speaker(who), ask))
 
     def click(
         self, who: str, request: AccessRequest, choice: str = "approve", *, version: int | None = None, reason: str = ""
@@ -213,7 +213,7 @@ class World:
 
     # -- what there is --------------------------------------------------------------------------------------------
 
-    def request(self, request: AccessRequest) -> AccessRequest:
+    def request(self, request: AccessRequest | Asked) -> AccessRequest:
         with self.store.read() as session:
             found = session.get(AccessRequest, request.id)
         assert found is not None

@@ -1,0 +1,129 @@
+"""One durable commit for all who wait for it: SQLite's writers, one at a time, in a transaction they share.
+
+A commit on disk takes longer than what is written in it. Whoever is through while another already waits leaves the
+transaction open for them and waits; the last one commits for all. Nobody goes on before their own change is on disk,
+and who fails takes back only what is theirs.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, RootTransaction
+
+MOST = 16  # members of one commit
+PATIENCE = 0.005  # seconds that whoever is through waits for somebody who seemed to come
+
+
+@dataclass
+class _Batch:
+    """A transaction that is open, and who is in it."""
+
+    connection: Connection
+    transaction: RootTransaction
+    members: int = 0
+    over: bool = False
+    error: BaseException | None = None
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+
+class Batches:
+    """Gives out the one writer's seat.
+
+    ``coming`` says how many others are likely to write in a moment, besides those who wait here; whoever waits for
+    somebody else's commit does so within ``aside``.
+    """
+
+    def __init__(self, begin: Callable[[], RootTransaction]) -> None:
+        self.coming: Callable[[], int] = lambda: 0
+        self.aside: Callable[[], AbstractContextManager[None]] = nullcontext
+        self._begin_one = begin
+        self._seat = threading.Lock()
+        self._open: _Batch | None = None  # only touched from the seat
+        self._counting = threading.Lock()
+        self._wanting = 0
+
+    @contextmanager
+    def member(self) -> Iterator[Connection]:
+        """Write alone; afterwards everything written here is committed, or nothing of it."""
+        self._sit_down()
+        try:
+            batch = self._open or self._begin()
+            number = self._join(batch)
+            with ExitStack() as mine:
+                if number > 1:
+                    mine.enter_context(batch.connection.begin_nested())
+                yield batch.connection
+        except BaseException as error:
+            self._fail(error)
+            raise
+        self._leave(batch, number)
+        if batch.error is not None:
+            raise batch.error
+
+    def _sit_down(self) -> None:
+        with self._counting:
+            self._wanting += 1
+        self._seat.acquire()
+        with self._counting:
+            self._wanting -= 1
+
+    def _begin(self) -> _Batch:
+        transaction = self._begin_one()
+        self._open = _Batch(transaction.connection, transaction)
+        return self._open
+
+    def _join(self, batch: _Batch) -> int:
+        """Who left before is no longer the last one, so it need not see to the commit."""
+        with batch.changed:
+            batch.members += 1
+            batch.changed.notify_all()
+            return batch.members
+
+    def _fail(self, error: BaseException) -> None:
+        """Nothing of mine is kept; what others wrote before is committed, for they wait for it."""
+        batch = self._open
+        if batch is None:
+            self._seat.release()
+        elif batch.members > 1:
+            self._close(batch)
+        else:
+            self._close(batch, error)
+
+    def _leave(self, batch: _Batch, number: int) -> None:
+        if number >= MOST or not (self._wanting or self.coming()):
+            self._close(batch)
+            return
+        self._seat.release()
+        with self.aside():
+            if not self._followed(batch, number):
+                self._sit_down()
+                if batch.over or batch.members > number:
+                    self._seat.release()
+                else:
+                    self._close(batch)
+            with batch.changed:
+                batch.changed.wait_for(lambda: batch.over)
+
+    def _followed(self, batch: _Batch, number: int) -> bool:
+        with batch.changed:
+            return batch.changed.wait_for(lambda: batch.over or batch.members > number, PATIENCE)
+
+    def _close(self, batch: _Batch, error: BaseException | None = None) -> None:
+        """Commit for all, or roll back; then the seat is free, and everybody hears how it went."""
+        try:
+            if error is None:
+                batch.transaction.commit()
+            else:
+                batch.transaction.rollback()
+        except BaseException as failed:
+            batch.error = failed
+            batch.connection.invalidate()  # whatever it still holds open is rolled back with it
+        finally:
+            batch.connection.close()
+            self._open = None
+            self._seat.release()
+            with batch.changed:
+                batch.over = True
+                batch.changed.notify_all()
