@@ -263,6 +263,17 @@ class Replay(SQLModel, table=True):
     at: datetime = Field(index=True)
 
 
+class RateBudget(SQLModel, table=True):
+    """How many calls of a family a credential has left; every process takes from the row."""
+
+    __tablename__ = "rate_budgets"
+    credential: str = Field(primary_key=True)  # its name, never the key
+    family: str = Field(primary_key=True)
+    calls_left: float
+    at: datetime  # when so many were left; they come back with time
+    blocked_until: datetime | None = None  # Atlassian said 429
+
+
 class RefusedAttempt(SQLModel, table=True):
     """How often somebody was refused in an hour, so that the chain can't be flooded."""
 

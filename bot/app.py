@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import structlog
-from pydantic import SecretStr
 from slack_bolt import App
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
@@ -18,7 +17,7 @@ from approvals.counting import Counting
 from approvals.database import Database
 from approvals.models import AccessRequest, Grant, Job
 from approvals.planning import Planning
-from approvals.policy import Policy, ScimDirectory
+from approvals.policy import Policy
 from approvals.policy_book import PolicyBook, adopt_first
 from approvals.provisioning import Effects, Provisioning
 from approvals.source import known
@@ -28,9 +27,7 @@ from approvals.store import Store
 from approvals.workflow import Workflow
 from bot.announcer import Announcer
 from bot.atlassian.directory import AtlassianDirectory
-from bot.atlassian.organization import OrganizationClient
-from bot.atlassian.scim import ScimClient
-from bot.atlassian.transport import organization_transport, scim_transport
+from bot.clients import build_clients
 from bot.dispatch import Listeners
 from bot.envelope import admit
 from bot.guard import Guard
@@ -38,7 +35,7 @@ from bot.home import Homes
 from bot.metrics import Metrics
 from bot.mirror import Mirror
 from bot.previews import Previews
-from bot.settings import MORE_SCIM_KEYS, Settings, SettingsProblem
+from bot.settings import Settings
 from bot.slack_budget import Budget
 from bot.slack_out import SlackOut
 from bot.socket_mode import SocketMode
@@ -48,7 +45,6 @@ from handlers.desk import Desk
 from handlers.routes import register
 
 log = structlog.get_logger()
-SCIM_KEY = "ATLASSIAN_SCIM_API_KEY"  # the setting of the first directory
 
 
 @dataclass
@@ -129,29 +125,11 @@ def build_socket(settings: Settings, store: Store, listeners: Listeners) -> Sock
 
 
 def build_directory(settings: Settings, store: Store, policies: PolicyBook, metrics: Metrics) -> AtlassianDirectory:
-    """The clients: one for the organization, one for each SCIM directory that is ours and has a key."""
+    """Atlassian by the policy in force when the process starts."""
     with store.read() as session:
         policy = policies.current(session)
-    base = settings.atlassian_api_url
-    organization = OrganizationClient(
-        organization_transport(base, settings.atlassian_org_api_key, on_call=metrics.on_call), settings.atlassian_org_id
-    )
-    ours = {}
-    for directory in policy.directories:
-        if directory.owner == "ours":
-            key = key_of(settings, directory)
-            name = f"Atlassian user provisioning ({directory.name})"
-            transport = scim_transport(base, key, name=name, on_call=metrics.on_call)
-            ours[directory.id] = ScimClient(transport, directory.id)
-    return AtlassianDirectory(organization, ours, policy.directories)
-
-
-def key_of(settings: Settings, directory: ScimDirectory) -> SecretStr:
-    """The SCIM key of a directory of ours; ``SettingsProblem`` says which setting lacks."""
-    if directory.key == SCIM_KEY and directory.id != settings.atlassian_scim_directory_id:
-        wanted = f"set {SCIM_KEY}, and ATLASSIAN_SCIM_DIRECTORY_ID to that id"
-        raise SettingsProblem([f"The SCIM directory {directory.id} of the policy has no key: {wanted}."])
-    return settings.scim_key(directory.id, (directory.key or "").removeprefix(MORE_SCIM_KEYS))
+    clients = build_clients(settings, policy, store.database, metrics.on_call)
+    return AtlassianDirectory(clients.organization, clients.scim, policy.directories)
 
 
 def build_worker(

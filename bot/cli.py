@@ -284,7 +284,7 @@ def prepare(database: "Database") -> None:
 def check_before_start(settings: "Settings") -> None:
     """Whatever a process would fall over later is a sentence now: policy, database, a key for each directory."""
     from approvals.policy_book import NoPolicy, PolicyBook
-    from bot.app import key_of
+    from bot.clients import key_of
     from bot.surroundings import SettingsProblem
 
     policy = read_policy(settings.policy_file)
@@ -294,7 +294,7 @@ def check_before_start(settings: "Settings") -> None:
             policy = PolicyBook().current(session)
     try:
         for directory in policy.directories:
-            if directory.owner == "ours":
+            if directory.owner == "ours" or directory.take_away:
                 key_of(settings, directory)
     except SettingsProblem as problem:
         stop(*problem.sentences)

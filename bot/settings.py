@@ -17,10 +17,14 @@ __all__ = ["MORE_SCIM_KEYS", "Settings", "SettingsProblem", "load_settings"]
 
 SECRETS = (
     *("SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"),
-    *("ATLASSIAN_ORG_API_KEY", "ATLASSIAN_SCIM_API_KEY"),
+    *("ATLASSIAN_ORG_API_KEY", "ATLASSIAN_SCIM_API_KEY", "ATLASSIAN_SITE_API_TOKEN"),
     *("DATABASE_URL", "METRICS_TOKEN", "AUDIT_SIGNING_KEY"),  # a database URL carries a password
 )
 MORE_SCIM_KEYS = "ATLASSIAN_SCIM_API_KEY_"  # + a name the policy file gives to a further directory
+TOGETHER = (
+    ("ATLASSIAN_SCIM_DIRECTORY_ID", "ATLASSIAN_SCIM_API_KEY"),
+    ("ATLASSIAN_SITE_URL", "ATLASSIAN_SITE_EMAIL", "ATLASSIAN_SITE_API_TOKEN"),
+)
 NEEDS = {
     "slack": ("SLACK_BOT_TOKEN", "SLACK_TEAM_ID"),  # and a door: the signing secret, or the app token
     "atlassian": ("ATLASSIAN_ORG_ID", "ATLASSIAN_ORG_API_KEY"),
@@ -33,6 +37,9 @@ WHERE = {
     "ATLASSIAN_ORG_ID": "copy it from the address of https://admin.atlassian.com, after /o/",
     "ATLASSIAN_ORG_API_KEY": "create it in Atlassian Administration under “API keys”",
     "ATLASSIAN_SCIM_DIRECTORY_ID": "copy it from the address of the directory in Atlassian Administration",
+    "ATLASSIAN_SITE_URL": "write the address of the Jira site, like https://example.atlassian.net",
+    "ATLASSIAN_SITE_EMAIL": "give the e-mail address of the administrator whose token it is",
+    "ATLASSIAN_SITE_API_TOKEN": "create it as that administrator at https://id.atlassian.com under “Security”",
     "ATLASSIAN_SCIM_API_KEY": "Atlassian shows it when the directory is made or its key is regenerated",
 }
 MEND = {
@@ -40,10 +47,11 @@ MEND = {
     "SLACK_ENTERPRISE_ID": "give the organization's id, which begins with E, or leave it out",
     "DATABASE_URL": "write it like sqlite:///gatehouse.db or postgresql://user:password@host/database",
     "EFFECTS": "write off, listed or on",
+    "ATLASSIAN_CALLS_A_MINUTE": "give a number from 20 to 100000, or leave it out",
     "PORT": "give a number from 1 to 65535",
     "LOG_LEVEL": "write DEBUG, INFO, WARNING or ERROR",
     **dict.fromkeys(
-        ("SLACK_API_URL", "ATLASSIAN_API_URL", "ATLASSIAN_ADMIN_URL"),
+        ("SLACK_API_URL", "ATLASSIAN_API_URL", "ATLASSIAN_ADMIN_URL", "ATLASSIAN_SITE_URL"),
         "write an address that begins with https:// (http:// only for this machine), without a name or a query in it",
     ),
 }
@@ -117,6 +125,12 @@ class Settings(BaseSettings):
     atlassian_org_api_key: Token = SecretStr("")
     atlassian_scim_directory_id: Annotated[str, Field(pattern=r"^([A-Za-z0-9-]{8,64})?$")] = ""
     atlassian_scim_api_key: Token = SecretStr("")
+    atlassian_site_url: Annotated[str, AfterValidator(lambda url: _address(url) if url else url)] = ""
+    atlassian_site_email: Annotated[str, Field(pattern=r"^([^\s@:]+@[^\s@:]+)?$")] = ""
+    atlassian_site_api_token: Token = SecretStr("")
+    atlassian_calls_a_minute: int = Field(
+        default=1200, ge=20, le=100_000
+    )  # for each credential, as Atlassian is silent
     scim_keys: Mapping[str, Token] = Field(default_factory=dict)  # of further directories, by name
     database_url: DatabaseUrl = SecretStr("sqlite:///gatehouse.db")
     policy_file: Path = Path("policy.toml")
@@ -221,12 +235,17 @@ def _sentence(name: str) -> str:
     return f"{name} can't be used as it is: {mend}."
 
 
+def _all(names: tuple[str, ...]) -> str:
+    return "both" if len(names) == 2 else "all of them"
+
+
 def _against_each_other(given: Mapping[str, str], environ: Mapping[str, str], bad: set[str]) -> list[str]:
     problems = []
-    pair = ("ATLASSIAN_SCIM_DIRECTORY_ID", "ATLASSIAN_SCIM_API_KEY")
-    for name, other in (pair, pair[::-1]):
-        if name in given and other not in given and other not in bad:
-            problems.append(f"{name} is set without {other}: {WHERE[other]}, or leave both out.")
+    for together in TOGETHER:
+        have = [name for name in together if name in given]
+        lacking = [name for name in together if name not in given and name not in bad] if have else []
+        for other in lacking:
+            problems.append(f"{have[0]} is set without {other}: {WHERE[other]}, or leave {_all(together)} out.")
     if environ.get("DYNO") and given.get("DATABASE_URL", "sqlite").startswith("sqlite") and "DATABASE_URL" not in bad:
         problems.append(
             "DATABASE_URL is SQLite, but the disk of this host (DYNO is set) is thrown away at every restart, and the "

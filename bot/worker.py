@@ -12,6 +12,7 @@ from approvals import jobs
 from approvals.crash import crash_point
 from approvals.ports import OutsideError
 from approvals.store import Stale, Store
+from bot.atlassian.budget import urgently
 from bot.turn import TURN
 
 log = structlog.get_logger()
@@ -20,6 +21,7 @@ BEAT = 5.0  # seconds between renewals of the leases that are held
 AWAY = 1.0  # seconds before a database that failed is tried again
 BUGS_FORGIVEN = 8  # tries of a job that raised something nobody expected
 NEVER_BURIED = frozenset({"end", "mirror"})  # an end is retried until it is true
+PRESSING = frozenset({"end"})  # may use the calls to Atlassian that are kept back
 BLINK = 0.05  # seconds that whoever comes next leaves a deed alone with the interpreter
 DEEDS = frozenset({"count", "apply", "end"})
 TALK = frozenset({"draw", "tell"})  # their trouble can't be told by more talk
@@ -137,7 +139,8 @@ class Worker:
         self._held[claim.id] = claim
         try:
             crash_point(f"{claim.kind}: claimed")
-            self.kinds[claim.kind](claim)
+            with urgently(claim.kind in PRESSING):
+                self.kinds[claim.kind](claim)
             crash_point(f"{claim.kind}: over")
         except jobs.Later as later:
             self._put_off(claim, later.seconds, str(later), failed=False)

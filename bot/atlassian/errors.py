@@ -74,6 +74,12 @@ class RateLimited(AtlassianError):
     again = True
 
 
+class Rehearsed(AtlassianError):
+    """A write that was not sent, because EFFECTS=off lets none through."""
+
+    why = "EFFECTS=off, so it was shown and not sent"
+
+
 class Unavailable(AtlassianError):
     """5xx: Atlassian has trouble."""
 

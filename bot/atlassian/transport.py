@@ -7,13 +7,23 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from bot.atlassian.errors import AtlassianError, BadRequest, Facts, Unreachable, Unreadable, error_from, shown
+from bot.atlassian.errors import (
+    AtlassianError,
+    BadRequest,
+    Facts,
+    RateLimited,
+    Rehearsed,
+    Unreachable,
+    Unreadable,
+    error_from,
+    shown,
+)
 from bot.http import READ_SECONDS, Answer, BadAnswer, HttpClient, NoAnswer, NotReached, Params, UnsafeAddress, check_id
 
 Json = dict[str, Any] | list[Any] | None
@@ -49,6 +59,36 @@ class Basic:
 Credential = Bearer | Basic
 
 
+class Spending(Protocol):
+    """Counts the calls of one credential; see ``bot.atlassian.budget``."""
+
+    def spend(self, template: str) -> float:
+        """0.0, or for how many seconds there is no call left."""
+        ...
+
+    def refused(self, template: str, after: float | None) -> None: ...
+
+
+@dataclass(frozen=True)
+class Brakes:
+    """What may hold a call back here, before anything is sent."""
+
+    budget: Spending | None = None
+    writes: bool = True  # False: EFFECTS=off
+
+    def hold(self, api: str, method: str, template: str, doing: str, wrote: bool) -> None:
+        """Raises ``Rehearsed`` or ``RateLimited``."""
+        if wrote and not self.writes:
+            raise Rehearsed(api, doing, why=f"EFFECTS=off, so {method} {template} was shown and not sent")
+        wait = self.budget.spend(template) if self.budget else 0.0
+        if wait:
+            why = "the calls that it may make now are used up, it will be tried again later"
+            raise RateLimited(api, doing, why=why, after=wait)
+
+
+FREE = Brakes()
+
+
 def _utcnow() -> datetime:
     return datetime.now(UTC)
 
@@ -68,6 +108,7 @@ class Transport:
         paths: tuple[str, ...] = ("/",),
         media_type: str = "application/json",
         on_call: OnCall | None = None,
+        brakes: Brakes = FREE,
         now: Callable[[], datetime] = _utcnow,
         read_seconds: float = READ_SECONDS,
         http: httpx.BaseTransport | None = None,
@@ -79,6 +120,7 @@ class Transport:
         self._credential = credential
         self._media_type = media_type
         self._on_call = on_call
+        self._brakes = brakes
         self._now = now
 
     def __repr__(self) -> str:
@@ -151,6 +193,7 @@ class Transport:
         *,
         wrote: bool,
     ) -> Json:
+        self._brakes.hold(self.name, method, template, doing, wrote)
         started = time.monotonic()
         answer: Answer | None = None
         try:
@@ -168,7 +211,10 @@ class Transport:
             if self._on_call:
                 self._on_call(method, template, answer.status if answer else None, time.monotonic() - started)
         if not 200 <= answer.status < 300:
-            raise self._error(answer, doing, wrote)
+            refusal = self._error(answer, doing, wrote)
+            if isinstance(refusal, RateLimited) and self._brakes.budget:
+                self._brakes.budget.refused(template, refusal.after)
+            raise refusal
         return self._parsed(answer, doing, wrote)
 
     def _send(
@@ -215,11 +261,18 @@ def same_text(one: str, other: str) -> bool:
 
 
 def organization_transport(
-    base_url: str, key: SecretStr, *, on_call: OnCall | None = None, http: httpx.BaseTransport | None = None
+    base_url: str,
+    key: SecretStr,
+    *,
+    on_call: OnCall | None = None,
+    brakes: Brakes = FREE,
+    http: httpx.BaseTransport | None = None,
 ) -> Transport:
     """The organization API key: Organizations, User management and the SCIM admin calls."""
-    paths = ("/admin/", "/users/")
-    return Transport("Atlassian organization", base_url, Bearer(key), paths=paths, on_call=on_call, http=http)
+    return Transport(
+        "Atlassian organization", base_url, Bearer(key), paths=("/admin/", "/users/"),
+        on_call=on_call, brakes=brakes, http=http,
+    )  # fmt: skip
 
 
 def scim_transport(
@@ -228,12 +281,13 @@ def scim_transport(
     *,
     name: str = "Atlassian user provisioning",
     on_call: OnCall | None = None,
+    brakes: Brakes = FREE,
     http: httpx.BaseTransport | None = None,
 ) -> Transport:
     """The key of one SCIM directory, which nothing else takes."""
     return Transport(
         name, base_url, Bearer(key), paths=("/scim/directory/",), media_type="application/scim+json",
-        on_call=on_call, http=http,
+        on_call=on_call, brakes=brakes, http=http,
     )  # fmt: skip
 
 
@@ -243,8 +297,11 @@ def site_transport(
     token: SecretStr,
     *,
     on_call: OnCall | None = None,
+    brakes: Brakes = FREE,
     http: httpx.BaseTransport | None = None,
 ) -> Transport:
     """An API token for the Jira site: the legacy path."""
-    paths = ("/rest/api/3/",)
-    return Transport("Jira site", base_url, Basic(email, token), paths=paths, on_call=on_call, http=http)
+    return Transport(
+        "Jira site", base_url, Basic(email, token), paths=("/rest/api/3/",),
+        on_call=on_call, brakes=brakes, http=http,
+    )  # fmt: skip

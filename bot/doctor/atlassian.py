@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from approvals.policy import ScimDirectory
 from approvals.ports import Impossible
-from bot.app import key_of
 from bot.atlassian.directory import AtlassianDirectory
 from bot.atlassian.errors import AtlassianError, Forbidden, KeyRefused, NotFound
 from bot.atlassian.organization import OrganizationClient
 from bot.atlassian.scim import ScimClient
 from bot.atlassian.transport import organization_transport, scim_transport
+from bot.clients import key_of
 from bot.doctor.findings import Check, Facts, Finding, fail, ok, warn
 from bot.surroundings import SettingsProblem
 

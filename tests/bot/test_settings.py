@@ -26,6 +26,11 @@ SCIM = {
     "ATLASSIAN_SCIM_DIRECTORY_ID": "0b1d7a52-6c38-4b57-9a3e-1f5a4d2c9e01",
     "ATLASSIAN_SCIM_API_KEY": f"{HIDDEN}-scim",
 }
+SITE = {
+    "ATLASSIAN_SITE_URL": "https://harbour.atlassian.example",
+    "ATLASSIAN_SITE_EMAIL": "omar@harbour.example",
+    "ATLASSIAN_SITE_API_TOKEN": f"{HIDDEN}-site",
+}
 
 
 def load(environ: Mapping[str, str], env_file: Path | None = None) -> Settings:
@@ -188,7 +193,7 @@ def test_each_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
     value = values.get(name, f"{HIDDEN}-from-file")
     file = tmp_path / "secret"
     file.write_text(f"  {value}\n")
-    rest = {key: each for key, each in {**GOOD, **SCIM}.items() if key != name}
+    rest = {key: each for key, each in {**GOOD, **SCIM, **SITE}.items() if key != name}
     settings = load({**rest, f"{name}_FILE": str(file)})
     assert getattr(settings, name.lower()).get_secret_value().endswith(value.split("://")[-1])
 
@@ -239,6 +244,28 @@ def test_a_directory_needs_its_key_and_a_key_its_directory() -> None:
         sentences = problems({**GOOD, name: SCIM[name]})
         assert len(sentences) == 1
         assert sentences[0].startswith(f"{name} is set without {other}")
+
+
+@pytest.mark.parametrize("name", SITE)
+def test_a_site_needs_its_address_its_administrator_and_their_token(name: str) -> None:
+    assert load({**GOOD, **SITE}).atlassian_site_email == "omar@harbour.example"
+    others = {key: value for key, value in SITE.items() if key != name}
+    sentences = problems({**GOOD, **others})
+    assert len(sentences) == 1
+    assert f"is set without {name}" in sentences[0]
+    assert "leave all of them out" in sentences[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ATLASSIAN_SITE_URL", "http://harbour.example"), ("ATLASSIAN_SITE_EMAIL", "omar"),
+     ("ATLASSIAN_CALLS_A_MINUTE", "many"), ("ATLASSIAN_CALLS_A_MINUTE", "7")],
+)  # fmt: skip
+def test_a_site_or_a_rate_that_can_not_be_used_is_a_sentence(name: str, value: str) -> None:
+    sentences = problems({**GOOD, **SITE, name: value})
+    assert len(sentences) == 1
+    assert sentences[0].startswith(f"{name} can't be used as it is: ")
+    assert value not in sentences[0]
 
 
 def test_further_directories_have_keys_by_name(tmp_path: Path) -> None:
