@@ -149,7 +149,9 @@ class AccountsClient:
         ids = {"account": account_id, "token": token_id}
         try:
             self._transport.delete("/users/{account}/manage/api-tokens/{token}", doing="delete the API token", ids=ids)
-        except NotFound:
+        except NotFound as missing:
+            if not missing.by_api:
+                raise
             return False
         return True
 

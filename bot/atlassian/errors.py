@@ -24,6 +24,7 @@ class Facts:
     trace: str | None = None  # what Atlassian's support asks for: traceId, requestId, errors[].id
     reason: str | None = None  # why an action is not allowed, e.g. externalDirectory.scim
     raw: str = ""  # the body as it came, cut; for the operator, never for a card
+    by_api: bool = False  # in a shape of the API itself; a gateway in front of it, or a page, has another one
 
 
 class AtlassianError(DirectoryError):
@@ -58,6 +59,7 @@ class AtlassianError(DirectoryError):
         self.trace = facts.trace
         self.reason = facts.reason
         self.raw = facts.raw
+        self.by_api = facts.by_api
 
 
 class Unreachable(AtlassianError):
@@ -114,7 +116,10 @@ class Forbidden(AtlassianError):
 
 
 class NotFound(AtlassianError):
-    """404. ``code`` tells an account that is gone (``accountNotFound``) from an address that is wrong."""
+    """404. ``code`` tells an account that is gone (``accountNotFound``) from an address that is wrong.
+
+    Only one that is ``by_api`` says that something is not there; a gateway's says nothing about it.
+    """
 
     why = "it was not found"
 
@@ -229,6 +234,7 @@ def _facts(data: dict[str, Any], raw: str, show: Callable[[Any], str | None]) ->
         trace=_first(show, data.get("traceId"), data.get("requestId"), first.get("id")),
         reason=_first(show, *_reasons(context)),
         raw=raw,
+        by_api=bool(first) or any(name in data for name in ("schemas", "key", "errorMessages")),
     )
 
 

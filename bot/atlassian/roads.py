@@ -102,7 +102,9 @@ class ScimRoad:
     def holds(self, step: Step) -> bool:
         try:
             return step.group_id in self.scim.get(step.member).group_ids
-        except NotFound:
+        except NotFound as missing:
+            if not missing.by_api:
+                raise
             return False  # who is not there is in no group
 
 

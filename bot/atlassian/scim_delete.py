@@ -26,6 +26,8 @@ class RecordRemover(ScimCalls):
                 why = "nothing was deleted, the record is not the one of that user name"
                 raise BadRequest(self._transport.name, doing, why=why, facts=Facts(code="otherRecord"))
             self._transport.delete(path, doing=doing, ids=ids)
-        except NotFound:
+        except NotFound as missing:
+            if not missing.by_api:
+                raise
             return False
         return True

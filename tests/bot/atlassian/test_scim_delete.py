@@ -7,7 +7,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from bot.atlassian.errors import AtlassianError, BadRequest, Unreadable
+from bot.atlassian.errors import AtlassianError, BadRequest, NotFound, Unreadable
 from bot.atlassian.scim import ScimClient
 from bot.atlassian.scim_delete import RecordRemover
 from bot.atlassian.transport import scim_transport
@@ -72,7 +72,7 @@ def test_an_answer_about_another_record_deletes_nothing() -> None:
 
 
 def test_gone_is_done_and_nothing_else_is() -> None:
-    missing = httpx.Response(404, json={"status": "404"})
+    missing = httpx.Response(404, json={"schemas": [], "status": "404"})
     assert build(missing)[0].delete_record_for_good(ID, user_name="tess@acme.example") is False
     assert build(USER, missing)[0].delete_record_for_good(ID, user_name="tess@acme.example") is False
     for status in (400, 403, 409, 500):
@@ -107,3 +107,9 @@ def test_in_the_old_meaning_the_record_waits_to_be_activated(real: Real) -> None
     assert remover.delete_record_for_good(MEI.scim_id, user_name=MEI.email) is True
     assert scim.find_by_user_name(MEI.email) is None
     assert scim.activate(MEI.scim_id).group_ids >= {seed.company().group("eu-jira-admins").scim_id}
+
+
+def test_a_404_of_something_in_between_is_no_proof() -> None:
+    between = httpx.Response(404, json={"status": 404, "error": "Not Found", "requestId": "e4"})
+    with pytest.raises(NotFound):
+        build(USER, between)[0].delete_record_for_good(ID, user_name="tess@acme.example")
