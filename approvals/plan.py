@@ -6,22 +6,43 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+Does = Literal[
+    "add_member", "remove_member", "assign_role", "revoke_role", "deactivate", "reactivate", "delete_tokens",
+    "suspend", "restore", "set_email", "create_user", "invite", "create_site_user",
+]  # fmt: skip
+
+
+class Newcomer(BaseModel):
+    """Somebody who is to get an account."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mail: str
+    name: str
+    given: str = ""
+    family: str = ""
+
 
 class Step(BaseModel):
     """One change of one thing in Atlassian, with the call that makes it.
 
-    ``member`` is the id the owning API knows the account by (for SCIM the SCIM user id).
-    ``path`` is the call's path below the API's base address, ids in clear.
+    ``owner`` is who owns what is changed: ``scim:<directory id>``, ``org:<directory id>``, ``org`` (roles and
+    invitations), ``site``, ``accounts`` (User management). ``target`` is the id of the group or of the product's
+    workspace, empty where the account itself is changed. ``member`` is the id the owning API knows the account by (for
+    SCIM the SCIM user id). ``path`` is the call's path below the API's base address, ids in clear. A step that is
+    ``optional`` never holds up the next one: a later step makes sure.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    does: Literal["add_member", "remove_member"]
-    owner: str  # who owns the target: "scim:<directory id>"
-    group_id: str
-    group_name: str
+    does: Does
+    owner: str
+    target: str = ""
+    target_name: str = ""
     account: str
     member: str
+    value: str = ""  # the role, the new address, the newcomer as JSON
+    optional: bool = False
     api: str
     method: str
     path: str
@@ -30,7 +51,9 @@ class Step(BaseModel):
     @property
     def holding(self) -> str:
         """What is held, so that grants of the same thing are recognised whatever entitlement named it."""
-        return f"{self.owner}/groups/{self.group_id}"
+        if self.does in ("assign_role", "revoke_role"):
+            return f"{self.owner}/roles/{self.value}/{self.target}"
+        return f"{self.owner}/groups/{self.target}"
 
 
 class Survey(BaseModel):

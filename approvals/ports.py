@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from approvals.plan import Step, Survey
+from approvals.plan import Newcomer, Step, Survey
 from approvals.policy import Entitlement
 
 
@@ -55,6 +55,39 @@ class Directory(Protocol):
 
     def is_true(self, step: Step) -> bool:
         """Read whether what ``step`` wants is so. Raises ``DirectoryError`` when it can't be read."""
+        ...
+
+
+class AccountPlans(Protocol):
+    """Atlassian, for what is done to accounts themselves. Errors as ``Directory``; the steps are the directory's too.
+
+    A survey whose ``holds`` is true says that what is wanted is so already.
+    """
+
+    def survey_revoke(self, account: str, entitlement: Entitlement) -> Survey:
+        """What takes ``entitlement``, whoever gave it, and by which other way the person keeps what it opens."""
+        ...
+
+    def survey_deactivate(self, account: str) -> Survey:
+        """Tokens deleted, the account deactivated, the tokens that are left deleted."""
+        ...
+
+    def survey_reactivate(self, account: str, *, keep_tokens: bool = False) -> Survey:
+        """The account let in again; the tokens that would live again are named, and deleted before."""
+        ...
+
+    def survey_suspend(self, account: str) -> Survey:
+        """All access taken in each directory of the organization, until it is restored."""
+        ...
+
+    def survey_restore(self, account: str) -> Survey: ...
+
+    def survey_email(self, account: str, address: str) -> Survey:
+        """Another address, by whoever owns the account's attributes."""
+        ...
+
+    def survey_provision(self, newcomer: Newcomer, *, by_site: bool = False) -> Survey:
+        """An account for somebody; one that exists is adopted. ``by_site``: the Jira site's way, when asked for."""
         ...
 
 

@@ -30,6 +30,10 @@ class Effects(StrEnum):
     ON = "on"
 
 
+class _NotBegun(Exception):
+    """An approved request that is refused before anything was done; the text says why."""
+
+
 class Provisioning:
     """Takes the steps of approved plans and ends grants; every effect is safe to repeat."""
 
@@ -50,14 +54,16 @@ class Provisioning:
             request = session.get(AccessRequest, claim.about)
         if request is None or request.status not in (Status.APPROVED, Status.APPLYING):
             return
+        seen: bool | None = None
         try:
             if request.status == Status.APPROVED:
                 if self.store.now() >= self._give_up_at(request):
                     return self._give_up(claim, request.id, "it could not be begun in time after the approval")
-                because = self._why_not_begin(claim, request)
-                if because:
-                    return self._refuse(claim, request, because)
-            self._take_steps(claim, request.id)
+                plan = self._begin(claim, request)
+                seen = plan.holds if len(plan.steps) == 1 else None
+            self._take_steps(claim, request.id, seen)
+        except _NotBegun as because:
+            self._refuse(claim, request, str(because))
         except Stale as stale:
             raise jobs.Later(0.5, str(stale)) from stale  # look again: a request that is still applying must go on
         except OutsideError as error:
@@ -69,31 +75,35 @@ class Provisioning:
         held_for = timedelta(seconds=request.duration) if request.duration else PATIENCE
         return request.moved_at + min(PATIENCE, held_for)
 
-    def _why_not_begin(self, claim: jobs.Claim, request: AccessRequest) -> str:
-        """Check the approval again, read Atlassian again, and commit the end before the beginning."""
+    def _begin(self, claim: jobs.Claim, request: AccessRequest) -> Plan:
+        """Check the approval again, read Atlassian again, and commit the end before the beginning.
+
+        Gives what was read, which is what was approved; raises ``_NotBegun`` with why it is refused.
+        """
         with self.store.read() as session:
             read_at = self.store.time_in(session)
             entitlement = self.policies.current(session).entitlement(request.entitlement)
             approver = people.slack_user_of(session, request.approver or "")
         if entitlement is None or entitlement.rule_hash != request.rule_hash:
-            return "the rule changed since the approval"
+            raise _NotBegun("the rule changed since the approval")
         if approver is None:
-            return "the approver is no longer bound to an Atlassian account"
+            raise _NotBegun("the approver is no longer bound to an Atlassian account")
         self.people.refresh(approver.team, approver.user)
         try:
             plan = survey(self.directory, request, entitlement)
         except Impossible as no:
-            return str(no)
+            raise _NotBegun(str(no)) from no
         if plan.hash != request.plan_hash:
-            return "what the plan would change is no longer what was approved: " + _difference(plan)
+            raise _NotBegun("what the plan would change is no longer what was approved: " + _difference(plan))
         rehearsal = self.effects is Effects.OFF or (self.effects is Effects.LISTED and not entitlement.listed)
         with self.store.work(claim) as w:
             because = self._no_longer_approved(w, request)
-            if because:
-                return because
-            self._promise(w, request, plan, read_at, rehearsal)
+            if not because:
+                self._promise(w, request, plan, read_at, rehearsal)
+        if because:
+            raise _NotBegun(because)
         crash_point("apply: end committed")
-        return ""
+        return plan
 
     def _no_longer_approved(self, w: Write, request: AccessRequest) -> str:
         """The approval must be in the chain with this plan's hash, and its giver must still be allowed to give it."""
@@ -153,7 +163,7 @@ class Provisioning:
         if ends_at:
             w.enqueue("end", grant.id or 0, at=ends_at, priority=jobs.ENDS)
 
-    def _take_steps(self, claim: jobs.Claim, request_id: str) -> None:
+    def _take_steps(self, claim: jobs.Claim, request_id: str, seen: bool | None) -> None:
         with self.store.read() as session:
             request = session.get(AccessRequest, request_id)
             grant = session.exec(select(Grant).where(Grant.request_id == request_id)).one()
@@ -164,7 +174,7 @@ class Provisioning:
         if request.rehearsal:
             return self._rehearse(claim, request, grant)
         for row in steps:
-            self.calls.make_true(claim, row, grant, "give")
+            self.calls.make_true(claim, row, grant, "give", seen=seen)
         self._finish(claim, request, grant)
 
     def _finish(self, claim: jobs.Claim, request: AccessRequest, grant: Grant) -> None:

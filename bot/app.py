@@ -129,7 +129,7 @@ def build_directory(settings: Settings, store: Store, policies: PolicyBook, metr
     with store.read() as session:
         policy = policies.current(session)
     clients = build_clients(settings, policy, store.database, metrics.on_call)
-    return AtlassianDirectory(clients.organization, clients.scim, policy.directories)
+    return AtlassianDirectory(clients, policy)
 
 
 def build_worker(

@@ -1,101 +1,170 @@
 """Atlassian as the decisions need it: which API owns what is asked, the steps, the calls, the read-back."""
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
-from approvals.plan import Step, Survey
-from approvals.policy import Entitlement, ScimDirectory
+from approvals.plan import Newcomer, Step, Survey
+from approvals.policy import Entitlement, Policy
 from approvals.ports import Impossible
+from bot.atlassian.accounts import AccountsClient
 from bot.atlassian.errors import BadRequest
 from bot.atlassian.limits import GroupLimits
 from bot.atlassian.organization import OrganizationClient
-from bot.atlassian.roads import OrganizationRoad, Road, ScimRoad, named
+from bot.atlassian.plans.address import Address
+from bot.atlassian.plans.lookups import Lookups, Rules, named
+from bot.atlassian.plans.more_roads import RoleRoad, SiteRoad
+from bot.atlassian.plans.newcomers import Newcomers
+from bot.atlassian.plans.roads import UNDONE, Deed, OrganizationRoad, Planned, Road, ScimRoad
+from bot.atlassian.plans.routes import after_leaving
+from bot.atlassian.plans.standing import Standing
 from bot.atlassian.scim import ScimClient
 from bot.atlassian.scim_groups import RESERVED, is_reserved
 from bot.atlassian.shapes import OrgGroup, OrgUser
+from bot.atlassian.site import SiteClient
 
-GONE = {"closed": "was deleted", "inactive": "is deactivated"}
+
+class Reachable(Protocol):
+    """The clients; see ``bot.clients``."""
+
+    @property
+    def organization(self) -> OrganizationClient: ...
+    @property
+    def accounts(self) -> AccountsClient: ...
+    @property
+    def scim(self) -> Mapping[str, ScimClient]: ...
+    @property
+    def site(self) -> SiteClient | None: ...
+    def close(self) -> None: ...
 
 
 class AtlassianDirectory:
-    """See ``approvals.ports.Directory``. ``ours`` are the SCIM directories the policy lets us write, with a client."""
+    """See ``approvals.ports.Directory``."""
 
     def __init__(
         self,
-        organization: OrganizationClient,
-        ours: Mapping[str, ScimClient],
-        directories: Iterable[ScimDirectory],
+        clients: Reachable,
+        policy: Policy,
         *,
         limits: GroupLimits | None = None,
         reserved: tuple[str, ...] = RESERVED,
     ) -> None:
-        names = {directory.id: directory.name for directory in directories}
-        self.organization = organization
-        self.ours = ours
+        self.clients = clients
         self.limits = limits or GroupLimits()
         self.reserved = reserved
-        self._scim = [ScimRoad(client, id, names[id], organization) for id, client in ours.items()]
-        self._local = OrganizationRoad(organization)
+        rules = Rules.of(policy)
+        self.lookups = Lookups(clients.organization, clients.accounts, clients.scim, clients.site, rules)
+        self._local, self._site, self._roles = (road(self.lookups) for road in (OrganizationRoad, SiteRoad, RoleRoad))
+        self._scim = {id: ScimRoad(self.lookups, id) for id in clients.scim}
+        self._standing, self._address = Standing(self.lookups), Address(self.lookups)
+        self._newcomers = Newcomers(self.lookups)
         # The first line that fits decides: a road, or why there is none and where to ask instead.
-        self._table: tuple[Callable[[OrgGroup], Road | None], ...] = (
-            self._no_road_to_default_groups,
-            self._by_a_directory_of_ours,
+        self._table: tuple[Callable[[OrgGroup, Entitlement, bool], Road | None], ...] = (
+            self._default_groups_are_only_left,
+            self._by_a_directory_we_write,
             self._no_road_to_what_others_feed,
-            lambda group: self._local,
+            lambda group, entitlement, giving: self._local,
         )
+        self._deeds: Mapping[str, Deed] = {
+            **dict.fromkeys(("assign_role", "revoke_role"), self._roles),
+            **dict.fromkeys(("deactivate", "reactivate", "delete_tokens", "suspend", "restore"), self._standing),
+            **dict.fromkeys(("create_user", "invite", "create_site_user"), self._newcomers),
+            "set_email": self._address,
+        }
 
     def close(self) -> None:
-        self.organization.close()
-        for scim in self.ours.values():
-            scim.close()
+        self.clients.close()
 
     def everyone(self) -> Iterable[OrgUser]:
         """Every account of the organization, for the mirror."""
-        return self.organization.users()
+        return self.lookups.everyone()
 
-    def road_to(self, group_name: str) -> Road:
-        """How this group would be given; ``Impossible`` says why it can't be, as a request would hear."""
-        return self._road(self._group(group_name))
+    # -- plans ----------------------------------------------------------------------------------------------------
 
     def survey_grant(self, account: str, entitlement: Entitlement) -> Survey:
-        """Read the account, the group and who owns it, and what is held now."""
-        person = self._person(account)
-        group = self._group(entitlement.group)
-        step, holds, warnings = self._road(group).step(group, person, entitlement)
-        return Survey(
-            steps=(step,),
-            holds=holds,
-            subject_name=named(person),
-            subject_mail=person.email or "",
-            warnings=(*warnings, *self._size_warnings(group, holds)),
-        )
+        """What gives it, what is held now, and what to know before somebody says yes."""
+        planned = self.road_to(entitlement).plan(account, entitlement)
+        warnings = (*planned.warnings, *self._size_warnings(entitlement, planned.holds))
+        return _survey(planned, (planned.step,), planned.holds, warnings)
+
+    def survey_revoke(self, account: str, entitlement: Entitlement) -> Survey:
+        """What takes it, whoever gave it; ``holds`` says that nobody holds it and nothing is to be done."""
+        road = self.road_to(entitlement, giving=False)
+        planned = road.plan(account, entitlement, giving=False)
+        if not planned.holds:
+            return _survey(planned, (), True, planned.warnings)
+        step = road.removal(planned.step)
+        return _survey(planned, (step,), False, (*planned.warnings, *self._what_stays(planned, entitlement)))
+
+    def survey_deactivate(self, account: str) -> Survey:
+        return self._standing.deactivate(account)
+
+    def survey_reactivate(self, account: str, *, keep_tokens: bool = False) -> Survey:
+        return self._standing.reactivate(account, keep_tokens=keep_tokens)
+
+    def survey_suspend(self, account: str) -> Survey:
+        return self._standing.suspend(account)
+
+    def survey_restore(self, account: str) -> Survey:
+        return self._standing.restore(account)
+
+    def survey_email(self, account: str, address: str) -> Survey:
+        return self._address.plan(account, address)
+
+    def survey_provision(self, newcomer: Newcomer, *, by_site: bool = False) -> Survey:
+        return self._newcomers.plan(newcomer, by_site=by_site)
+
+    # -- deeds ----------------------------------------------------------------------------------------------------
 
     def removal(self, step: Step) -> Step:
-        return self._road_of(step).removal(step)
+        return self._roles.removal(step) if step.does == "assign_role" else self._road_of(step).removal(step)
 
     def perform(self, step: Step) -> str:
-        road = self._road_of(step)
-        return road.add(step) if step.does == "add_member" else road.remove(step)
+        """See ``approvals.ports.Directory``. What was given before an account was protected can still be ended."""
+        if step.does not in ("remove_member", "revoke_role"):
+            try:
+                self.lookups.insist_untouched(step.account)
+            except Impossible as protected:
+                raise BadRequest("Gatehouse", step.does.replace("_", " "), why=str(protected)) from None
+        return self._deed(step).perform(step)
 
     def is_true(self, step: Step) -> bool:
-        return self._road_of(step).holds(step) == (step.does == "add_member")
+        return self._deed(step).is_true(step)
+
+    def _deed(self, step: Step) -> Deed:
+        if step.owner.startswith("scim:") and step.owner.removeprefix("scim:") not in self.clients.scim:
+            raise BadRequest("Atlassian user provisioning", "find the key", why=f"{step.owner} is not ours any more")
+        return self._deeds.get(step.does) or self._road_of(step)
 
     # -- the way there --------------------------------------------------------------------------------------------
 
-    def _road(self, group: OrgGroup) -> Road:
-        return next(road for road in (fits(group) for fits in self._table) if road is not None)
+    def road_to(self, entitlement: Entitlement, *, giving: bool = True) -> Road:
+        """How this would be given or taken; ``Impossible`` says why it can't be, as a request would hear."""
+        if entitlement.kind == "role":
+            return self._roles
+        if entitlement.kind == "jira_group":
+            return self._site
+        group = self.lookups.group(entitlement.group)
+        roads = (fits(group, entitlement, giving) for fits in self._table)
+        return next(road for road in roads if road is not None)
 
-    def _no_road_to_default_groups(self, group: OrgGroup) -> None:
-        if is_reserved(group.name, self.reserved):
+    def _default_groups_are_only_left(self, group: OrgGroup, entitlement: Entitlement, giving: bool) -> Road | None:
+        if not is_reserved(group.name, self.reserved):
+            return None
+        if giving:
             raise Impossible(
                 f"{group.name} is a default access group: Atlassian puts people into it by itself when they get the "
                 "product. Ask for the product's access, or for a group made for the purpose."
             )
+        return self._local  # never by SCIM, whatever feeds it
 
-    def _by_a_directory_of_ours(self, group: OrgGroup) -> Road | None:
-        roads = (road.to(group) for road in self._scim) if group.synced else ()
-        return next((road for road in roads if road is not None), None)
+    def _by_a_directory_we_write(self, group: OrgGroup, entitlement: Entitlement, giving: bool) -> Road | None:
+        """A directory of ours; for taking away also one that is fed, where the policy lets us."""
+        if not group.synced:
+            return None
+        roads = (road for road in self._scim.values() if not road.fed or not giving)
+        return next((road for road in roads if road.has(group.name)), None)
 
-    def _no_road_to_what_others_feed(self, group: OrgGroup) -> None:
+    def _no_road_to_what_others_feed(self, group: OrgGroup, entitlement: Entitlement, giving: bool) -> None:
         if group.synced:
             raise Impossible(
                 f"The group {group.name} is synced from an identity provider. Ask for it there: "
@@ -103,19 +172,30 @@ class AtlassianDirectory:
             )
 
     def _road_of(self, step: Step) -> Road:
-        """The road a step was planned by; gone when its directory is not ours any more."""
-        if step.owner.startswith("org:"):
-            return self._local
-        for road in self._scim:
-            if step.owner == f"scim:{road.directory}":
-                return road
-        raise BadRequest("Atlassian user provisioning", "find the key", why=f"{step.owner} is not ours any more")
+        """The road a step was planned by."""
+        if step.owner.startswith("scim:"):
+            return self._scim[step.owner.removeprefix("scim:")]
+        return self._site if step.owner == "site" else self._local
 
-    # -- reading --------------------------------------------------------------------------------------------------
+    # -- what to know ---------------------------------------------------------------------------------------------
 
-    def _size_warnings(self, group: OrgGroup, holds: bool) -> list[str]:
+    def _what_stays(self, planned: Planned, entitlement: Entitlement) -> list[str]:
+        """That the identity provider may undo it, and by which other way the person keeps the product."""
+        warnings = []
+        owner = planned.step.owner.removeprefix("scim:")
+        if owner in self._scim and self._scim[owner].fed:
+            warnings.append(UNDONE)
+        if entitlement.kind == "group":
+            group = self.lookups.group(entitlement.group)
+            warnings += after_leaving(self.lookups, planned.person, group.id)
+        return warnings
+
+    def _size_warnings(self, entitlement: Entitlement, holds: bool) -> list[str]:
+        if holds or entitlement.kind != "group":
+            return []
+        group = self.lookups.group(entitlement.group)
         size = (group.counts or {}).get("users")
-        if holds or not isinstance(size, int):
+        if not isinstance(size, int):
             return []
         found = self.limits.warnings(size + 1)
         full = next((warning for warning in found if warning.refuse), None)
@@ -123,24 +203,12 @@ class AtlassianDirectory:
             raise Impossible(f"The group {group.name} is full: {full.words} ({full.source}).")
         return [f"The group {group.name} would have {warning.words} ({warning.source})." for warning in found]
 
-    def _person(self, account: str) -> OrgUser:
-        found = [user for user in self.organization.users_by_account([account]) if user.account_id == account]
-        if not found:
-            raise Impossible(f"The organization has no account {account}. Somebody must invite or provision it first.")
-        person = found[0]
-        if person.account_status in GONE:
-            raise Impossible(
-                f"The account of {named(person)} {GONE[person.account_status]}, so nothing can be given to it."
-            )
-        return person
 
-    def _group(self, name: str) -> OrgGroup:
-        found = [
-            group for group in self.organization.groups_by_name([name]) if group.name.casefold() == name.casefold()
-        ]
-        if not found:
-            raise Impossible(
-                f"The organization has no group named {name}. "
-                "An administrator must create it, or mend its name in the policy."
-            )
-        return found[0]
+def _survey(planned: Planned, steps: tuple[Step, ...], holds: bool, warnings: Iterable[str]) -> Survey:
+    return Survey(
+        steps=steps,
+        holds=holds,
+        subject_name=named(planned.person),
+        subject_mail=planned.person.email or "",
+        warnings=tuple(warnings),
+    )

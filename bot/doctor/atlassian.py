@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 from approvals.policy import ScimDirectory
 from approvals.ports import Impossible
+from bot.atlassian.accounts import AccountsClient
 from bot.atlassian.directory import AtlassianDirectory
 from bot.atlassian.errors import AtlassianError, Forbidden, KeyRefused, NotFound
 from bot.atlassian.organization import OrganizationClient
 from bot.atlassian.scim import ScimClient
 from bot.atlassian.transport import organization_transport, scim_transport
-from bot.clients import key_of
+from bot.clients import Clients, key_of
 from bot.doctor.findings import Check, Facts, Finding, fail, ok, warn
 from bot.surroundings import SettingsProblem
 
@@ -38,7 +39,7 @@ def organization(facts: Facts) -> Iterator[Finding]:
         mend = ORG_KEY if isinstance(error, KeyRefused | Forbidden) else REACH
         yield fail("organization key", str(error), mend)
         return
-    facts.organization = client
+    facts.organization, facts.accounts = client, AccountsClient(transport)
     facts.have.add("the organization key")
     name = known[settings.atlassian_org_id]
     yield ok("organization key", f"organization {name}, directories: {len(directories)}; its expiry can't be read")
@@ -68,12 +69,13 @@ def directories(facts: Facts) -> Iterator[Finding]:
 
 def groups(facts: Facts) -> Iterator[Finding]:
     """Each entitlement's group is there and ours to write; otherwise the refusal a request would get."""
-    directory = AtlassianDirectory(facts.organization, facts.ours, facts.policy.directories)
+    clients = Clients(facts.organization, facts.accounts, facts.ours)
+    directory = AtlassianDirectory(clients, facts.policy)
     given = 0
     for entitlement in facts.policy.entitlements:
         check = f"group of {entitlement.name}"
         try:
-            directory.road_to(entitlement.group)
+            directory.road_to(entitlement, giving=not entitlement.removal_only)
         except Impossible as impossible:
             yield fail(check, str(impossible), "Mend the group in Atlassian, or the entitlement in the policy.")
         except AtlassianError as error:

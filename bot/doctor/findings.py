@@ -9,6 +9,7 @@ from typing import Literal
 
 from approvals.database import Database
 from approvals.policy import Policy
+from bot.atlassian.accounts import AccountsClient
 from bot.atlassian.organization import OrganizationClient
 from bot.atlassian.scim import ScimClient
 from bot.settings import Settings
@@ -56,6 +57,7 @@ class Facts:
     slack: SlackOut = field(init=False)
     headers: Mapping[str, str] = field(init=False)  # of Slack's first answer
     heard_at: datetime = field(init=False)  # our clock at that moment
+    accounts: AccountsClient = field(init=False)
     organization: OrganizationClient = field(init=False)
     ours: dict[str, ScimClient] = field(default_factory=dict)  # by directory id, those whose key works
 

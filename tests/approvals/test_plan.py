@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from approvals.plan import Plan, Step, Survey, canonical
 
 STEP = Step(
-    does="add_member", owner="scim:d1", group_id="g1", group_name="eu-jira-admins", account="a1", member="m1",
+    does="add_member", owner="scim:d1", target="g1", target_name="eu-jira-admins", account="a1", member="m1",
     api="SCIM", method="PATCH", path="/scim/directory/d1/Groups/g1", words="add Ada to eu-jira-admins",
 )  # fmt: skip
 SURVEY = Survey(steps=(STEP,), holds=False, subject_name="Ada", subject_mail="ada@example", warnings=("nearly full",))
@@ -15,13 +15,15 @@ PLAN = Plan.of(verb="grant", subject="a1", entitlement="eu-jira-admins", duratio
 OTHER_STEPS = {
     "does": "remove_member",
     "owner": "scim:d2",
-    "group_id": "g2",
-    "group_name": "eu-jira-users",
+    "target": "g2",
+    "target_name": "eu-jira-users",
     "account": "a2",
     "member": "m2",
     "api": "Organizations",
     "method": "POST",
     "path": "/elsewhere",
+    "value": "atlassian/user",
+    "optional": True,
 }
 OTHER_PLANS = {"verb": "revoke", "subject": "a2", "entitlement": "eu-confluence-admins", "duration": 7201}
 ONLY_INFORM = {"warnings": (), "subject_name": "Eda", "subject_mail": "eda@example", "holds": True}
@@ -42,7 +44,7 @@ def test_the_hash_covers_each_step(field: str) -> None:
 
 
 def test_the_hash_covers_how_many_steps_there_are_and_their_order() -> None:
-    other = STEP.model_copy(update={"group_id": "g2"})
+    other = STEP.model_copy(update={"target": "g2"})
     hashes = {PLAN.model_copy(update={"steps": steps}).hash for steps in [(STEP, other), (other, STEP), (STEP,), ()]}
     assert len(hashes) == 4
 
@@ -79,10 +81,14 @@ def test_a_stored_plan_with_anything_more_in_it_is_refused() -> None:
 
 def test_a_holding_is_the_same_whatever_entitlement_or_account_named_it() -> None:
     assert STEP.holding == "scim:d1/groups/g1"
-    for field in set(OTHER_STEPS) - {"owner", "group_id"}:
+    for field in set(OTHER_STEPS) - {"owner", "target"}:
         assert STEP.model_copy(update={field: OTHER_STEPS[field]}).holding == STEP.holding
+    role = STEP.model_copy(update={"does": "assign_role", "owner": "org", "target": "ari:x", "value": "atlassian/user"})
+    assert role.holding == "org/roles/atlassian/user/ari:x"
+    assert role.model_copy(update={"does": "revoke_role"}).holding == role.holding
+    assert role.model_copy(update={"value": "atlassian/admin"}).holding != role.holding
     assert STEP.model_copy(update={"owner": "scim:d2"}).holding != STEP.holding
-    assert STEP.model_copy(update={"group_id": "g2"}).holding != STEP.holding
+    assert STEP.model_copy(update={"target": "g2"}).holding != STEP.holding
 
 
 def test_there_is_one_way_to_write_a_value() -> None:

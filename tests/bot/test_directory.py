@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-import httpx
 import pytest
 
 from approvals.plan import Step
@@ -12,11 +10,14 @@ from approvals.policy import Entitlement, Policy
 from approvals.ports import DirectoryError, Impossible
 from bot.atlassian.directory import AtlassianDirectory
 from bot.atlassian.limits import GroupLimits
+from bot.atlassian.plans.lookups import named
+from bot.atlassian.shapes import OrgUser
+from bot.clients import Clients
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
+from bot.sandbox.atlassian.server import running
 from bot.sandbox.demo_policy import demo_policy
-from tests.support.living import Living, living
-from tests.support.outside import copied
+from tests.support.reach import clients
 
 COMPANY = seed.company()
 POLICY = Policy.parse(demo_policy())
@@ -25,20 +26,23 @@ SCIM_GROUP = f"/scim/directory/{seed.OURS.id}/Groups/"
 
 
 @pytest.fixture(scope="module")
-def running(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
-    with living(copied(migrated_file, tmp_path_factory.mktemp("directory")), works=False) as bot:
-        yield bot
+def reachable() -> Iterator[tuple[Clients, AtlassianControl, str]]:
+    with running() as base, AtlassianControl(base) as control:
+        there = clients(base)
+        yield there, control, base
+        there.close()
 
 
 @pytest.fixture
-def atlassian(running: Living) -> AtlassianControl:
-    running.atlassian.reset()
-    return running.atlassian
+def atlassian(reachable: tuple[Clients, AtlassianControl, str]) -> AtlassianControl:
+    reachable[1].reset()
+    return reachable[1]
 
 
 @pytest.fixture
-def directory(running: Living, atlassian: AtlassianControl) -> AtlassianDirectory:
-    return running.house.directory
+def directory(reachable: tuple[Clients, AtlassianControl, str], atlassian: AtlassianControl) -> AtlassianDirectory:
+    """One that remembers nothing yet: the organization was reset."""
+    return AtlassianDirectory(reachable[0], POLICY)
 
 
 def entitlement(group: str = "eu-jira-admins") -> Entitlement:
@@ -98,17 +102,10 @@ def test_what_can_not_be_done_says_why_and_where_to_do_it(
     assert str(no.value).endswith(".")
 
 
-def test_a_deactivated_account_is_given_nothing(directory: AtlassianDirectory, running: Living) -> None:
-    scim = directory.ours[seed.OURS.id]
-    member = str(COMPANY.person("tomas").scim_id)
-    patch = {
-        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
-        "Operations": [{"op": "replace", "path": "active", "value": False}],
-    }
-    with_key = {"Authorization": f"Bearer {seed.OURS.key}"}
-    url = f"{running.house.settings.atlassian_api_url}/scim/directory/{seed.OURS.id}/Users/{member}"
-    assert httpx.patch(url, json=patch, headers=with_key, trust_env=False).status_code == 200
-    assert scim.get(member).active is False
+def test_a_deactivated_account_is_given_nothing(directory: AtlassianDirectory) -> None:
+    scim = directory.clients.scim[seed.OURS.id]
+    assert directory.survey_grant(COMPANY.person("tomas").account_id, entitlement()).steps, "it is known as active"
+    scim.deactivate(str(COMPANY.person("tomas").scim_id))
     with pytest.raises(Impossible, match=r"The account of Tomáš Novák is deactivated"):
         directory.survey_grant(COMPANY.person("tomas").account_id, entitlement())
 
@@ -135,7 +132,7 @@ def test_the_removal_takes_back_what_was_given_and_nobody_else(
     step = step_for(directory)
     directory.perform(step)
     removal = directory.removal(step)
-    assert (removal.does, removal.group_id, removal.member) == ("remove_member", step.group_id, step.member)
+    assert (removal.does, removal.target, removal.member) == ("remove_member", step.target, step.member)
     assert removal.words.startswith("take Ada Ferreira out of the group eu-jira-admins")
     assert not directory.is_true(removal)
     assert directory.perform(removal).startswith("200")
@@ -156,7 +153,7 @@ def test_taking_what_nobody_holds_is_done(
 
 def test_a_group_that_is_gone_has_no_member_left(directory: AtlassianDirectory) -> None:
     removal = directory.removal(step_for(directory)).model_copy(
-        update={"group_id": "00000000-0000-4000-8000-00000000dead"}
+        update={"target": "00000000-0000-4000-8000-00000000dead"}
     )
     assert directory.perform(removal).startswith("404")
     assert directory.is_true(removal)
@@ -169,7 +166,7 @@ def test_who_is_gone_is_in_no_group(directory: AtlassianDirectory) -> None:
 
 
 def test_giving_to_a_group_that_is_gone_fails(directory: AtlassianDirectory) -> None:
-    step = step_for(directory).model_copy(update={"group_id": "00000000-0000-4000-8000-00000000dead"})
+    step = step_for(directory).model_copy(update={"target": "00000000-0000-4000-8000-00000000dead"})
     with pytest.raises(DirectoryError) as told:
         directory.perform(step)
     assert not told.value.retry
@@ -269,25 +266,25 @@ def test_without_a_licence_nothing_is_given_and_nobody_says_done(
 
 
 @pytest.mark.parametrize("name", ["jira-software-users", "Jira-Software-Users", "confluence-users", "org-admins"])
-def test_default_groups_are_never_given(running: Living, atlassian: AtlassianControl, name: str) -> None:
-    directory = running.house.directory
+def test_default_groups_are_never_given(directory: AtlassianDirectory, atlassian: AtlassianControl, name: str) -> None:
     with pytest.raises(Impossible) as no:
         directory.survey_grant(ADA, entitlement(name))
     assert "is a default access group" in str(no.value)
     assert atlassian.ledger(writes=True) == []
 
 
-def test_a_group_near_its_limit_is_told_and_a_full_one_refused(running: Living, atlassian: AtlassianControl) -> None:
-    house = running.house.directory
+def test_a_group_near_its_limit_is_told_and_a_full_one_refused(
+    directory: AtlassianDirectory, atlassian: AtlassianControl
+) -> None:
+    clients = directory.clients
     size = len(atlassian.members("eu-jira-admins"))
     for limits, told in (
         (GroupLimits(warn_above=size, advised_below=10**6), "Atlassian may stop every sync that follows"),
         (GroupLimits(advised_below=size + 1, most=10**6), "Atlassian advises to stay below"),
     ):
-        directory = AtlassianDirectory(house.organization, house.ours, POLICY.directories, limits=limits)
-        (warning,) = directory.survey_grant(ADA, entitlement()).warnings
+        (warning,) = AtlassianDirectory(clients, POLICY, limits=limits).survey_grant(ADA, entitlement()).warnings
         assert told in warning
-    full = AtlassianDirectory(house.organization, house.ours, POLICY.directories, limits=GroupLimits(most=size))
+    full = AtlassianDirectory(clients, POLICY, limits=GroupLimits(most=size))
     with pytest.raises(Impossible, match="The group eu-jira-admins is full"):
         full.survey_grant(ADA, entitlement())
     assert full.survey_grant(MEI, entitlement()).holds  # who is in it already makes it no larger
@@ -304,8 +301,5 @@ def test_everybody_is_listed_for_the_mirror(directory: AtlassianDirectory) -> No
 
 
 def test_a_person_without_a_name_is_known_by_the_account(directory: AtlassianDirectory) -> None:
-    from bot.atlassian.roads import named
-    from bot.atlassian.shapes import OrgUser
-
     nameless = OrgUser.model_validate({"accountId": ADA, "name": None})
     assert named(nameless) == ADA

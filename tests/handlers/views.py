@@ -35,7 +35,7 @@ def view_with(
     )  # fmt: skip
     request = AccessRequest(**{**request.model_dump(), **more})
     step = Step(
-        does="add_member", owner="scim:d1", group_id="g1", group_name=text, account=TOMAS, member="m1", api="SCIM",
+        does="add_member", owner="scim:d1", target="g1", target_name=text, account=TOMAS, member="m1", api="SCIM",
         method="PATCH", path="/scim/directory/d1/Groups/g1", words=f"add {text} to the group {text}",
     )  # fmt: skip
     survey = Survey(

@@ -52,7 +52,7 @@ class MemoryDirectory:
         if entitlement.group in self.impossible:
             raise Impossible(self.impossible[entitlement.group])
         step = Step(
-            does="add_member", owner=self.owner, group_id=f"id-{entitlement.group}", group_name=entitlement.group,
+            does="add_member", owner=self.owner, target=f"id-{entitlement.group}", target_name=entitlement.group,
             account=account, member=f"scim-{account}", api="SCIM", method="PATCH",
             path=f"/scim/directory/d1/Groups/id-{entitlement.group}", words=f"add them to {entitlement.group}",
         )  # fmt: skip
@@ -62,14 +62,14 @@ class MemoryDirectory:
         )  # fmt: skip
 
     def removal(self, step: Step) -> Step:
-        return step.model_copy(update={"does": "remove_member", "words": f"take them out of {step.group_name}"})
+        return step.model_copy(update={"does": "remove_member", "words": f"take them out of {step.target_name}"})
 
     def perform(self, step: Step) -> str:
-        self.calls.append((step.does, step.group_name, step.account))
+        self.calls.append((step.does, step.target_name, step.account))
         self.on_perform(step)
         if self.trouble:
             raise self.trouble.pop(0)
-        (self.held(step.group_name).add if step.does == "add_member" else self.held(step.group_name).discard)(
+        (self.held(step.target_name).add if step.does == "add_member" else self.held(step.target_name).discard)(
             step.account
         )
         if self.lost_answers:
@@ -78,7 +78,7 @@ class MemoryDirectory:
 
     def is_true(self, step: Step) -> bool:
         self._read()
-        return (step.account in self.held(step.group_name)) == (step.does == "add_member")
+        return (step.account in self.held(step.target_name)) == (step.does == "add_member")
 
     def held(self, group: str) -> set[str]:
         return self.members.setdefault(group, set())

@@ -17,6 +17,7 @@ from bot.atlassian.errors import (
     AtlassianError,
     BadRequest,
     Conflict,
+    Facts,
     Forbidden,
     KeyRefused,
     NotFound,
@@ -420,4 +421,4 @@ def test_an_answer_of_another_shape_names_the_fields_and_not_what_stood_in_them(
 
 
 def test_facts_without_a_body_are_empty() -> None:
-    assert vars(facts_of(b"")) == {"code": None, "detail": None, "trace": None, "reason": None, "raw": "", "by_api": False}
+    assert facts_of(b"") == Facts()

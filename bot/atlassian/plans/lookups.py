@@ -1,0 +1,158 @@
+"""The people, groups and records that plans rest on, read so that what decides is fresh and the rest is remembered."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from approvals.policy import Policy, ScimDirectory
+from approvals.ports import Impossible
+from bot.atlassian.accounts import AccountsClient
+from bot.atlassian.organization import OrganizationClient
+from bot.atlassian.plans.remembered import Remembered
+from bot.atlassian.scim import ScimClient
+from bot.atlassian.shapes import OrgGroup, OrgUser, ScimLink
+from bot.atlassian.site import SiteClient
+from bot.atlassian.transport import same_text
+
+GONE = {"closed": "was deleted", "inactive": "is deactivated"}
+OWNER_FRESH = 60.0  # seconds that the owner of a group is believed
+LINKS_FRESH = 600.0  # which record belongs to an account, and where a group is in a SCIM directory; both are immutable
+KNOWN = 1800.0  # a name, an address, whether an account is managed: the mirror reads everybody more often
+NOBODY = "The organization has no account {account}. Somebody must invite or provision it first."
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the policy says of accounts and directories, for plans."""
+
+    directories: tuple[ScimDirectory, ...] = ()
+    protected: Mapping[str, str] | None = None  # account → why
+    unmanaged: str = "warn"  # or "refuse"
+
+    @classmethod
+    def of(cls, policy: Policy) -> "Rules":
+        protected = {listed.account: listed.why for listed in policy.protected}
+        return cls(policy.directories, protected, policy.unmanaged)
+
+    def directory(self, id: str) -> ScimDirectory:
+        """One that the policy does not name is fed by an identity provider."""
+        named = (directory for directory in self.directories if directory.id.casefold() == id.casefold())
+        return next(named, ScimDirectory(id, id, "fed", None))
+
+
+class Lookups:
+    """Reads for plans. ``scim`` are the directories there is a key for."""
+
+    def __init__(
+        self,
+        organization: OrganizationClient,
+        accounts: AccountsClient,
+        scim: Mapping[str, ScimClient],
+        site: SiteClient | None,
+        rules: Rules,
+    ) -> None:
+        self.organization = organization
+        self.accounts = accounts
+        self.scim = scim
+        self.site = site
+        self.rules = rules
+        self._people = Remembered[str, OrgUser](KNOWN, most=200_000)
+        self._groups = Remembered[str, OrgGroup](OWNER_FRESH)
+        self._links = Remembered[str, tuple[ScimLink, ...]](LINKS_FRESH)
+        self._scim_groups = Remembered[tuple[str, str], str](LINKS_FRESH)
+
+    def everyone(self) -> Iterator[OrgUser]:
+        """Every account of the organization; who is seen is known from then on."""
+        for person in self.organization.users():
+            yield self._people.put(person.account_id, person)
+
+    def person(self, account: str) -> OrgUser:
+        """Somebody known, or read now; ``Impossible`` when there is nobody, or nobody that may be touched."""
+        self.insist_untouched(account)
+        return self._people.get(account) or self.person_now(account)
+
+    def person_now(self, account: str, expand: tuple[str, ...] = ()) -> OrgUser:
+        """The same, read now."""
+        self.insist_untouched(account)
+        found = self.organization.users_by_account([account], expand=expand)
+        person = next((user for user in found if user.account_id == account), None)
+        if person is None:
+            self._people.forget(account)
+            raise Impossible(NOBODY.format(account=account))
+        return self._people.put(account, person)
+
+    def insist_untouched(self, account: str) -> None:
+        why = (self.rules.protected or {}).get(account)
+        if why is not None:
+            raise Impossible(f"The account {account} is protected ({why}), so nothing of it is changed.")
+
+    def group(self, name: str) -> OrgGroup:
+        """The group of this name, its owner at most a minute old; never by an id from the address of a page.
+
+        The id in the address of a group's page is not the SCIM id, and names are what the policy has
+        (https://community.atlassian.com/, "Atlassian Access APIs and user provisioning").
+        """
+        known = self._groups.get(name.casefold())
+        if known is not None:
+            return known
+        found = [group for group in self.organization.groups_by_name([name]) if same_text(group.name, name)]
+        if not found:
+            raise Impossible(
+                f"The organization has no group named {name}. "
+                "An administrator must create it, or mend its name in the policy."
+            )
+        return self._groups.put(name.casefold(), found[0])
+
+    def scim_group(self, directory: str, name: str) -> str | None:
+        """The SCIM id of a group in a directory there is a key for."""
+        known = self._scim_groups.get((directory, name))
+        if known is not None:
+            return known
+        there = self.scim[directory].find_group_by_name(name)
+        return self._scim_groups.put((directory, name), there.id) if there else None
+
+    def links(self, account: str) -> tuple[ScimLink, ...]:
+        """The SCIM records behind an account: one for each directory it is in."""
+        known = self._links.get(account)
+        return known if known is not None else self._links.put(account, tuple(self.organization.scim_links(account)))
+
+    def forget(self, account: str, group: str = "") -> None:
+        """Something remembered turned out to be wrong."""
+        self._people.forget(account)
+        self._links.forget(account)
+        self._groups.forget(group.casefold())
+        for directory in self.scim:
+            self._scim_groups.forget((directory, group))
+
+    def domains(self) -> frozenset[str]:
+        """The organization's verified domains, in lower case."""
+        return frozenset(domain.name.casefold() for domain in self.organization.domains() if domain.verified)
+
+    def writable(self, account: str) -> list[tuple[ScimLink, ScimDirectory]]:
+        """The records behind an account, when we may change each; ``Impossible`` when one is fed."""
+        found = [(link, self.rules.directory(link.directory_id)) for link in self.links(account)]
+        for link, directory in found:
+            if link.directory_id not in self.scim or not (directory.owner == "ours" or directory.take_away):
+                raise Impossible(
+                    f"The account is fed by the identity provider of directory {directory.name}. Change it there: "
+                    "what Gatehouse changed, the next sync would undo."
+                )
+        return found
+
+
+def may_be_given(person: OrgUser, rules: Rules) -> list[str]:
+    """Warnings for who gives something to this account; ``Impossible`` when it is gone, or not to be given anything."""
+    if person.account_status in GONE:
+        raise Impossible(
+            f"The account of {named(person)} {GONE[person.account_status]}, so nothing can be given to it."
+        )
+    if person.claim_status != "unmanaged":
+        return []
+    whose = f"The account of {named(person)} is not managed by the organization"
+    if rules.unmanaged == "refuse":
+        raise Impossible(f"{whose}: its domain is not claimed, and the policy gives nothing to such accounts.")
+    return [f"{whose}: what it may do here can be taken, the account itself lives on."]
+
+
+def named(person: OrgUser) -> str:
+    """Some accounts show no name."""
+    return person.name or person.account_id
