@@ -195,6 +195,8 @@ def _roles(routes: Routes) -> set[str]:
 
 def _status(records: Records, account: Account) -> str:
     """One word for account and membership together."""
+    if account.pending_deletion:
+        return "for_deletion"
     if not account.active:
         return "deactivated"
     return {"no_membership": "not_invited"}.get(_membership(records, account), _membership(records, account))
