@@ -1,5 +1,7 @@
 """An account for somebody: a SCIM record where a directory is ours, else an invitation, else the Jira site's way."""
 
+from itertools import islice
+
 from approvals.plan import Newcomer, Step, Survey
 from approvals.ports import Impossible
 from bot.atlassian.errors import Conflict, Unreadable
@@ -8,6 +10,7 @@ from bot.atlassian.plans.lookups import GONE, Lookups, named
 from bot.atlassian.shapes import OrgUser, ScimUser
 from bot.atlassian.transport import same_text
 
+FIRST_PAGE = 100  # users of a directory
 LATER = (
     "The account is made at the Jira site, a legacy path; it becomes a managed one when the organization claims its "
     "domain."
@@ -93,9 +96,7 @@ class Newcomers:
     def default_groups(self, directory: str) -> list[str]:
         """The groups that everybody of the first page of a directory is in."""
         everywhere: dict[str, str] | None = None
-        for number, user in enumerate(self.lookups.scim[directory].users()):
-            if number >= 100:
-                break
+        for user in islice(self.lookups.scim[directory].users(), FIRST_PAGE):
             held = {group.value: group.display or group.value for group in user.groups}
             everywhere = held if everywhere is None else {key: everywhere[key] for key in everywhere if key in held}
         return sorted((everywhere or {}).values())
