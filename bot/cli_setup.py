@@ -26,11 +26,65 @@ def manifest(
     typer.echo(slack_app.to_yaml(made), nl=False)
 
 
-def doctor() -> None:
-    """Try settings, database, policy, Slack and Atlassian for real, and say how to mend what is wrong."""
+def doctor(
+    probe: Annotated[
+        str, typer.Option(metavar="GROUP", help="Also put somebody into this empty group and out again, and watch.")
+    ] = "",
+    account: Annotated[
+        str, typer.Option(metavar="ACCOUNT", help="With --probe: the account id of that somebody.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="With --probe: do not ask.")] = False,
+) -> None:
+    """Try settings, database, policy, Slack and Atlassian for real, and say how to mend what is wrong.
+
+    Only --probe writes anything: it learns how the organization's audit log shows what Gatehouse does.
+    """
     from bot.doctor.examination import examine, is_well, show
 
+    if probe:
+        return _probe(probe, account, yes)
     findings = examine(os.environ, Path(".env"))
     show(findings)
     if not is_well(findings):
         raise typer.Exit(1)
+
+
+def _probe(group: str, account: str, yes: bool) -> None:
+    import getpass
+    import time
+
+    from approvals.ports import DirectoryError
+    from approvals.store import Actor, Store
+    from bot.atlassian.directory import AtlassianDirectory
+    from bot.cli import open_database, read_policy, read_settings, stop
+    from bot.clients import build_clients
+    from bot.doctor.probe import NoProbe, Probe
+
+    settings = read_settings(("atlassian",))
+    if not account:
+        stop(
+            "--probe needs --account: the Atlassian account id of somebody who agrees to be in that group for a moment."
+        )
+    if settings.effects == "off":
+        stop("EFFECTS=off lets nothing be written to Atlassian, and a probe writes: set EFFECTS=listed or on.")
+    policy = read_policy(settings.policy_file)
+    with open_database(settings) as database:
+        clients = build_clients(settings, policy, database)
+        try:
+            tried = Probe(AtlassianDirectory(clients, policy), policy, time.sleep, typer.echo)
+            step = tried.plan(group, account)
+            if not yes:
+                typer.confirm(f"{step.words}, and at once out again. Go on?", abort=True)
+            with Store(database).write() as w:
+                data = {"account": account, "group": step.target, "owner": step.owner}
+                w.audit("doctor.probed", actor=Actor(f"shell:{getpass.getuser()}"), data=data)
+            learnt = tried.run(step)
+        except (NoProbe, DirectoryError) as no:
+            stop(str(no))
+        finally:
+            clients.close()
+    if not learnt.actions:
+        stop(
+            "The audit log shows neither of the two writes: this organization does not log them, or not within minutes."
+        )
+    typer.echo(f"\nKeep this beside the policy, as audit-log.toml:\n\n{learnt.toml()}")

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Mapping
+from datetime import date
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,6 +21,7 @@ SECRETS = (
     *("ATLASSIAN_ORG_API_KEY", "ATLASSIAN_SCIM_API_KEY", "ATLASSIAN_SITE_API_TOKEN"),
     *("DATABASE_URL", "METRICS_TOKEN", "AUDIT_SIGNING_KEY"),  # a database URL carries a password
 )
+EXPIRES = "_EXPIRES"  # + the name of a key: the last day on which it works
 MORE_SCIM_KEYS = "ATLASSIAN_SCIM_API_KEY_"  # + a name the policy file gives to a further directory
 TOGETHER = (
     ("ATLASSIAN_SCIM_DIRECTORY_ID", "ATLASSIAN_SCIM_API_KEY"),
@@ -132,6 +134,11 @@ class Settings(BaseSettings):
         default=1200, ge=20, le=100_000
     )  # for each credential, as Atlassian is silent
     scim_keys: Mapping[str, Token] = Field(default_factory=dict)  # of further directories, by name
+    # The last day of each key, which no API tells.
+    atlassian_org_api_key_expires: date | None = None
+    atlassian_scim_api_key_expires: date | None = None
+    atlassian_site_api_token_expires: date | None = None
+    scim_key_expiries: Mapping[str, date] = Field(default_factory=dict)
     database_url: DatabaseUrl = SecretStr("sqlite:///gatehouse.db")
     policy_file: Path = Path("policy.toml")
     effects: Literal["off", "listed", "on"] = "on"
@@ -189,7 +196,7 @@ def load_settings(
 ) -> Settings:
     """The settings, or ``SettingsProblem`` with one sentence for each key that must be mended."""
     environ = os.environ if environ is None else environ
-    names = tuple(name.upper() for name in Settings.model_fields if name != "scim_keys")
+    names = tuple(name.upper() for name in Settings.model_fields if name not in ("scim_keys", "scim_key_expiries"))
     given, unread = gather(environ, env_file, names, SECRETS, MORE_SCIM_KEYS)
     settings, invalid = _checked(given)
     bad = {*unread, *invalid}
@@ -207,8 +214,10 @@ def load_settings(
 def _checked(given: Mapping[str, str]) -> tuple[Settings | None, list[str]]:
     """The settings, or the names of what is wrong. The library's error holds the values, so it goes no further."""
     values: dict[str, object] = {name.lower(): value for name, value in given.items() if name.lower() in _FIELDS}
-    values["scim_keys"] = {
-        name.removeprefix(MORE_SCIM_KEYS): value for name, value in given.items() if name.lower() not in _FIELDS
+    further = {name.removeprefix(MORE_SCIM_KEYS): value for name, value in given.items() if name.lower() not in _FIELDS}
+    values["scim_keys"] = {name: value for name, value in further.items() if not name.endswith(EXPIRES)}
+    values["scim_key_expiries"] = {
+        name.removesuffix(EXPIRES): value for name, value in further.items() if name.endswith(EXPIRES)
     }
     try:
         return Settings.model_validate(values), []
@@ -223,6 +232,8 @@ _FIELDS = frozenset(Settings.model_fields)
 def _name(where: tuple[int | str, ...]) -> str:
     if where[:1] == ("scim_keys",) and len(where) > 1:
         return f"{MORE_SCIM_KEYS}{where[1]}"
+    if where[:1] == ("scim_key_expiries",) and len(where) > 1:
+        return f"{MORE_SCIM_KEYS}{where[1]}{EXPIRES}"
     return str(where[0]).upper()
 
 
@@ -231,6 +242,8 @@ def _missing(name: str, otherwise: str = "") -> str:
 
 
 def _sentence(name: str) -> str:
+    if name.endswith(EXPIRES):
+        return f"{name} can't be used as it is: write the day like 2027-05-31."
     mend = MEND.get(name, "copy it again, as one word without spaces or line breaks")
     return f"{name} can't be used as it is: {mend}."
 

@@ -90,6 +90,11 @@ class SlackOut:
         """https://docs.slack.dev/reference/methods/users.info"""
         return dict(self._call("users.info", user=user)["user"])
 
+    def profile_fields(self, user: str) -> dict[str, dict[str, Any]]:
+        """A profile's own fields, by their id. https://docs.slack.dev/reference/methods/users.profile.get"""
+        profile = self._call("users.profile.get", user=user, include_labels=True)["profile"]
+        return dict(profile.get("fields") or {})
+
     def users(self) -> list[dict[str, Any]]:
         """Everybody in the workspace, page by page. https://docs.slack.dev/reference/methods/users.list"""
         everyone: list[dict[str, Any]] = []

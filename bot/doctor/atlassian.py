@@ -42,14 +42,14 @@ def organization(facts: Facts) -> Iterator[Finding]:
     facts.organization, facts.accounts = client, AccountsClient(transport)
     facts.have.add("the organization key")
     name = known[settings.atlassian_org_id]
-    yield ok("organization key", f"organization {name}, directories: {len(directories)}; its expiry can't be read")
+    yield ok("organization key", f"organization {name}, directories: {len(directories)}")
 
 
 def directories(facts: Facts) -> Iterator[Finding]:
     """Each SCIM directory of ours with its own key. One fed by an identity provider has none here, rightly."""
     settings, policy = facts.settings, facts.policy
     for directory in policy.directories:
-        if directory.owner == "ours":
+        if directory.owner == "ours" or directory.take_away:
             yield _directory(facts, directory)
         else:
             yield ok(
@@ -63,7 +63,7 @@ def directories(facts: Facts) -> Iterator[Finding]:
     if mentioned and policy.directory(mentioned) is None:
         mend = "Name it in the policy under [directories], or correct ATLASSIAN_SCIM_DIRECTORY_ID."
         yield fail("directories", f"{mentioned} of the settings is not in the policy", mend)
-    if len(facts.ours) == len(ours):
+    if {directory.id for directory in ours} <= set(facts.ours):
         facts.have.add("the directories")
 
 
@@ -72,7 +72,7 @@ def groups(facts: Facts) -> Iterator[Finding]:
     clients = Clients(facts.organization, facts.accounts, facts.ours)
     directory = AtlassianDirectory(clients, facts.policy)
     given = 0
-    for entitlement in facts.policy.entitlements:
+    for entitlement in (one for one in facts.policy.entitlements if one.kind == "group"):
         check = f"group of {entitlement.name}"
         try:
             directory.road_to(entitlement, giving=not entitlement.removal_only)
@@ -83,7 +83,8 @@ def groups(facts: Facts) -> Iterator[Finding]:
         else:
             given += 1
     if given:
-        yield ok("groups", f"{given} of {len(facts.policy.entitlements)} entitlements can be given")
+        every = sum(one.kind == "group" for one in facts.policy.entitlements)
+        yield ok("groups", f"{given} of {every} entitlements can be given")
 
 
 def _directory(facts: Facts, directory: ScimDirectory) -> Finding:
@@ -108,7 +109,8 @@ def _directory(facts: Facts, directory: ScimDirectory) -> Finding:
     except AtlassianError as error:
         return fail(check, str(error), REACH)
     facts.ours[directory.id] = client
-    return ok(check, f"ours, the key works ({directory.id})")
+    whose = "ours" if directory.owner == "ours" else "fed by an identity provider, and we may take away there"
+    return ok(check, f"{whose}, the key works ({directory.id})")
 
 
 ATLASSIAN = (

@@ -17,10 +17,13 @@ from bot.atlassian.errors import shown
 from bot.doctor.atlassian import ATLASSIAN
 from bot.doctor.findings import Check, Facts, Finding, fail
 from bot.doctor.here import HERE
+from bot.doctor.inventory import INVENTORY
+from bot.doctor.keys import KEYS
+from bot.doctor.rights import RIGHTS
 from bot.doctor.slack import SLACK
 from bot.log import redactor
 
-CHECKS: tuple[Check, ...] = (*HERE, *SLACK, *ATLASSIAN)
+CHECKS: tuple[Check, ...] = (*HERE, *KEYS, *SLACK, *ATLASSIAN, *RIGHTS, *INVENTORY)
 STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red", "not tried": "dim"}
 NARROWEST = 150  # where the table goes into a file or a pipe, that knows no width
 

@@ -12,6 +12,7 @@ from approvals.policy import Policy
 from bot.atlassian.accounts import AccountsClient
 from bot.atlassian.organization import OrganizationClient
 from bot.atlassian.scim import ScimClient
+from bot.atlassian.site import SiteClient
 from bot.settings import Settings
 from bot.slack_out import SlackOut
 
@@ -58,6 +59,7 @@ class Facts:
     headers: Mapping[str, str] = field(init=False)  # of Slack's first answer
     heard_at: datetime = field(init=False)  # our clock at that moment
     accounts: AccountsClient = field(init=False)
+    site: SiteClient | None = None
     organization: OrganizationClient = field(init=False)
     ours: dict[str, ScimClient] = field(default_factory=dict)  # by directory id, those whose key works
 

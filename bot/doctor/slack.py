@@ -1,5 +1,6 @@
 """What the doctor asks Slack: the token, its scopes, the channels, user groups, Socket Mode, the time."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -68,6 +69,26 @@ def user_groups(facts: Facts) -> Iterator[Finding]:
             yield warn("user groups", f"they can't be read ({error.code})", _mend(error))
         return
     yield ok("user groups", f"{len(groups)} can be read")
+
+
+def manager_field(facts: Facts) -> Iterator[Finding]:
+    """Which field of people's profiles could carry the manager. Whether people may edit it, Slack does not tell us."""
+    admin = facts.policy.roles["admin"][0]
+    try:
+        fields = facts.slack.profile_fields(admin.user)
+    except SlackError as error:
+        yield warn("manager field", f"profiles can't be read ({error.code})", _mend(error))
+        return
+    named = [f"{field.get('label') or id} ({id})" for id, field in fields.items() if _may_name_a_person(field)]
+    if named:
+        found = f"{', '.join(named)} names a person; Slack does not tell whether people may edit it themselves"
+    else:
+        found = "no field of a profile names a person, so managers come from the file"
+    yield ok("manager field", found)
+
+
+def _may_name_a_person(field: dict[str, object]) -> bool:
+    return bool(re.fullmatch(r"[UW][A-Z0-9]{2,30}", str(field.get("value", ""))))
 
 
 def socket_mode(facts: Facts) -> Iterator[Finding]:
@@ -144,6 +165,7 @@ SLACK = (
     Check("Slack scopes", ("Slack",), scopes),
     Check("channels", ("Slack", "a policy"), channels),
     Check("user groups", ("Slack",), user_groups),
+    Check("manager field", ("Slack", "a policy"), manager_field),
     Check("Socket Mode", ("some settings",), socket_mode),
     Check("clock", ("Slack",), clock),
 )

@@ -21,6 +21,10 @@ admin = [{_person("omar")}, {_person("ingrid")}]
 security = [{_person("sade")}]
 helpdesk = [{_person("kofi")}]
 
+[[protected]]
+account = "{company().person("person019").account_id}"
+why = "emergency administrator"
+
 [directories.gatehouse]
 id = "{OURS.id}"
 owner = "ours"

@@ -62,6 +62,8 @@ def house(tmp_path: Path, furnished: Path, vendors: Vendors) -> House:
         "ATLASSIAN_ORG_API_KEY": seed.ORG_API_KEY,
         "ATLASSIAN_SCIM_DIRECTORY_ID": seed.OURS.id,
         "ATLASSIAN_SCIM_API_KEY": seed.OURS.key,
+        "ATLASSIAN_ORG_API_KEY_EXPIRES": "2099-12-31",
+        "ATLASSIAN_SCIM_API_KEY_EXPIRES": "2099-12-31",
         "DATABASE_URL": f"sqlite:///{path}",
         "POLICY_FILE": str(policy),
     }
