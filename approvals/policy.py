@@ -13,6 +13,7 @@ from approvals.policy_file import PolicyProblem, read_policy
 from approvals.policy_parts import (
     Channels,
     Entitlement,
+    GroupSizes,
     PolicyPerson,
     Protected,
     ReasonRule,
@@ -31,6 +32,7 @@ __all__ = [
     "Candidate",
     "Channels",
     "Entitlement",
+    "GroupSizes",
     "Person",
     "Policy",
     "PolicyPerson",
@@ -108,6 +110,7 @@ class Policy:
     entitlements: tuple[Entitlement, ...]
     hash: str  # sha256 of the text
     protected: tuple[Protected, ...] = ()
+    sizes: GroupSizes | None = None
     unmanaged: str = "warn"  # or "refuse": what to do with accounts that the organization does not manage
 
     @classmethod
@@ -128,6 +131,7 @@ class Policy:
             hash=sha256(text),
             protected=tuple(Protected(p.account, p.why) for p in written.protected),
             unmanaged=written.organization.unmanaged,
+            sizes=GroupSizes(**written.limits.model_dump()),
         )
 
     def entitlement(self, name: str) -> Entitlement | None:

@@ -26,6 +26,7 @@ def mistakes(file: File) -> Iterator[Mistake]:
     yield from _directories(file)
     yield from _names(file)
     yield from _protected(file)
+    yield from _limits(file)
     for name, entitlement in file.entitlements.items():
         yield from _what(name, entitlement)
         yield from _askers(file, name, entitlement)
@@ -139,6 +140,15 @@ def _what(name: str, entitlement: Entitlement) -> Iterator[Mistake]:
             f"{shown(given)} is one of Atlassian's default access groups, which can't be pushed by SCIM",
             "make a group of your own, give it the product, and name that group; or write removal_only = true",
         )
+
+
+def _limits(file: File) -> Iterator[Mistake]:
+    limits = file.limits
+    if limits.members_per_call >= limits.batch_below:
+        mend = f"write a number below {limits.batch_below}"
+        yield Mistake(("limits", "members_per_call"), "one call may not add as many as a whole batch", mend)
+    if limits.advised_below > limits.most:
+        yield Mistake(("limits", "advised_below"), "the advice is above the most a group may have", "make it smaller")
 
 
 def _protected(file: File) -> Iterator[Mistake]:

@@ -22,7 +22,9 @@ EXAMPLES = {
     "approvals": "approvals = 1",
     "approvers": 'approvers = ["manager"]',
     "ask_for_others": 'ask_for_others = ["manager", "role:helpdesk"]',
+    "advised_below": "advised_below = 250000",
     "at_least": "at_least = 10",
+    "batch_below": "batch_below = 10000",
     "channel": 'channel = "C0123ABCD"',
     "channels": "[channels] with requests, operators and security",
     "group": 'group = "the group\'s name in Atlassian"',
@@ -30,7 +32,10 @@ EXAMPLES = {
     "jira_group": 'jira_group = "the group\'s name at the site"',
     "key": 'key = "SCIM_KEY_EUROPE"',
     "lifetime": 'lifetime = "24h"',
+    "limits": "[limits] with the figures that differ",
     "listed": "listed = true",
+    "members_per_call": "members_per_call = 100",
+    "most": "most = 290000",
     "longest": 'longest = "8h"',
     "name": 'name = "Harbour Works"',
     "operators": 'operators = "C0123ABCD"',
@@ -50,6 +55,7 @@ EXAMPLES = {
     "tier": 'tier = "low"',
     "unmanaged": 'unmanaged = "warn"',
     "why": 'why = "emergency administrator"',
+    "warn_above": "warn_above = 20000",
     "who_may_ask": 'who_may_ask = ["everyone"]',
 }
 CHOICES = {"owner": ("ours", "fed"), "unmanaged": ("warn", "refuse")}

@@ -69,6 +69,17 @@ class Protected:
 
 
 @dataclass(frozen=True)
+class GroupSizes:
+    """How large a group and a batch may get; the figures are Atlassian's and have changed more than once."""
+
+    members_per_call: int
+    batch_below: int
+    warn_above: int
+    advised_below: int
+    most: int
+
+
+@dataclass(frozen=True)
 class ReasonRule:
     """Whether a request needs a reason, and how many characters of it."""
 

@@ -157,6 +157,12 @@ def _characters(value: int) -> int:
     return value
 
 
+def _positive(value: int) -> int:
+    if value < 1:
+        raise wrong("that is no sensible limit", "write a number from 1 on, or leave the line out")
+    return value
+
+
 def _manager_source(value: str) -> str:
     if value in OTHER_MANAGER_SOURCES:
         raise wrong(f"managers from {shown(value)} are not supported yet", 'write sources = ["file"]')
@@ -318,6 +324,14 @@ class Entitlement(Table):
     listed: bool = False
 
 
+class Limits(Table):
+    members_per_call: Annotated[int, AfterValidator(_positive)] = 100
+    batch_below: Annotated[int, AfterValidator(_positive)] = 10_000
+    warn_above: Annotated[int, AfterValidator(_positive)] = 20_000
+    advised_below: Annotated[int, AfterValidator(_positive)] = 250_000
+    most: Annotated[int, AfterValidator(_positive)] = 290_000
+
+
 class File(Table):
     organization: Organization
     channels: Channels
@@ -326,5 +340,6 @@ class File(Table):
     directories: dict[str, Directory] = {}
     defaults: Defaults = Field(default_factory=Defaults)
     reason: Reason = Field(default_factory=Reason)
+    limits: Limits = Field(default_factory=Limits)
     manager: Manager = Field(default_factory=Manager)
     entitlements: dict[str, Entitlement] = {}

@@ -1,6 +1,6 @@
 """Builds the clients of Atlassian: one for each credential, each with its own budget of calls."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from pydantic import SecretStr
 
@@ -9,6 +9,7 @@ from approvals.database import Database
 from approvals.policy import Policy, ScimDirectory
 from bot.atlassian.accounts import AccountsClient
 from bot.atlassian.budget import Allowances, Budget, organization_allowances, usual
+from bot.atlassian.limits import GroupLimits
 from bot.atlassian.organization import OrganizationClient
 from bot.atlassian.scim import ScimClient
 from bot.atlassian.site import SiteClient
@@ -44,6 +45,7 @@ def build_clients(settings: Settings, policy: Policy, database: Database, on_cal
         budget = Budget(rows, credential, allowances or Allowances({}, usual(a_minute)))
         return Brakes(budget, writes=settings.effects != "off")
 
+    limits = GroupLimits(**asdict(policy.sizes)) if policy.sizes else GroupLimits()
     held_back = brakes("organization", organization_allowances(a_minute))
     transport = organization_transport(base, settings.atlassian_org_api_key, on_call=on_call, brakes=held_back)
     scim = {}
@@ -51,9 +53,8 @@ def build_clients(settings: Settings, policy: Policy, database: Database, on_cal
         if directory.owner == "ours" or directory.take_away:
             key, name = key_of(settings, directory), f"Atlassian user provisioning ({directory.name})"
             held_back = brakes(f"scim:{directory.id}")
-            scim[directory.id] = ScimClient(
-                scim_transport(base, key, name=name, on_call=on_call, brakes=held_back), directory.id
-            )
+            of_directory = scim_transport(base, key, name=name, on_call=on_call, brakes=held_back)
+            scim[directory.id] = ScimClient(of_directory, directory.id, limits)
     return Clients(
         OrganizationClient(transport, settings.atlassian_org_id),
         AccountsClient(transport),

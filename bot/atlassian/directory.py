@@ -1,6 +1,7 @@
 """Atlassian as the decisions need it: which API owns what is asked, the steps, the calls, the read-back."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from typing import Protocol
 
 from approvals.plan import Newcomer, Step, Survey
@@ -49,7 +50,7 @@ class AtlassianDirectory:
         reserved: tuple[str, ...] = RESERVED,
     ) -> None:
         self.clients = clients
-        self.limits = limits or GroupLimits()
+        self.limits = limits or (GroupLimits(**asdict(policy.sizes)) if policy.sizes else GroupLimits())
         self.reserved = reserved
         rules = Rules.of(policy)
         self.lookups = Lookups(clients.organization, clients.accounts, clients.scim, clients.site, rules)

@@ -46,3 +46,33 @@ def test_a_local_group_is_given_for_a_while(bot: Living) -> None:
     writes = [entry for entry in bot.atlassian.ledger(after=start, writes=True) if entry["applied"]]
     assert [entry["method"] for entry in writes] == ["POST", "DELETE"]
     assert all("/memberships" in entry["path"] for entry in writes)
+
+
+def test_the_whole_bot_makes_just_the_calls_that_a_grant_needs(bot: Living) -> None:
+    """From the command to the end: four reads for the plan, then a read, a write and a read back, twice."""
+
+    def since(number: int) -> list[str]:
+        entries = bot.atlassian.ledger(after=number)
+        return [f"{entry['method']} {entry['path'].split('?')[0].rstrip('0123456789abcdef-')}" for entry in entries]
+
+    def now() -> int:
+        return int(bot.atlassian.ledger()[-1]["number"])
+
+    scim = f"/scim/directory/{seed.OURS.id}"
+    read, write = f"GET {scim}/Users/", f"PATCH {scim}/Groups/"
+    start = now()
+    request = ask(bot, "ada", "eu-jira-admins")
+    settle(bot)
+    planned = since(start)
+    assert len(planned) == 4
+    assert {line.rpartition("/")[2] or "record" for line in planned} == {"search", "Groups", "get-scim-links", "record"}
+    start = now()
+    press(bot, "grace", "approve", next(m for m in bot.slack.dms("grace") if f"{request} · asked" in text_of(m)))
+    settle(bot)
+    assert status_of(bot, request) == "done"
+    assert since(start) == [read, write, read]
+    start = now()
+    bot.store.move_time(timedelta(hours=2, seconds=1))
+    settle(bot)
+    ended = [line for line in since(start) if line.startswith((read, write))]
+    assert ended == [read, write, read]

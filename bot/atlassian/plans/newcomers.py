@@ -54,11 +54,12 @@ class Newcomers:
         found = [one for one in self.organization.users_by_email([mail]) if one.email and same_text(one.email, mail)]
         if len(found) > 1:
             raise Impossible(f"Two accounts have the address {mail}; an administrator must mend that first.")
-        if found and found[0].account_status in GONE:
-            raise Impossible(
-                f"The account with the address {mail} {GONE[str(found[0].account_status)]}. "
-                "Reactivate it rather than making another one."
+        gone = GONE.get(str(found[0].account_status)) if found else None
+        if gone is not None:
+            mend = (
+                "Reactivate it" if found[0].account_status == "inactive" else "Look at it in Atlassian administration"
             )
+            raise Impossible(f"The account with the address {mail} {gone}. {mend} rather than making another one.")
         return found[0] if found else None
 
     def _step(self, newcomer: Newcomer, person: OrgUser | None, by_site: bool) -> tuple[Step | None, bool, list[str]]:

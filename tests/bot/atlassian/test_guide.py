@@ -139,7 +139,8 @@ def test_batches_stay_below_10_000_and_group_sizes_warn(make: Make, atlassian: A
         GroupLimits(members_per_call=10_000)
     size = len(atlassian.members("eu-jira-admins"))
     there = make()
-    warned = AtlassianDirectory(there.clients, POLICY, limits=GroupLimits(warn_above=size))
+    configured = Policy.parse(demo_policy().replace("[reason]", f"[limits]\nwarn_above = {size}\n[reason]"))
+    warned = AtlassianDirectory(there.clients, configured)
     assert "stop every sync" in warned.survey_grant(ADA, entitlement()).warnings[0]
     full = AtlassianDirectory(there.clients, POLICY, limits=GroupLimits(most=size))
     with pytest.raises(Impossible, match="is full"):
@@ -467,6 +468,20 @@ def test_bad_input_is_a_sentence_and_no_write(
     with pytest.raises(Impossible, match=because) as no:
         plan(directory)
     assert str(no.value).endswith(".")
+    assert writes(atlassian) == []
+
+
+def test_an_account_that_was_deleted_is_given_nothing(
+    directory: AtlassianDirectory, atlassian: AtlassianControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organization = directory.clients.organization
+    closed = organization.users_by_account([NADIA])[0].model_copy(update={"account_status": "closed"})
+    monkeypatch.setattr(organization, "users_by_account", lambda accounts, expand=(): [closed])
+    monkeypatch.setattr(organization, "users_by_email", lambda emails: [closed])
+    with pytest.raises(Impossible, match="was deleted"):
+        directory.survey_grant(NADIA, entitlement(group="release-managers"))
+    with pytest.raises(Impossible, match=r"was deleted\. Look at it in Atlassian administration rather"):
+        directory.survey_provision(Newcomer(mail="nadia@harbour.example", name="Nadia"))
     assert writes(atlassian) == []
 
 
