@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from bot import cli_setup
+from bot import cli_policy, cli_setup
 
 if TYPE_CHECKING:  # the commands import what they need themselves: `gatehouse --help` loads nothing else
     from approvals.database import Database
@@ -20,13 +20,12 @@ NO_SANDBOXES = 'The sandboxes are not installed: pip install "gatehouse[sandbox]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 people_app = typer.Typer(no_args_is_help=True, help="Who is who: bindings, managers, the mirror.")
-policy_app = typer.Typer(no_args_is_help=True, help="The rules: who may ask, who must answer.")
 audit_app = typer.Typer(no_args_is_help=True, help="The record and its proof.")
 sandbox_app = typer.Typer(no_args_is_help=True, help="Local stand-ins of Slack and Atlassian, on loopback only.")
 app.command()(cli_setup.doctor)
 app.command()(cli_setup.manifest)
 app.add_typer(people_app, name="people")
-app.add_typer(policy_app, name="policy")
+app.add_typer(cli_policy.app, name="policy")
 app.add_typer(audit_app, name="audit")
 app.add_typer(sandbox_app, name="sandbox")
 
@@ -178,15 +177,6 @@ def people_import(
     typer.echo(f"{len(found.added)} new, {len(found.changed)} changed, {found.same} as before.")
     if found.moved and not (move or dry):
         stop("The lines marked > would move a binding to somebody else and were left alone; --move moves them.")
-
-
-@policy_app.command("check")
-def policy_check(file: Annotated[Path | None, typer.Argument(help="Default: POLICY_FILE.")] = None) -> None:
-    """Read a policy file and say what is wrong with it."""
-    policy = read_policy(file or read_settings(needs=()).policy_file)
-    typer.echo(
-        f"{len(policy.entitlements)} entitlements, {len(policy.directories)} directories: the policy can be used."
-    )
 
 
 @audit_app.command("verify")

@@ -1,0 +1,69 @@
+"""`gatehouse policy explain`: the verdict and the rule that made it, and who would answer."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from bot.cli import app
+from bot.sandbox import seed
+from tests.support.house import SOUND, House
+
+ADA, GRACE, ORLA = (seed.company().person(handle) for handle in ("ada", "grace", "orla"))
+
+
+@pytest.fixture
+def explained(house: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> object:
+    monkeypatch.chdir(tmp_path)
+    house.sql(  # the mirror has seen her
+        "INSERT INTO slack_users (team, user, name, mail, standing, read_at) VALUES "
+        f"('{seed.SLACK_TEAM}', '{GRACE.slack_id}', 'grace', '{GRACE.email}', 'member', '2026-11-25 12:00:00')"
+    )
+    for name, value in house.environ.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(app, ["policy", "explain", *words])
+
+    return run
+
+
+def test_who_may_ask_and_who_would_answer(explained) -> None:  # type: ignore[no-untyped-def]
+    done = explained("--who", ADA.email, "--wants", "eu-jira-admins")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines() == [
+        "Ada Ferreira may ask for eu-jira-admins: everyone may ask for eu-jira-admins "
+        "(entitlements.eu-jira-admins.who_may_ask).",
+        "At most 8 hours; the question stays open 1 day.",
+        "Grace Okafor may answer, as the person's manager.",
+    ]
+
+
+@pytest.mark.parametrize("who", [ADA.account_id, f"{seed.SLACK_TEAM}/{ADA.slack_id}"])
+def test_a_person_by_any_of_three_names(explained, who: str) -> None:  # type: ignore[no-untyped-def]
+    assert "Ada Ferreira may ask" in explained("--who", who, "--wants", "EU-Jira-Admins").stdout
+
+
+def test_for_somebody_else_and_with_nobody_to_answer(explained) -> None:  # type: ignore[no-untyped-def]
+    other = explained("--who", ADA.email, "--wants", "eu-jira-admins", "--for", GRACE.email).stdout
+    assert "Ada Ferreira may not ask for eu-jira-admins for Grace Okafor: " in other
+    alone = explained("--who", ORLA.email, "--wants", "eu-jira-admins").stdout
+    assert "Not counted: no manager is known for the person." in alone
+    assert "So nobody could answer" in alone
+
+
+def test_a_changed_file_before_it_counts(explained, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    changed = tmp_path / "changed.toml"
+    changed.write_text(SOUND.replace('who_may_ask = ["everyone"]', 'who_may_ask = ["role:security"]'))
+    done = explained("--who", ADA.email, "--wants", "eu-jira-admins", "--file", str(changed))
+    assert "Ada Ferreira may not ask" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("who", "wants", "says"),
+    [(ADA.email, "eu-jira-admin", "Did you mean eu-jira-admins"), ("nobody@x.example", "eu-jira-admins", "Nobody is")],
+)
+def test_what_is_not_known_is_a_sentence(explained, who: str, wants: str, says: str) -> None:  # type: ignore[no-untyped-def]
+    done = explained("--who", who, "--wants", wants)
+    assert done.exit_code == 2
+    assert says in done.stderr
