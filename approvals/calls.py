@@ -1,7 +1,9 @@
 """One step made true: the intent is committed, the call made, its answer committed, the effect read back."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
+from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
 from approvals import jobs
@@ -9,6 +11,8 @@ from approvals.crash import crash_point
 from approvals.models import Call, Grant, StepRow
 from approvals.plan import Step
 from approvals.ports import Directory, DirectoryError
+from approvals.states import LIVE
+from approvals.states import Grant as GrantStatus
 from approvals.store import MACHINE, Store
 
 LOOK_AGAIN = 2.0  # seconds before reading an accepted change again
@@ -90,8 +94,12 @@ def may_have_been_given(session: Session, request_id: str) -> bool:
     return any(answer is None or not answer.startswith("error: ") for answer in answers)
 
 
-def same_holding(session: Session, account: str, holding: str, but: str) -> Sequence[Grant]:
-    """The other grants of the same thing to the same account, whatever became of them."""
+def same_holding(
+    session: Session, account: str, holding: str, but: str, ended_since: datetime | None = None
+) -> Sequence[Grant]:
+    """The other grants of the same thing to the same account that are not over, or ended after that moment."""
+    going_on = col(Grant.status).in_([*LIVE, GrantStatus.ENDING])
+    wanted = going_on if ended_since is None else or_(going_on, col(Grant.ended_at) >= ended_since)
     return session.exec(
-        select(Grant).where(Grant.account == account, Grant.holding == holding, Grant.request_id != but)
+        select(Grant).where(Grant.account == account, Grant.holding == holding, Grant.request_id != but, wanted)
     ).all()

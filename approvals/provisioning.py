@@ -127,7 +127,7 @@ class Provisioning:
 
     def _promise(self, w: Write, request: AccessRequest, plan: Plan, read_at: datetime, rehearsal: bool) -> None:
         """End before begin: the grant with its end, and the steps, are committed before the first call."""
-        others = same_holding(w.session, plan.subject, plan.steps[0].holding, request.id)
+        others = same_holding(w.session, plan.subject, plan.steps[0].holding, request.id, ended_since=read_at)
         if any(g.status == GrantStatus.ENDING or (g.ended_at and g.ended_at >= read_at) for g in others):
             raise jobs.Later(0.5, "an earlier grant of the same is just ending")
         live = [g for g in others if g.status in LIVE]
