@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from approvals.crash import crash_point
 from approvals.plan import Step
 from approvals.policy import Policy
 from approvals.ports import DirectoryError, Impossible
@@ -77,8 +78,10 @@ class Probe:
         """In, out, and then patience until the audit log shows both. The membership is always taken back."""
         since = self.now() - BACKWARD
         self.say(f"{step.words} …")
+        crash_point("probe: before putting in")
         try:
             self.directory.perform(step)
+            crash_point("probe: put in")
             self._until(step)
         finally:
             self._take_out(step)
@@ -87,8 +90,10 @@ class Probe:
 
     def _take_out(self, step: Step) -> None:
         removal = self.directory.removal(step)
+        crash_point("probe: before taking out")
         try:
             self.directory.perform(removal)
+            crash_point("probe: taken out")
             self._until(removal)
         except DirectoryError as error:
             raise NoProbe(

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from approvals import crash
 from approvals.policy import Policy
 from approvals.ports import DirectoryError
 from bot.atlassian.directory import AtlassianDirectory
@@ -94,6 +95,37 @@ def test_what_an_earlier_probe_left_is_taken_out_first(probe: Probe, atlassian: 
     with pytest.raises(NoProbe, match="it is out now"):
         probe.plan(DRILL, ADA)
     assert atlassian.members(DRILL) == set()
+
+
+@pytest.mark.parametrize(
+    "label", ["probe: before putting in", "probe: put in", "probe: before taking out", "probe: taken out"]
+)
+def test_killed_in_the_middle_the_next_one_takes_out_whoever_was_left(
+    probe: Probe, atlassian: AtlassianControl, label: str
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(here: str) -> None:
+        if here == label:
+            raise Killed
+
+    step = probe.plan(DRILL, ADA)
+    # a dead process takes nobody out: from the point on, nothing reaches Atlassian
+    crash.set_hook(kill)
+    taken = probe._take_out
+    probe._take_out = lambda step: taken(step) if "taking" in label or "taken" in label else None  # type: ignore[method-assign]
+    try:
+        with pytest.raises(Killed):
+            probe.run(step)
+    finally:
+        crash.set_hook(lambda here: None)
+        probe._take_out = taken  # type: ignore[method-assign]
+    if atlassian.members(DRILL):
+        with pytest.raises(NoProbe, match="it is out now"):
+            probe.plan(DRILL, ADA)
+    assert atlassian.members(DRILL) == set()
+    assert probe.run(probe.plan(DRILL, ADA)).actions
 
 
 def test_who_was_put_in_is_taken_out_though_nothing_can_be_read(probe: Probe, atlassian: AtlassianControl) -> None:
