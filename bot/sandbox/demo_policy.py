@@ -1,6 +1,6 @@
 """The policy of the seeded company, as its admins would write it; the demo and the tests apply it."""
 
-from bot.sandbox.seed import FED, ORG_NAME, OURS, SLACK_TEAM, company
+from bot.sandbox.seed import EMERGENCY, FED, ORG_NAME, OURS, SLACK_TEAM, company
 
 
 def demo_policy() -> str:
@@ -22,7 +22,7 @@ security = [{_person("sade")}]
 helpdesk = [{_person("kofi")}]
 
 [[protected]]
-account = "{company().person("person019").account_id}"
+account = "{company().person(EMERGENCY).account_id}"
 why = "emergency administrator"
 
 [directories.gatehouse]

@@ -36,7 +36,9 @@ def signed(path: str, form: dict[str, str]) -> bytes:
 
 def command(number: int, text: str) -> dict[str, str]:
     """A slash command by one of the company's members."""
-    members = [p for p in seed.company().people if p.slack_kind == "member" and p.manager]
+    members = [
+        p for p in seed.company().people if p.slack_kind == "member" and p.manager and p.handle != seed.EMERGENCY
+    ]
     person = members[number % len(members)]
     return {
         "token": "t",
