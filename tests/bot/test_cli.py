@@ -289,3 +289,16 @@ def test_without_the_sandboxes_installed_a_sentence_says_how_to_get_them(shell: 
         )  # fmt: skip
         assert done.returncode == 2
         assert done.stderr == 'The sandboxes are not installed: pip install "gatehouse[sandbox]".\n'
+
+
+# -- the doctor's probe ---------------------------------------------------------------------------------------------
+
+
+def test_a_probe_needs_somebody_and_leave_to_write(shell: Shell) -> None:
+    (sentence,) = shell.refused("doctor", "--probe", "breakglass-drill")
+    assert "--account" in sentence
+    words = ("doctor", "--probe", "breakglass-drill", "--account", seed.company().person("ada").account_id)
+    (sentence,) = shell.refused(*words, EFFECTS="off")
+    assert sentence.startswith("EFFECTS=off lets nothing be written")
+    (sentence,) = shell.refused(*words, EFFECTS="on", ATLASSIAN_API_URL="http://127.0.0.1:9")
+    assert "no connection" in sentence
