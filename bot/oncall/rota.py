@@ -54,7 +54,7 @@ class Rotation:
         """Which turn it is, from 0; None before the first one."""
         days = (at.astimezone(self.zone).date() - self.first).days
         number = days // (7 * self.weeks)
-        # The date alone may be a turn ahead on the day of a handover, and behind where a gap in the clock moved it.
+        # The date may be a turn ahead on the day of a handover, and behind after the clock went back past midnight.
         while self.begins(number) > at:
             number -= 1
         while self.begins(number + 1) <= at:

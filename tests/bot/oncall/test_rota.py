@@ -16,7 +16,7 @@ A, B, C = frozenset({"a@x.example"}), frozenset({"b@x.example"}), frozenset({"c@
 TICK = timedelta(microseconds=1)
 ZONES = (
     "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia", "America/Sao_Paulo",
-    "Africa/Casablanca", "UTC", "Pacific/Chatham", "Europe/London",
+    "Africa/Casablanca", "UTC", "Pacific/Chatham", "America/St_Johns",
 )  # fmt: skip
 
 
@@ -108,6 +108,15 @@ def test_a_handover_that_the_clock_shows_twice_is_the_first_of_them() -> None:
     assert rotation.people(first - TICK) == A
     assert rotation.people(first) == B
     assert rotation.people(second) == B
+
+
+def test_a_clock_that_goes_back_past_midnight_does_not_take_the_turn_back() -> None:
+    zone = ZoneInfo("America/St_Johns")  # at 00:01 on 2 November 2008 it was 23:01 on the 1st again
+    rotation = Rotation([A, B], date(2008, 10, 26), time(0), zone)
+    change = datetime(2008, 11, 2, 2, 30, tzinfo=UTC)
+    again = change + timedelta(minutes=30)
+    assert again.astimezone(zone).date() == date(2008, 11, 1)
+    assert (rotation.people(change - TICK), rotation.people(change), rotation.people(again)) == (A, B, B)
 
 
 def test_a_day_that_never_was_hands_over_all_the_same() -> None:
