@@ -1,6 +1,7 @@
 """What the decisions need from outside, as small protocols, and the errors that say whether to try again."""
 
-from typing import Protocol
+from datetime import datetime
+from typing import Literal, Protocol
 
 from approvals.plan import Newcomer, Step, Survey
 from approvals.policy import Entitlement
@@ -29,6 +30,14 @@ class DirectoryError(OutsideError):
 
 class PeopleError(OutsideError):
     """Who somebody is could not be read; never the same as "there is no such person"."""
+
+
+class OnCallError(OutsideError):
+    """Who is on call could not be read; never the same as "nobody is"."""
+
+
+class IncidentError(OutsideError):
+    """An incident could not be read; never the same as "there is none"."""
 
 
 class Impossible(Exception):
@@ -98,5 +107,31 @@ class People(Protocol):
         """Bring the mirror's copy of a Slack user up to date unless it is at most a minute old.
 
         Raises ``PeopleError`` when Slack can't be read.
+        """
+        ...
+
+
+class OnCall(Protocol):
+    """Who is on call, by the name of a source."""
+
+    def on_call(self, source: str, at: datetime) -> frozenset[str]:
+        """Those on call at that moment, read at most a minute ago; empty when the source says that nobody is.
+
+        Each is an Atlassian account id, or a mail address in lower case; ``approvals.on_call`` tells them apart.
+        Raises ``OnCallError`` when the source can't be reached, read or believed.
+        """
+        ...
+
+
+IncidentState = Literal["open", "closed", "missing"]
+
+
+class Incidents(Protocol):
+    """The incidents that break-glass names."""
+
+    def state(self, incident: str) -> IncidentState:
+        """Whether it is open, read now; "missing" when it is not there or not shown to us.
+
+        Raises ``IncidentError`` when it can't be read, and when no place is known that has incidents of such a name.
         """
         ...

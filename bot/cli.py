@@ -147,6 +147,16 @@ def sandbox_atlassian(port: int = 3002) -> None:
     run("127.0.0.1", port)
 
 
+@sandbox_app.command("oncall")
+def sandbox_oncall(port: int = 3003) -> None:
+    """A local PagerDuty, Jira Service Management and incidents, set through /control."""
+    try:
+        from bot.sandbox.oncall.server import serve as run
+    except ImportError:
+        stop(NO_SANDBOXES)
+    run("127.0.0.1", port)
+
+
 # -- people, policy, record ---------------------------------------------------------------------------------------
 
 

@@ -38,6 +38,8 @@ IDS: Mapping[str, re.Pattern[str]] = {
     "scim_user": _ID,
     "scim_group": _ID,
     "token": re.compile(r"[A-Za-z0-9_-]{1,128}"),
+    "schedule": _ID,
+    "issue": re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}-[0-9]{1,12}"),
     "id": _ID,
 }
 _PLACE = re.compile(r"\{(\w+)\}")

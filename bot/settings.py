@@ -19,7 +19,7 @@ __all__ = ["MORE_SCIM_KEYS", "Settings", "SettingsProblem", "load_settings"]
 SECRETS = (
     *("SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"),
     *("ATLASSIAN_ORG_API_KEY", "ATLASSIAN_SCIM_API_KEY", "ATLASSIAN_SITE_API_TOKEN"),
-    *("DATABASE_URL", "METRICS_TOKEN", "AUDIT_SIGNING_KEY"),  # a database URL carries a password
+    *("PAGERDUTY_API_TOKEN", "DATABASE_URL", "METRICS_TOKEN", "AUDIT_SIGNING_KEY"),  # a database URL carries a password
 )
 EXPIRES = "_EXPIRES"  # + the name of a key: the last day on which it works
 MORE_SCIM_KEYS = "ATLASSIAN_SCIM_API_KEY_"  # + a name the policy file gives to a further directory
@@ -27,6 +27,7 @@ TOGETHER = (
     ("ATLASSIAN_SCIM_DIRECTORY_ID", "ATLASSIAN_SCIM_API_KEY"),
     ("ATLASSIAN_SITE_URL", "ATLASSIAN_SITE_EMAIL", "ATLASSIAN_SITE_API_TOKEN"),
 )
+NEEDS_TOO = {"ATLASSIAN_CLOUD_ID": "ATLASSIAN_SITE_API_TOKEN"}  # the schedules of the site are read with that token
 NEEDS = {
     "slack": ("SLACK_BOT_TOKEN", "SLACK_TEAM_ID"),  # and a door: the signing secret, or the app token
     "atlassian": ("ATLASSIAN_ORG_ID", "ATLASSIAN_ORG_API_KEY"),
@@ -42,6 +43,8 @@ WHERE = {
     "ATLASSIAN_SITE_URL": "write the address of the Jira site, like https://example.atlassian.net",
     "ATLASSIAN_SITE_EMAIL": "give the e-mail address of the administrator whose token it is",
     "ATLASSIAN_SITE_API_TOKEN": "create it as that administrator at https://id.atlassian.com under “Security”",
+    "ATLASSIAN_CLOUD_ID": "copy it from the page /_edge/tenant_info of the Jira site",
+    "PAGERDUTY_API_TOKEN": "create a read-only one in PagerDuty under “Integrations”, “API Access Keys”",
     "ATLASSIAN_SCIM_API_KEY": "Atlassian shows it when the directory is made or its key is regenerated",
 }
 MEND = {
@@ -53,7 +56,7 @@ MEND = {
     "PORT": "give a number from 1 to 65535",
     "LOG_LEVEL": "write DEBUG, INFO, WARNING or ERROR",
     **dict.fromkeys(
-        ("SLACK_API_URL", "ATLASSIAN_API_URL", "ATLASSIAN_ADMIN_URL", "ATLASSIAN_SITE_URL"),
+        ("SLACK_API_URL", "ATLASSIAN_API_URL", "ATLASSIAN_ADMIN_URL", "ATLASSIAN_SITE_URL", "PAGERDUTY_API_URL"),
         "write an address that begins with https:// (http:// only for this machine), without a name or a query in it",
     ),
 }
@@ -130,9 +133,12 @@ class Settings(BaseSettings):
     atlassian_site_url: Annotated[str, AfterValidator(lambda url: _address(url) if url else url)] = ""
     atlassian_site_email: Annotated[str, Field(pattern=r"^([^\s@:]+@[^\s@:]+)?$")] = ""
     atlassian_site_api_token: Token = SecretStr("")
+    atlassian_cloud_id: Annotated[str, Field(pattern=r"^([A-Za-z0-9-]{8,64})?$")] = ""  # the site's, for who is on call
     atlassian_calls_a_minute: int = Field(
         default=1200, ge=20, le=100_000
     )  # for each credential, as Atlassian is silent
+    pagerduty_api_url: Address = "https://api.pagerduty.com"
+    pagerduty_api_token: Token = SecretStr("")
     scim_keys: Mapping[str, Token] = Field(default_factory=dict)  # of further directories, by name
     # The last day of each key, which no API tells.
     atlassian_org_api_key_expires: date | None = None
@@ -259,6 +265,9 @@ def _against_each_other(given: Mapping[str, str], environ: Mapping[str, str], ba
         lacking = [name for name in together if name not in given and name not in bad] if have else []
         for other in lacking:
             problems.append(f"{have[0]} is set without {other}: {WHERE[other]}, or leave {_all(together)} out.")
+    for name, other in NEEDS_TOO.items():
+        if name in given and other not in given and other not in bad:
+            problems.append(f"{name} is set without {other}: {WHERE[other]}, or leave {name} out.")
     if environ.get("DYNO") and given.get("DATABASE_URL", "sqlite").startswith("sqlite") and "DATABASE_URL" not in bad:
         problems.append(
             "DATABASE_URL is SQLite, but the disk of this host (DYNO is set) is thrown away at every restart, and the "

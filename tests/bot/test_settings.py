@@ -58,6 +58,9 @@ def test_five_values_are_enough() -> None:
     assert settings.slack_api_url == "https://slack.com/api/"
     assert settings.atlassian_api_url == "https://api.atlassian.com"
     assert settings.atlassian_admin_url == "https://admin.atlassian.com"
+    assert settings.pagerduty_api_url == "https://api.pagerduty.com"
+    assert not settings.pagerduty_api_token
+    assert not settings.atlassian_cloud_id
     assert settings.database_url.get_secret_value() == "sqlite:///gatehouse.db"
     assert (settings.policy_file, settings.effects, settings.log_level) == (Path("policy.toml"), "on", "INFO")
     assert (settings.host, settings.port) == ("127.0.0.1", 3000)
@@ -129,6 +132,10 @@ WRONG = [
     ("ATLASSIAN_API_URL", "https://host:99999"),
     ("ATLASSIAN_API_URL", "api.atlassian.com"),
     ("ATLASSIAN_ADMIN_URL", "javascript:alert(1)"),
+    ("PAGERDUTY_API_URL", "http://api.pagerduty.com"),
+    ("PAGERDUTY_API_URL", "https://u:p@api.pagerduty.com"),
+    ("PAGERDUTY_API_TOKEN", f"{HIDDEN} and more"),
+    ("PAGERDUTY_API_TOKEN", f"{HIDDEN}\nX-Evil: 1"),
     ("ATLASSIAN_ORG_ID", "../orgs"),
     ("DATABASE_URL", f"mysql://root:{HIDDEN}@db/x"),
     ("DATABASE_URL", f"{HIDDEN}"),
@@ -259,13 +266,30 @@ def test_a_site_needs_its_address_its_administrator_and_their_token(name: str) -
 @pytest.mark.parametrize(
     ("name", "value"),
     [("ATLASSIAN_SITE_URL", "http://harbour.example"), ("ATLASSIAN_SITE_EMAIL", "omar"),
-     ("ATLASSIAN_CALLS_A_MINUTE", "many"), ("ATLASSIAN_CALLS_A_MINUTE", "7")],
+     ("ATLASSIAN_CLOUD_ID", "../jsm"), ("ATLASSIAN_CALLS_A_MINUTE", "many"), ("ATLASSIAN_CALLS_A_MINUTE", "7")],
 )  # fmt: skip
 def test_a_site_or_a_rate_that_can_not_be_used_is_a_sentence(name: str, value: str) -> None:
     sentences = problems({**GOOD, **SITE, name: value})
     assert len(sentences) == 1
     assert sentences[0].startswith(f"{name} can't be used as it is: ")
     assert value not in sentences[0]
+
+
+def test_the_schedules_of_a_site_are_read_with_the_token_of_the_site() -> None:
+    cloud = {"ATLASSIAN_CLOUD_ID": "11111111-2222-3333-4444-555555555555"}
+    assert load({**GOOD, **SITE, **cloud}).atlassian_cloud_id == cloud["ATLASSIAN_CLOUD_ID"]
+    sentences = problems({**GOOD, **cloud})
+    assert len(sentences) == 1
+    assert sentences[0].startswith("ATLASSIAN_CLOUD_ID is set without ATLASSIAN_SITE_API_TOKEN: ")
+
+
+def test_pagerduty_in_another_region_or_on_this_machine() -> None:
+    given = {**GOOD, "PAGERDUTY_API_TOKEN": f"{HIDDEN}-pd"}
+    assert load({**given, "PAGERDUTY_API_URL": "https://api.eu.pagerduty.com/"}).pagerduty_api_url.endswith("duty.com")
+    settings = load({**given, "PAGERDUTY_API_URL": "http://127.0.0.1:3003"})
+    assert settings.pagerduty_api_url == "http://127.0.0.1:3003"
+    assert f"{HIDDEN}-pd" in settings.secrets()
+    assert HIDDEN not in repr(settings)
 
 
 def test_further_directories_have_keys_by_name(tmp_path: Path) -> None:

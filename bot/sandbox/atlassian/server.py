@@ -31,11 +31,11 @@ from bot.sandbox.atlassian.state import Sandbox
 from bot.sandbox.atlassian.wire import Wire
 
 
-def serve(host: str, port: int) -> None:
+def serve(host: str, port: int, app: Starlette | None = None) -> None:
     """Serve until interrupted, on a loopback address only."""
     _insist_loopback(host)
     with contextlib.suppress(KeyboardInterrupt):
-        _server(create_app(), host, port).run()
+        _server(app or create_app(), host, port).run()
 
 
 @contextlib.contextmanager
