@@ -13,6 +13,7 @@ from approvals.plan import Newcomer
 from approvals.policy import Entitlement, Policy
 from bot.atlassian.directory import AtlassianDirectory
 from bot.atlassian.plans import lookups
+from bot.clients import Clients
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.atlassian.roles import CONFLUENCE
@@ -31,12 +32,20 @@ SHORT = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def there() -> Iterator[tuple[AtlassianDirectory, AtlassianControl]]:
+@pytest.fixture(scope="module")
+def reached() -> Iterator[tuple[Clients, AtlassianControl]]:
     with running() as base, AtlassianControl(base) as control:
-        reached = clients(base)
-        yield AtlassianDirectory(reached, POLICY), control
-        reached.close()
+        made = clients(base)
+        yield made, control
+        made.close()
+
+
+@pytest.fixture
+def there(reached: tuple[Clients, AtlassianControl]) -> tuple[AtlassianDirectory, AtlassianControl]:
+    """The first morning, and a directory that remembers nothing."""
+    made, control = reached
+    control.reset()
+    return AtlassianDirectory(made, POLICY), control
 
 
 def entitlement(**changes: object) -> Entitlement:

@@ -31,7 +31,7 @@ POLICY = Policy.parse(demo_policy())
 Make = Callable[..., AtlassianDirectory]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def base() -> Iterator[str]:
     with running() as base:
         yield base
@@ -39,17 +39,28 @@ def base() -> Iterator[str]:
 
 @pytest.fixture
 def atlassian(base: str) -> Iterator[AtlassianControl]:
+    """As it was on the first morning."""
     with AtlassianControl(base) as control:
+        control.reset()
         yield control
 
 
-@pytest.fixture
-def make(base: str) -> Iterator[Make]:
-    made: list[Clients] = []
+@pytest.fixture(scope="module")
+def reached(base: str) -> Iterator[dict[tuple[bool, bool, bool], Clients]]:
+    """By fed, ours and site: making clients is slow, and they remember nothing."""
+    made = {
+        keys: clients(base, fed=keys[0], ours=keys[1], site=keys[2])
+        for keys in ((False, True, True), (True, True, True), (False, False, True), (False, True, False))
+    }
+    yield made
+    for each in made.values():
+        each.close()
 
+
+@pytest.fixture
+def make(reached: dict[tuple[bool, bool, bool], Clients], atlassian: AtlassianControl) -> Make:
     def directory(*, fed: bool = False, ours: bool = True, site: bool = True, **rules: object) -> AtlassianDirectory:
-        there = clients(base, fed=fed, ours=ours, site=site)
-        made.append(there)
+        there = reached[fed, ours, site]
         policy = replace(POLICY, **rules)
         if fed:
             listed = tuple(replace(one, take_away=one.owner == "fed") for one in policy.directories)
@@ -59,9 +70,7 @@ def make(base: str) -> Iterator[Make]:
             policy = replace(policy, directories=listed)
         return AtlassianDirectory(there, policy)
 
-    yield directory
-    for each in made:
-        each.close()
+    return directory
 
 
 @pytest.fixture
