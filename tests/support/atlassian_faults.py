@@ -1,15 +1,12 @@
 """Everything that can go wrong between a client and Atlassian, and what each call must make of it.
 
-``python -m tests.support.atlassian_faults`` writes docs/atlassian-faults.md from the same table that the tests run.
+``python -m tests.support.fault_table`` writes docs/atlassian-faults.md from the same table that the tests run.
 """
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
@@ -27,11 +24,27 @@ from bot.atlassian.errors import (
     Unreadable,
 )
 from tests.support.atlassian_calls import Call
+from tests.support.broken_answers import (
+    Answer,
+    again,
+    barren,
+    circle,
+    cut,
+    fails,
+    has_body,
+    in_turn,
+    is_walked,
+    paged,
+    refused_by_organization,
+    reset,
+    says,
+    twice,
+    two,
+)
 from tests.support.recording import Exchange, Good
 
 SOON = datetime.now(UTC) + timedelta(hours=2)  # more than the longest wait, so that the answer is always that
 PATIENCE = 40  # requests of one call; whoever makes more is in a loop
-Answer = Callable[[Exchange, int], httpx.Response]  # the good exchange; how often this call met the fault, from 1
 
 
 @dataclass(frozen=True)
@@ -69,123 +82,6 @@ class Outcome:
         )
 
 
-class Breaking(httpx.SyncByteStream):
-    """Half a body, then the connection is reset."""
-
-    def __init__(self, body: bytes) -> None:
-        self._half = body[: len(body) // 2]
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield self._half
-        raise httpx.ReadError("[Errno 104] Connection reset by peer")
-
-
-def says(status: int, body: Any = None, **headers: str) -> Answer:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    content = b"" if body is None else json.dumps(body).encode()
-    return lambda good, nth: httpx.Response(status, headers=named, content=content)
-
-
-def fails(error: type[httpx.TransportError]) -> Answer:
-    def answer(good: Exchange, nth: int) -> httpx.Response:
-        raise error("no luck")
-
-    return answer
-
-
-def _organization(status: int, code: str | None) -> Any:
-    error = {"id": "65e99414", "status": str(status), "title": "Refused", "detail": None}
-    return {"errors": [error | ({"code": code} if code else {})]}
-
-
-def _cut(good: Exchange, nth: int) -> httpx.Response:
-    return httpx.Response(good.status, content=good.body[: len(good.body) // 2])
-
-
-def _reset(good: Exchange, nth: int) -> httpx.Response:
-    headers = {"Content-Length": str(max(len(good.body), 99))}
-    return httpx.Response(good.status, headers=headers, stream=Breaking(good.body))
-
-
-def _has_body(good: Exchange) -> bool:
-    return bool(good.body)
-
-
-# They answer with ``data`` and are not walked: the caller asks for the next page of events, invitations have one.
-ONE_PAGE = ("/events", "/events-stream", "/users/invite")
-
-
-def is_walked(good: Exchange) -> bool:
-    return is_page(good) and not good.path.endswith(ONE_PAGE)
-
-
-def is_page(good: Exchange) -> bool:
-    data = good.answered()
-    if isinstance(data, dict):
-        return isinstance(data.get("data"), list) or any(name in data for name in ("Resources", "values"))
-    return isinstance(data, list) and "maxResults=" in good.target
-
-
-def paged(change: Callable[[Any, int], None]) -> Answer:
-    """The good page, changed to say that another one follows; a bare list says so by being as long as was asked for."""
-
-    def answer(good: Exchange, nth: int) -> httpx.Response:
-        data = good.answered()
-        if isinstance(data, list):
-            asked = int(parse_qs(urlsplit(good.target).query)["maxResults"][0])
-            return httpx.Response(200, json=(data * asked)[:asked])
-        change(data, nth)
-        return httpx.Response(200, json=data)
-
-    return answer
-
-
-def _more(data: Any, cursor: str) -> None:
-    """Another page follows, in whichever way this API says so."""
-    if "data" in data:
-        data["links"] = {**(data.get("links") or {}), "next": f"https://api.atlassian.com/x?cursor={cursor}"}
-    data.update({"totalResults": 5000} if "Resources" in data else {})
-    data.update({"isLast": False, "total": 5000} if "values" in data else {})
-
-
-def _items(data: Any) -> str:
-    return next(name for name in ("data", "Resources", "values") if name in data)
-
-
-def _again(data: Any, nth: int) -> None:
-    _more(data, f"c{nth}")
-
-
-def _twice(data: Any, nth: int) -> None:
-    """The page, the same page, the end."""
-    if nth == 1:
-        _more(data, "c1")
-    elif "data" in data:
-        data.pop("links", None)
-
-
-def _in_turn(data: Any, nth: int) -> None:
-    """The page, a part of it, the page, a part of it …, each time with a new cursor."""
-    if nth % 2 == 0:
-        data[_items(data)] = data[_items(data)][:-1]
-    _more(data, f"c{nth}")
-
-
-def _circle(data: Any, nth: int) -> None:
-    data[_items(data)] = []
-    _more(data, "round")
-
-
-def _barren(data: Any, nth: int) -> None:
-    data[_items(data)] = []
-    _more(data, f"c{nth}")
-
-
-def _two(data: Any, nth: int) -> None:
-    data[_items(data)] = []
-    _more(data, f"c{nth % 2}")
-
-
 RESET = SOON.strftime("%Y-%m-%dT%H:%M:%SZ")
 GATEWAY = {"code": 403, "message": "Forbidden"}
 HTML = b"<!DOCTYPE html><html><head><title>Just a moment</title></head><body>Checking your browser.</body></html>"
@@ -194,7 +90,7 @@ FAULTS: list[Fault] = [
     Fault("429, Retry-After a date", says(429, None, Retry_After=format_datetime(SOON, True)), RateLimited, after=3600),
     Fault("429, X-RateLimit-Reset", says(429, {"code": 429}, X_RateLimit_Reset=RESET), RateLimited, after=3600),
     Fault("429 without a header", says(429, {"code": 429, "message": "Too many"}), RateLimited),
-    Fault("500", says(500, _organization(500, "ADMIN-500-1")), Unavailable, doubt=True),
+    Fault("500", says(500, refused_by_organization(500, "ADMIN-500-1")), Unavailable, doubt=True),
     Fault("502", says(502), Unavailable, doubt=True),
     Fault("503", says(503, None, Retry_After="5"), Unavailable, doubt=True, after=5),
     Fault("504", says(504), Unavailable, doubt=True),
@@ -203,35 +99,35 @@ FAULTS: list[Fault] = [
     Fault("answering takes too long", fails(httpx.ReadTimeout), Unreachable, doubt=True),
     Fault("answer lost after the effect", fails(httpx.RemoteProtocolError), Unreachable, doubt=True),
     Fault("reset while sending", fails(httpx.WriteError), Unreachable, doubt=True),
-    Fault("reset in the body", _reset, Unreadable, doubt=True),
-    Fault("200, JSON cut short", _cut, Unreadable, doubt=True, fits=_has_body),
+    Fault("reset in the body", reset, Unreadable, doubt=True),
+    Fault("200, JSON cut short", cut, Unreadable, doubt=True, fits=has_body),
     Fault("200, HTML", lambda good, nth: httpx.Response(200, html=HTML.decode()), Unreadable, doubt=True),
-    Fault("200, another object", says(200, {"unexpected": 1}), Unreadable, doubt=True, fits=_has_body),
-    Fault("200, JSON of another kind", says(200, [[7]]), Unreadable, doubt=True, fits=_has_body),
+    Fault("200, another object", says(200, {"unexpected": 1}), Unreadable, doubt=True, fits=has_body),
+    Fault("200, JSON of another kind", says(200, [[7]]), Unreadable, doubt=True, fits=has_body),
     Fault("200, a bare text", says(200, "fine"), Unreadable, doubt=True),
-    Fault("200 without a body", says(200), Unreadable, doubt=True, fits=_has_body),
+    Fault("200 without a body", says(200), Unreadable, doubt=True, fits=has_body),
     Fault("redirect to another host", says(307, None, Location="https://evil.example/"), Unreadable, doubt=True),
-    Fault("400", says(400, _organization(400, "ADMIN-UAM-400-1")), BadRequest),
+    Fault("400", says(400, refused_by_organization(400, "ADMIN-UAM-400-1")), BadRequest),
     Fault("400 noTarget", says(400, {"schemas": [], "status": "400", "scimType": "noTarget"}), BadRequest),
     Fault("401, key expired", says(401, {"code": 401, "message": "Unauthorized"}), KeyRefused, after=60),
-    Fault("401, key with scopes", says(401, _organization(401, "ADMIN-401-2")), KeyRefused, after=60),
+    Fault("401, key with scopes", says(401, refused_by_organization(401, "ADMIN-401-2")), KeyRefused, after=60),
     Fault("403, shape of SCIM", says(403, {"error": "Forbidden", "traceId": "5a4db0c5"}), Forbidden),
-    Fault("403, shape of the Organizations API", says(403, _organization(403, "ADMIN-UAM-403-1")), Forbidden),
+    Fault("403, shape of the Organizations API", says(403, refused_by_organization(403, "ADMIN-UAM-403-1")), Forbidden),
     Fault("403, shape of User management", says(403, {"key": "forbidden", "context": "not yours"}), Forbidden),
     Fault("403, shape of the gateway", says(403, GATEWAY), Forbidden),
     Fault("404, shape of SCIM", says(404, {"schemas": [], "status": "404", "detail": "not found"}), NotFound),
-    Fault("404, a record is missing", says(404, _organization(404, "ADMIN-UAM-404-1")), NotFound),
+    Fault("404, a record is missing", says(404, refused_by_organization(404, "ADMIN-UAM-404-1")), NotFound),
     Fault("404 accountNotFound", says(404, {"key": "accountNotFound", "errorKey": "account-not-found"}), NotFound),
     Fault("404 of the gateway", says(404, {"status": 404, "error": "Not Found", "requestId": "e4"}), NotFound),
-    Fault("409 already so", says(409, _organization(409, "ADMIN-UAM-409-2")), Conflict),
-    Fault("409 no licence left", says(409, _organization(409, "ADMIN-UAM-409-3")), Conflict),
+    Fault("409 already so", says(409, refused_by_organization(409, "ADMIN-UAM-409-2")), Conflict),
+    Fault("409 no licence left", says(409, refused_by_organization(409, "ADMIN-UAM-409-3")), Conflict),
     Fault("409 without a code", says(409), Conflict),
-    Fault("a page twice, then the end", paged(_twice), Unreadable, fits=is_walked, lasting=True, or_result=True),
-    Fault("the same page for ever", paged(_again), Unreadable, fits=is_walked, lasting=True, or_result=True),
-    Fault("two pages in turn for ever", paged(_in_turn), Unreadable, fits=is_walked, lasting=True, or_result=True),
-    Fault("empty pages, the same cursor", paged(_circle), Unreadable, fits=is_walked, lasting=True, or_result=True),
-    Fault("empty pages, always a new cursor", paged(_barren), Unreadable, fits=is_walked, lasting=True, or_result=True),
-    Fault("empty pages, two cursors in turn", paged(_two), Unreadable, fits=is_walked, lasting=True, or_result=True),
+    Fault("a page twice, then the end", paged(twice), Unreadable, fits=is_walked, lasting=True, or_result=True),
+    Fault("the same page for ever", paged(again), Unreadable, fits=is_walked, lasting=True, or_result=True),
+    Fault("two pages in turn for ever", paged(in_turn), Unreadable, fits=is_walked, lasting=True, or_result=True),
+    Fault("empty pages, the same cursor", paged(circle), Unreadable, fits=is_walked, lasting=True, or_result=True),
+    Fault("empty pages, always a new cursor", paged(barren), Unreadable, fits=is_walked, lasting=True, or_result=True),
+    Fault("empty pages, two cursors in turn", paged(two), Unreadable, fits=is_walked, lasting=True, or_result=True),
 ]  # fmt: skip
 
 

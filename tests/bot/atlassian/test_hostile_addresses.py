@@ -16,7 +16,7 @@ import pytest
 from bot.atlassian.errors import AtlassianError
 from bot.http import UnsafeAddress
 from tests.support.atlassian_calls import CALLS, CLIENTS, OWNERS, Call
-from tests.support.atlassian_faults import is_page
+from tests.support.broken_answers import is_page
 from tests.support.hostile_ids import MORE_HOSTILE_IDS
 from tests.support.listening import Listening, header, listening
 from tests.support.recording import Exchange, Good, organization
