@@ -234,8 +234,14 @@ def _facts(data: dict[str, Any], raw: str, show: Callable[[Any], str | None]) ->
         trace=_first(show, data.get("traceId"), data.get("requestId"), first.get("id")),
         reason=_first(show, *_reasons(context)),
         raw=raw,
-        by_api=bool(first) or any(name in data for name in ("schemas", "key", "errorMessages")),
+        by_api=_in_a_shape_of_the_api(data, first),
     )
+
+
+def _in_a_shape_of_the_api(data: dict[str, Any], first: dict[str, Any]) -> bool:
+    """By what a gateway has not: ``errors[].code``, ``key``, SCIM's ``schemas``, the site's ``errorMessages``."""
+    names = any(isinstance(code, str) and code for code in (first.get("code"), data.get("key")))
+    return names or any(isinstance(data.get(name), list) for name in ("schemas", "errorMessages"))
 
 
 def _details(data: dict[str, Any], first: dict[str, Any], context: Any) -> Iterator[Any]:

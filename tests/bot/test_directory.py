@@ -9,6 +9,7 @@ from approvals.plan import Step
 from approvals.policy import Entitlement, Policy
 from approvals.ports import DirectoryError, Impossible
 from bot.atlassian.directory import AtlassianDirectory
+from bot.atlassian.errors import NotFound
 from bot.atlassian.limits import GroupLimits
 from bot.atlassian.plans.lookups import named
 from bot.atlassian.shapes import OrgUser
@@ -188,6 +189,22 @@ def test_what_can_not_be_read_is_an_error_and_never_a_no(
     for question in (step, directory.removal(step)):
         with pytest.raises(DirectoryError):
             directory.is_true(question)
+
+
+@pytest.mark.parametrize("body", [{"code": 404, "message": "Not Found"}, {"errors": [{"message": "no route"}]}])
+def test_a_404_of_something_in_between_proves_nothing(
+    directory: AtlassianDirectory, atlassian: AtlassianControl, body: object
+) -> None:
+    """Neither that somebody has no record, which would refuse the request for good, nor that something is taken."""
+    step = step_for(directory)
+    atlassian.fault(status=404, body=body, path_regex="^/scim/", times=None)
+    for ask in (
+        lambda: directory.survey_grant(ADA, entitlement()),
+        lambda: directory.perform(directory.removal(step)),
+        lambda: directory.is_true(directory.removal(step)),
+    ):
+        with pytest.raises(NotFound):
+            ask()
 
 
 def test_a_directory_that_is_not_ours_any_more_is_not_written(directory: AtlassianDirectory) -> None:

@@ -95,7 +95,9 @@ class ScimRoad:
                 break
             try:
                 return self.scim.get(link.scim_user_id)
-            except NotFound:
+            except NotFound as missing:
+                if not missing.by_api:  # a gateway's says nothing about the record
+                    raise
                 self.lookups.forget(person.account_id)
         raise Impossible(
             f"{named(person)} has no record in directory {self.name}, which owns the group "

@@ -398,7 +398,10 @@ def test_a_success_that_changes_nothing_is_seen_in_the_profile(real: Real) -> No
     assert accounts.profile(nadia).account_status == "active"
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b'{"code": 404, "message": "Not Found"}'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b'{"code": 404, "message": "Not Found"}', b'{"errors": [{"message": "no route"}], "key": null}'],
+)
 def test_a_404_of_something_in_between_does_not_say_that_a_token_is_gone(body: bytes) -> None:
     accounts, _ = build(httpx.Response(404, content=body))
     with pytest.raises(NotFound):
