@@ -1,14 +1,23 @@
-"""How many calls a credential may make now: a row for all processes, taken from in slices."""
+"""How many calls a credential may make now: a row for all processes, taken from in slices.
 
-from dataclasses import dataclass
+Beside ``Store.write``: nothing here is part of the record, so there is no audit entry and nobody waits for the chain.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, Row, bindparam, update
+from sqlalchemy import Connection, bindparam, func, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
 from approvals.database import Database
 from approvals.models import RateBudget
+
+KEPT = timedelta(seconds=5)  # how long a process may keep a slice; then what is left of it is given up
+SHORTEST_BLOCK, LONGEST_BLOCK = timedelta(seconds=1), timedelta(hours=1)
+CLOCKS_DIFFER = timedelta(minutes=1)  # a row that is further ahead was written by a clock that was wrong
+NOTHING = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -36,12 +45,18 @@ class Allowance:
 
     @property
     def a_second(self) -> float:
-        """How many come back."""
-        return self.at_once / self.window.total_seconds()
+        """How many come back. A slice may be taken before a window and spent in it, so that time counts as well."""
+        kept = KEPT if self.slice > 1 else NOTHING
+        return self.at_once / (self.window + kept).total_seconds()
 
-    def left(self, of: float, passed: float) -> float:
-        """How many are left of so many after ``passed`` seconds; a clock that was set back gives nothing."""
-        return min(float(self.at_once), of + max(0.0, passed) * self.a_second)
+
+@dataclass(frozen=True)
+class Level:
+    """How many calls were left at a moment; they come back with time. Nobody calls before ``blocked_until``."""
+
+    calls: float
+    at: datetime
+    blocked_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,38 @@ class Taken:
 
     calls: int
     wait: float = 0.0
+
+
+def level_now(level: Level, allowance: Allowance, now: datetime) -> Level:
+    """What is left now. A clock that was set back gives nothing, and one that was far ahead stops nobody for long."""
+    if level.blocked_until and NOTHING < level.blocked_until - now <= LONGEST_BLOCK:
+        return level
+    if level.at - now > CLOCKS_DIFFER:
+        return Level(level.calls, now)
+    back = max(0.0, (now - level.at).total_seconds()) * allowance.a_second
+    return Level(min(float(allowance.at_once), level.calls + back), max(level.at, now))
+
+
+def take_from(level: Level, allowance: Allowance, *, urgent: bool, now: datetime) -> tuple[Level, Taken]:
+    """A slice, or when there may be one, and what is left then. Who is not urgent leaves the reserve alone."""
+    left = level_now(level, allowance, now)
+    if left.blocked_until:
+        return level, Taken(0, (left.blocked_until - now).total_seconds())
+    free = left.calls - (0 if urgent else allowance.reserve)
+    given = min(allowance.slice, int(free))
+    if given < 1:
+        ahead = left.at < level.at  # of a clock that was wrong: time begins anew
+        return left if ahead else level, Taken(0, (1 - free) / allowance.a_second)
+    return replace(left, calls=left.calls - given), Taken(given)
+
+
+def block_at(level: Level, allowance: Allowance, *, seconds: float, now: datetime) -> Level:
+    """Nobody calls for so long, and then one by one; a block never gives calls that were not there."""
+    left = level_now(level, allowance, now)
+    until = now + min(max(timedelta(seconds=seconds), SHORTEST_BLOCK), LONGEST_BLOCK)
+    until = max(until, left.blocked_until or until)
+    then = level_now(Level(left.calls, left.at), allowance, until)
+    return Level(min(then.calls, allowance.reserve + 1.0), until, until)
 
 
 _LOCKED = (
@@ -66,51 +113,52 @@ _NEW = {
 }
 
 
+def real_time(connection: Connection) -> datetime:
+    """Real time, as Atlassian counts by it: on PostgreSQL the database's, for its machines' clocks may differ."""
+    if connection.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    moment: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return moment
+
+
 class RateBudgets:
-    """The rows. Each method is one short transaction of its own. ``now`` is real time, as Atlassian counts by it."""
+    """The rows. Each method is one short transaction of its own, never within another one."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Callable[[Connection], datetime] = real_time) -> None:
         self.database = database
+        self._clock = clock
 
-    def take(self, credential: str, allowance: Allowance, *, urgent: bool, now: datetime) -> Taken:
+    def take(self, credential: str, allowance: Allowance, *, urgent: bool) -> Taken:
         """A slice, or when there may be one. Who is not urgent leaves the reserve alone."""
-        key = {"_credential": credential, "_family": allowance.family}
         with self.database.changing() as connection:
-            row = _locked(connection, key, allowance, now)
-            blocked = (_aware(row.blocked_until) - now).total_seconds() if row.blocked_until else 0.0
-            if blocked > 0:
-                return Taken(0, blocked)
-            left = allowance.left(row.calls_left, (now - _aware(row.at)).total_seconds())
-            free = left - (0 if urgent else allowance.reserve)
-            given = min(allowance.slice, int(free))
-            if given < 1:
-                return Taken(0, (1 - free) / allowance.a_second)
-            connection.execute(
-                _CHANGE.values(calls_left=left - given, at=max(now, _aware(row.at)), blocked_until=None), key
-            )
-            return Taken(given)
+            level = self._locked(connection, credential, allowance)
+            left, taken = take_from(level, allowance, urgent=urgent, now=self._clock(connection))
+            if left != level:
+                self._keep(connection, credential, allowance, left)
+        return taken
 
-    def block(self, credential: str, allowance: Allowance, *, until: datetime, now: datetime) -> None:
-        """Atlassian said 429: nobody calls before ``until``, and then one by one."""
-        key = {"_credential": credential, "_family": allowance.family}
+    def block(self, credential: str, allowance: Allowance, *, seconds: float) -> None:
+        """Atlassian said 429, which holds for everybody: nobody calls for so long, not even what must not wait."""
         with self.database.changing() as connection:
-            row = _locked(connection, key, allowance, now)
-            later = max(until, _aware(row.blocked_until)) if row.blocked_until else until
-            connection.execute(_CHANGE.values(calls_left=allowance.reserve + 1.0, at=later, blocked_until=later), key)
+            level = self._locked(connection, credential, allowance)
+            left = block_at(level, allowance, seconds=seconds, now=self._clock(connection))
+            self._keep(connection, credential, allowance, left)
+
+    def _locked(self, connection: Connection, credential: str, allowance: Allowance) -> Level:
+        """The row, which nobody else changes before the commit; made where it lacks."""
+        new = {"calls_left": float(allowance.at_once), "at": self._clock(connection)}
+        new |= {"credential": credential, "family": allowance.family}
+        connection.execute(_NEW[connection.dialect.name], new)
+        row = connection.execute(_LOCKED, _key(credential, allowance)).one()
+        return Level(row.calls_left, _aware(row.at), _aware(row.blocked_until) if row.blocked_until else None)
+
+    def _keep(self, connection: Connection, credential: str, allowance: Allowance, level: Level) -> None:
+        values = {"calls_left": level.calls, "at": level.at, "blocked_until": level.blocked_until}
+        connection.execute(_CHANGE.values(**values), _key(credential, allowance))
 
 
-def _locked(
-    connection: Connection, key: dict[str, str], allowance: Allowance, now: datetime
-) -> Row[tuple[float, datetime, datetime | None]]:
-    """The row, which nobody else changes before the commit; made where it lacks."""
-    new = {
-        "credential": key["_credential"],
-        "family": key["_family"],
-        "calls_left": float(allowance.at_once),
-        "at": now,
-    }
-    connection.execute(_NEW[connection.dialect.name], new)
-    return connection.execute(_LOCKED, key).one()
+def _key(credential: str, allowance: Allowance) -> dict[str, str]:
+    return {"_credential": credential, "_family": allowance.family}
 
 
 def _aware(moment: datetime) -> datetime:

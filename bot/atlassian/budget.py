@@ -1,18 +1,17 @@
 """Keeps each credential within Atlassian's rate limits, with room for ends and break-glass, before Atlassian has to."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
-from approvals.budget import Allowance, RateBudgets
+from approvals.budget import KEPT, Allowance, RateBudgets
 from bot.atlassian.org_calls import V1
 
 LIMITS = "https://developer.atlassian.com/cloud/admin/organization/rest/intro/ (rate limits)"
 OURS = "ours: Atlassian publishes no figure"
-LONGEST_SLICE = timedelta(seconds=5)  # then what is left of it is given up, so that a block reaches everybody soon
 BLOCK = 30.0  # seconds after a 429 that does not say for how long
 _URGENT: ContextVar[bool] = ContextVar("urgent", default=False)
 
@@ -62,28 +61,32 @@ def usual(calls_a_minute: int) -> Allowance:
     return Allowance("all", calls_a_minute, OURS, slice=max(1, min(10, half // 5)), reserve=half // 5)
 
 
-def _utcnow() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass
 class _Slice:
-    """Calls that were taken from the row and not made yet; what is left of them at ``until`` is given up."""
+    """Calls that were taken from the row and not made yet.
+
+    What is left of them at ``until`` is given up, so that a block reaches everybody soon.
+    """
 
     calls: int
-    until: datetime
+    until: float
 
 
 class Budget:
-    """One credential's. ``now`` is real time."""
+    """One credential's. ``clock`` gives seconds, by which a slice grows old."""
 
     def __init__(
-        self, rows: RateBudgets, credential: str, allowances: Allowances, *, now: Callable[[], datetime] = _utcnow
+        self,
+        rows: RateBudgets,
+        credential: str,
+        allowances: Allowances,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rows = rows
         self._credential = credential
         self._allowances = allowances
-        self._now = now
+        self._clock = clock
         self._lock = threading.Lock()
         self._held: dict[tuple[str, bool], _Slice] = {}
 
@@ -91,13 +94,13 @@ class Budget:
         """Count a call that is about to be made: 0.0, or for how many seconds there is none left."""
         allowance, urgent = self._allowances.of(template), _URGENT.get()
         with self._lock:
-            now, key = self._now(), (allowance.family, urgent)
+            now, key = self._clock(), (allowance.family, urgent)
             held = self._held.get(key)
             if held is None or held.calls < 1 or held.until <= now:
-                taken = self._rows.take(self._credential, allowance, urgent=urgent, now=now)
+                taken = self._rows.take(self._credential, allowance, urgent=urgent)
                 if taken.calls < 1:
                     return max(0.1, taken.wait)
-                held = self._held[key] = _Slice(taken.calls, now + LONGEST_SLICE)
+                held = self._held[key] = _Slice(taken.calls, now + KEPT.total_seconds())
             held.calls -= 1
             return 0.0
 
@@ -105,8 +108,6 @@ class Budget:
         """Atlassian answered 429: nobody calls this family before ``after`` seconds, here or elsewhere."""
         allowance = self._allowances.of(template)
         with self._lock:
-            now = self._now()
             for urgent in (False, True):
                 self._held.pop((allowance.family, urgent), None)
-            until = now + timedelta(seconds=BLOCK if after is None else after)
-            self._rows.block(self._credential, allowance, until=until, now=now)
+            self._rows.block(self._credential, allowance, seconds=BLOCK if after is None else after)

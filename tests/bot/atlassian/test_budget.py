@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from approvals.budget import RateBudgets
+from approvals.budget import Allowance, Level, RateBudgets, Taken, block_at, take_from
 from approvals.database import Database
 from approvals.store import Store
 from bot.atlassian.budget import Allowances, Budget, organization_allowances, urgently, usual
@@ -21,14 +23,18 @@ from tests.support.atlassian_calls import NETWORK
 
 
 class Clock:
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC)
+    """Real time as a test says it is, for the rows and for the slices."""
 
-    def __call__(self) -> datetime:
-        return self.now
+    def __init__(self) -> None:
+        self.seconds = 0.0
 
     def on(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
+        self.seconds += seconds
+
+    def budget(self, store: Store, credential: str, allowances: Allowances) -> Budget:
+        began = datetime(2026, 11, 25, 12, tzinfo=UTC)
+        rows = RateBudgets(store.database, lambda _: began + timedelta(seconds=self.seconds))
+        return Budget(rows, credential, allowances, clock=lambda: self.seconds)
 
 
 @pytest.fixture
@@ -53,7 +59,7 @@ def elsewhere(store: Store) -> Iterator[Store]:
 def client(
     base: str, store: Store, clock: Clock, http: httpx.BaseTransport = NETWORK, a_minute: int = 1200
 ) -> OrganizationClient:
-    budget = Budget(RateBudgets(store.database), "organization", organization_allowances(a_minute), now=clock)
+    budget = clock.budget(store, "organization", organization_allowances(a_minute))
     transport = organization_transport(base, SecretStr(seed.ORG_API_KEY), brakes=Brakes(budget), http=http)
     return OrganizationClient(transport, seed.ORG_ID)
 
@@ -109,18 +115,84 @@ def test_a_429_stops_everybody_until_its_time(base: str, store: Store, elsewhere
     assert other.directories()
 
 
-def test_most_calls_need_no_database(store: Store, clock: Clock) -> None:
-    rows = RateBudgets(store.database)
-    taken = []
+class InMemory(RateBudgets):
+    """The rows without a database, which count how often they are asked."""
 
-    class Counted(RateBudgets):
-        def take(self, *args: object, **more: object):  # type: ignore[no-untyped-def]
-            taken.append(1)
-            return rows.take(*args, **more)  # type: ignore[arg-type]
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.levels: dict[str, Level] = {}
+        self.taken = 0
 
-    budget = Budget(Counted(store.database), "scim", Allowances({}, usual(1200)), now=clock)
+    @property
+    def now(self) -> datetime:
+        return datetime(2026, 11, 25, 12, tzinfo=UTC) + timedelta(seconds=self.clock.seconds)
+
+    def take(self, credential: str, allowance: Allowance, *, urgent: bool) -> Taken:
+        self.taken += 1
+        self.levels[credential], taken = take_from(
+            self._level(credential, allowance), allowance, urgent=urgent, now=self.now
+        )
+        return taken
+
+    def block(self, credential: str, allowance: Allowance, *, seconds: float) -> None:
+        level = self._level(credential, allowance)
+        self.levels[credential] = block_at(level, allowance, seconds=seconds, now=self.now)
+
+    def _level(self, credential: str, allowance: Allowance) -> Level:
+        return self.levels.get(credential) or Level(float(allowance.at_once), self.now)
+
+
+def test_most_calls_need_no_database(clock: Clock) -> None:
+    rows = InMemory(clock)
+    budget = Budget(rows, "scim", Allowances({}, usual(1200)), clock=lambda: clock.seconds)
     assert [budget.spend("/Users") for _ in range(100)] == [0.0] * 100
-    assert len(taken) == 10
+    assert rows.taken == 10
     clock.on(6)  # what was left of the slice is given up, so that a block reaches everybody soon
     budget.spend("/Users")
-    assert len(taken) == 11
+    assert rows.taken == 11
+
+
+def test_what_was_taken_before_a_minute_counts_in_the_minute_it_is_spent_in(clock: Clock) -> None:
+    allowance = Allowance("any", 200, "x", slice=10)
+    budget = Budget(InMemory(clock), "key", Allowances({}, allowance), clock=lambda: clock.seconds)
+    budget.spend("/x")  # nine are in hand
+    clock.on(4.9)
+    made = 0
+    for _ in range(1199):
+        while not budget.spend("/x"):
+            made += 1
+        clock.on(0.05)
+    assert 190 < made <= 200
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0.0, 0.0, 0.01, 0.5, 4.9, 5.1, 12.0, 40.0]),  # seconds that pass
+            st.integers(0, 2),  # whose call it is
+            st.booleans(),  # whether it must not wait
+            st.integers(1, 40),  # how many times it is tried
+            st.sampled_from([None, None, None, 0.0, 7.0]),  # Atlassian's 429 to the last of them
+        ),
+        max_size=80,
+    ),
+    st.integers(4, 120),
+    st.integers(1, 10),
+)
+def test_in_no_minute_are_there_more_calls_than_allowed(
+    happens: list[tuple[float, int, bool, int, float | None]], calls: int, slice: int
+) -> None:
+    """Of three processes, with slices that grow old in their hands."""
+    clock, made = Clock(), list[float]()
+    rows = InMemory(clock)
+    allowance = Allowance("any", calls, "x", slice=min(slice, calls // 2 - 1), reserve=1)
+    three = [Budget(rows, "key", Allowances({}, allowance), clock=lambda: clock.seconds) for _ in range(3)]
+    for passed, who, urgent, tries, refusal in happens:
+        clock.on(passed)
+        with urgently(urgent):
+            went = [not three[who].spend("/x") for _ in range(tries)]
+        made += [clock.seconds] * sum(went)
+        if refusal is not None and went[-1]:
+            three[who].refused("/x", refusal)
+    for first in made:
+        assert sum(first <= moment < first + 60 for moment in made) <= calls
