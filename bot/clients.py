@@ -9,7 +9,7 @@ from approvals.database import Database
 from approvals.policy import Policy, ScimDirectory
 from bot.atlassian.accounts import AccountsClient
 from bot.atlassian.budget import Allowances, Budget, organization_allowances, usual
-from bot.atlassian.limits import GroupLimits
+from bot.atlassian.limits import CallLimits, GroupLimits
 from bot.atlassian.organization import OrganizationClient
 from bot.atlassian.scim import ScimClient
 from bot.atlassian.site import SiteClient
@@ -39,14 +39,14 @@ class Clients:
 def build_clients(settings: Settings, policy: Policy, database: Database, on_call: OnCall | None = None) -> Clients:
     """The organization's client, one for each SCIM directory with a key, and the site's."""
     base, rows = settings.atlassian_api_url, RateBudgets(database)
-    a_minute = settings.atlassian_calls_a_minute
+    rates = call_limits(settings)
 
     def brakes(credential: str, allowances: Allowances | None = None) -> Brakes:
-        budget = Budget(rows, credential, allowances or Allowances({}, usual(a_minute)))
+        budget = Budget(rows, credential, allowances or Allowances({}, usual(rates)))
         return Brakes(budget, writes=settings.effects != "off")
 
     limits = GroupLimits(**asdict(policy.sizes)) if policy.sizes else GroupLimits()
-    held_back = brakes("organization", organization_allowances(a_minute))
+    held_back = brakes("organization", organization_allowances(rates))
     transport = organization_transport(base, settings.atlassian_org_api_key, on_call=on_call, brakes=held_back)
     scim = {}
     for directory in policy.directories:
@@ -60,6 +60,15 @@ def build_clients(settings: Settings, policy: Policy, database: Database, on_cal
         AccountsClient(transport),
         scim,
         _site(settings, on_call, brakes("site")),
+    )
+
+
+def call_limits(settings: Settings) -> CallLimits:
+    return CallLimits(
+        events=settings.atlassian_events_a_minute,
+        events_stream=settings.atlassian_events_stream_a_minute,
+        last_active=settings.atlassian_last_active_a_minute,
+        others=settings.atlassian_calls_a_minute,
     )
 
 

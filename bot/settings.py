@@ -53,6 +53,10 @@ MEND = {
     "DATABASE_URL": "write it like sqlite:///gatehouse.db or postgresql://user:password@host/database",
     "EFFECTS": "write off, listed or on",
     "ATLASSIAN_CALLS_A_MINUTE": "give a number from 20 to 100000, or leave it out",
+    **dict.fromkeys(
+        ("ATLASSIAN_EVENTS_A_MINUTE", "ATLASSIAN_EVENTS_STREAM_A_MINUTE", "ATLASSIAN_LAST_ACTIVE_A_MINUTE"),
+        "give a number from 4 to 100000, or leave it out",
+    ),
     "PORT": "give a number from 1 to 65535",
     "LOG_LEVEL": "write DEBUG, INFO, WARNING or ERROR",
     **dict.fromkeys(
@@ -110,6 +114,7 @@ Address = Annotated[str, AfterValidator(_address)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
 TeamId = Annotated[str, Field(pattern=r"^T[A-Z0-9]{2,30}$")]
+Few = Annotated[int, Field(ge=4, le=100_000)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(lambda text: str(text).upper())]
 
 
@@ -134,9 +139,11 @@ class Settings(BaseSettings):
     atlassian_site_email: Annotated[str, Field(pattern=r"^([^\s@:]+@[^\s@:]+)?$")] = ""
     atlassian_site_api_token: Token = SecretStr("")
     atlassian_cloud_id: Annotated[str, Field(pattern=r"^([A-Za-z0-9-]{8,64})?$")] = ""  # the site's, for who is on call
-    atlassian_calls_a_minute: int = Field(
-        default=1200, ge=20, le=100_000
-    )  # for each credential, as Atlassian is silent
+    # Calls a minute: of each credential, on which Atlassian is silent; and as it publishes them for the organization's.
+    atlassian_calls_a_minute: int = Field(default=1200, ge=20, le=100_000)
+    atlassian_events_a_minute: Few = 10
+    atlassian_events_stream_a_minute: Few = 50
+    atlassian_last_active_a_minute: Few = 200
     pagerduty_api_url: Address = "https://api.pagerduty.com"
     pagerduty_api_token: Token = SecretStr("")
     scim_keys: Mapping[str, Token] = Field(default_factory=dict)  # of further directories, by name

@@ -8,10 +8,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from approvals.budget import KEPT, Allowance, RateBudgets
-from bot.atlassian.org_calls import V1
+from bot.atlassian.limits import OURS, RATES, CallLimits
+from bot.atlassian.org_events import ACTIONS, EVENT, EVENTS, STREAM
+from bot.atlassian.org_users import LAST_ACTIVE
 
-LIMITS = "https://developer.atlassian.com/cloud/admin/organization/rest/intro/ (rate limits)"
-OURS = "ours: Atlassian publishes no figure"
 BLOCK = 30.0  # seconds after a 429 that does not say for how long
 _URGENT: ContextVar[bool] = ContextVar("urgent", default=False)
 
@@ -37,28 +37,26 @@ class Allowances:
         return self.by_template.get(template, self.others)
 
 
-def organization_allowances(calls_a_minute: int) -> Allowances:
+def organization_allowances(limits: CallLimits) -> Allowances:
     """What Atlassian publishes for the audit log and the last-active dates; the rest is for us to choose.
 
-    Events, one event and the actions count by path *and* by user, so they are one family here; a slice is one call.
+    Events, one event and the actions count by path *and* by user, so they are one family here.
     """
-    events = Allowance("events", 10, LIMITS, slice=1, reserve=1)
-    return Allowances(
-        {
-            f"{V1}/events": events,
-            f"{V1}/events/{{event}}": events,
-            f"{V1}/event-actions": events,
-            f"{V1}/events-stream": Allowance("events-stream", 50, LIMITS, slice=1, reserve=5),
-            f"{V1}/directory/users/{{account}}/last-active-dates": Allowance("last-active", 200, LIMITS, reserve=20),
-        },
-        usual(calls_a_minute),
-    )
+    events = _allowance("events", limits.events, RATES, limits.kept)
+    stream = _allowance("events-stream", limits.events_stream, RATES, limits.kept)
+    last_active = _allowance("last-active", limits.last_active, RATES, limits.kept)
+    templates = {EVENTS: events, EVENT: events, ACTIONS: events, STREAM: stream, LAST_ACTIVE: last_active}
+    return Allowances(templates, usual(limits))
 
 
-def usual(calls_a_minute: int) -> Allowance:
-    """A fifth of what may come at once is kept for what must not wait."""
-    half = calls_a_minute // 2
-    return Allowance("all", calls_a_minute, OURS, slice=max(1, min(10, half // 5)), reserve=half // 5)
+def usual(limits: CallLimits) -> Allowance:
+    return _allowance("all", limits.others, OURS, limits.kept)
+
+
+def _allowance(family: str, a_minute: int, source: str, kept: float) -> Allowance:
+    """Slices of 10 where there are many, one by one where there are few: what is left of a slice is lost."""
+    half = a_minute // 2
+    return Allowance(family, a_minute, source, slice=max(1, min(10, half // 50)), reserve=max(1, int(half * kept)))
 
 
 @dataclass

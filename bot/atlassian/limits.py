@@ -1,9 +1,11 @@
-"""How large a group and a batch may get: the figures, who names them, and what to say when one is passed."""
+"""How large a group and a batch may get, and how often Atlassian may be called: the figures, and who names them."""
 
 from dataclasses import dataclass
 
 GUIDE = "the guide to Atlassian Access APIs"
 TODAY = "Atlassian's support pages on user provisioning"
+RATES = "https://developer.atlassian.com/cloud/admin/organization/rest/intro/ (rate limits)"
+OURS = "ours: Atlassian publishes no figure"
 
 
 @dataclass(frozen=True)
@@ -44,3 +46,14 @@ class GroupLimits:
             words = f"{size} members: above {self.warn_above} Atlassian may stop every sync that follows"
             found.append(SizeWarning(size, self.warn_above, False, words, GUIDE))
         return tuple(found)
+
+
+@dataclass(frozen=True)
+class CallLimits:
+    """How many calls a minute one credential may make. Atlassian has lowered these figures before: configuration."""
+
+    events: int = 10  # RATES, by user and by path: events, one event and their actions; 60 and 50 until May 2025
+    events_stream: int = 50  # RATES, by path
+    last_active: int = 200  # RATES, of an organization
+    others: int = 1200  # OURS
+    kept: float = 0.2  # of what may come at once, for what must not wait

@@ -7,6 +7,8 @@ from bot.atlassian.org_calls import V1, OrgCalls, Page, cursor_of
 from bot.atlassian.org_shapes import Event, EventAction, EventPage
 
 EVENTS = f"{V1}/events"
+EVENT = f"{EVENTS}/{{event}}"
+ACTIONS = f"{V1}/event-actions"
 STREAM = f"{V1}/events-stream"
 MOST_EVENTS = 500  # of one page
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -77,7 +79,7 @@ class OrgEvents(OrgCalls):
         GET /v1/orgs/{orgId}/events/{eventId} → {"data": {…}}. ``NotFound`` (ADMIN-404-4).
         """
         doing = "read the event"
-        event = self._one(f"{EVENTS}/{{event}}", Event, doing, event=event_id)
+        event = self._one(EVENT, Event, doing, event=event_id)
         if event.id != event_id:
             raise self._transport.unreadable(doing, "it is another event")
         return event
@@ -88,7 +90,7 @@ class OrgEvents(OrgCalls):
         https://developer.atlassian.com/cloud/admin/organization/rest/api-group-events/#api-v1-orgs-orgid-event-actions-get
         GET /v1/orgs/{orgId}/event-actions → data[]{id, attributes{displayName, groupDisplayName}}, in one page.
         """
-        return list(self._v1(f"{V1}/event-actions", EventAction, "list the actions of the audit log"))
+        return list(self._v1(ACTIONS, EventAction, "list the actions of the audit log"))
 
     def _events(self, template: str, params: Mapping[str, str], doing: str) -> EventPage:
         answer = self._transport.get(template, doing=doing, ids=self._ids(), params=params)

@@ -7,6 +7,7 @@ from bot.atlassian.org_shapes import Count, LastActive, ManagedAccount, UserStat
 from bot.atlassian.shapes import Lenient, OrgUser
 from bot.atlassian.transport import same_text
 
+LAST_ACTIVE = f"{V1}/directory/users/{{account}}/last-active-dates"
 MOST_PAGES_OF_ONE = 100  # of one person's products; nobody has thousands
 USER_FILTERS = (
     "accountIds", "directoryIds", "resourceIds", "groupIds", "mfaEnabled", "claimStatus", "status", "accountStatus",
@@ -101,13 +102,13 @@ class OrgUsers(OrgCalls):
         "product_access": […]}, "links"}. ``NotFound`` (ADMIN-404-8); ``BadRequest`` ADMIN-400-4: the organization still
         has the old user management. 200 calls a minute.
         """
-        doing, template = "read when the person was last active", f"{V1}/directory/users/{{account}}/last-active-dates"
+        doing = "read when the person was last active"
         found: LastActive | None = None
         cursor: str | None = None
         seen: set[str] = set()
         for _ in range(MOST_PAGES_OF_ONE):
             params = {"cursor": cursor} if cursor else {}
-            answer = self._transport.get(template, doing=doing, ids=self._ids(account=account_id), params=params)
+            answer = self._transport.get(LAST_ACTIVE, doing=doing, ids=self._ids(account=account_id), params=params)
             page = self._transport.understood(_Activity, answer, doing=doing)
             more = page.data.product_access
             found = page.data if found is None else found.with_more(more)

@@ -266,7 +266,8 @@ def test_a_site_needs_its_address_its_administrator_and_their_token(name: str) -
 @pytest.mark.parametrize(
     ("name", "value"),
     [("ATLASSIAN_SITE_URL", "http://harbour.example"), ("ATLASSIAN_SITE_EMAIL", "omar"),
-     ("ATLASSIAN_CLOUD_ID", "../jsm"), ("ATLASSIAN_CALLS_A_MINUTE", "many"), ("ATLASSIAN_CALLS_A_MINUTE", "7")],
+     ("ATLASSIAN_CLOUD_ID", "../jsm"), ("ATLASSIAN_CALLS_A_MINUTE", "many"), ("ATLASSIAN_CALLS_A_MINUTE", "7"),
+     ("ATLASSIAN_EVENTS_A_MINUTE", "3"), ("ATLASSIAN_LAST_ACTIVE_A_MINUTE", "none")],
 )  # fmt: skip
 def test_a_site_or_a_rate_that_can_not_be_used_is_a_sentence(name: str, value: str) -> None:
     sentences = problems({**GOOD, **SITE, name: value})

@@ -14,6 +14,7 @@ from approvals.database import Database
 from approvals.store import Store
 from bot.atlassian.budget import Allowances, Budget, organization_allowances, urgently, usual
 from bot.atlassian.errors import RateLimited
+from bot.atlassian.limits import CallLimits
 from bot.atlassian.organization import OrganizationClient
 from bot.atlassian.transport import Brakes, organization_transport
 from bot.sandbox import seed
@@ -59,7 +60,7 @@ def elsewhere(store: Store) -> Iterator[Store]:
 def client(
     base: str, store: Store, clock: Clock, http: httpx.BaseTransport = NETWORK, a_minute: int = 1200
 ) -> OrganizationClient:
-    budget = clock.budget(store, "organization", organization_allowances(a_minute))
+    budget = clock.budget(store, "organization", organization_allowances(CallLimits(others=a_minute)))
     transport = organization_transport(base, SecretStr(seed.ORG_API_KEY), brakes=Brakes(budget), http=http)
     return OrganizationClient(transport, seed.ORG_ID)
 
@@ -144,7 +145,7 @@ class InMemory(RateBudgets):
 
 def test_most_calls_need_no_database(clock: Clock) -> None:
     rows = InMemory(clock)
-    budget = Budget(rows, "scim", Allowances({}, usual(1200)), clock=lambda: clock.seconds)
+    budget = Budget(rows, "scim", Allowances({}, usual(CallLimits())), clock=lambda: clock.seconds)
     assert [budget.spend("/Users") for _ in range(100)] == [0.0] * 100
     assert rows.taken == 10
     clock.on(6)  # what was left of the slice is given up, so that a block reaches everybody soon
