@@ -17,7 +17,8 @@ from approvals.models import Job
 LEASE = timedelta(seconds=15)  # renewed every few seconds while the job runs
 LOUD_AFTER = 3  # failures of the same job before operators hear of it
 LONGEST_PAUSE = 300.0  # seconds
-ENDS, EFFECTS, PEOPLE, ORDINARY, BACKGROUND = 1, 2, 3, 5, 9  # priorities; ends go before everything else
+# Priorities. Ends and break-glass go before everything else, and may use the calls that are kept back.
+ENDS, EFFECTS, PEOPLE, ORDINARY, BACKGROUND = 1, 2, 3, 5, 9
 
 Lease = NewType("Lease", str)
 
@@ -58,7 +59,7 @@ _CLAIM = (
     update(Job)
     .where(col(Job.id) == _MOST_URGENT.with_for_update(skip_locked=True).scalar_subquery())
     .values(status="running", lease=bindparam("new_lease"), leased_until=bindparam("until"), attempts=Job.attempts + 1)
-    .returning(col(Job.id), col(Job.key), col(Job.kind), col(Job.about), col(Job.attempts))
+    .returning(col(Job.id), col(Job.key), col(Job.kind), col(Job.about), col(Job.attempts), col(Job.priority))
 )
 _OURS = (col(Job.id) == bindparam("job"), col(Job.lease) == bindparam("held"))
 _HOLD = update(Job).where(*_OURS).values(leased_until=bindparam("until"))
@@ -76,6 +77,7 @@ class Claim:
     about: str
     attempts: int
     lease: Lease
+    priority: int
     done: bool = False  # its last transaction was committed and has finished it
     takes_next: bool = False  # whoever runs it goes on with what its last transaction claims for them
     following: "Claim | None" = None
@@ -117,7 +119,7 @@ def claim(db: Session | Connection, *, now: datetime, clock: datetime) -> Claim 
     lease = Lease(secrets.token_hex(8))
     values = {"now": now, "clock": clock, "new_lease": lease, "until": clock + LEASE}
     row = plain(db).execute(_CLAIM, values).first()
-    return Claim(row.id, row.key, row.kind, row.about, row.attempts, lease) if row else None
+    return Claim(row.id, row.key, row.kind, row.about, row.attempts, lease, row.priority) if row else None
 
 
 def hold(db: Session | Connection, claim: Claim, *, clock: datetime) -> None:

@@ -21,7 +21,6 @@ BEAT = 5.0  # seconds between renewals of the leases that are held
 AWAY = 1.0  # seconds before a database that failed is tried again
 BUGS_FORGIVEN = 8  # tries of a job that raised something nobody expected
 NEVER_BURIED = frozenset({"end", "mirror"})  # an end is retried until it is true
-PRESSING = frozenset({"end"})  # may use the calls to Atlassian that are kept back
 BLINK = 0.05  # seconds that whoever comes next leaves a deed alone with the interpreter
 DEEDS = frozenset({"count", "apply", "end"})
 TALK = frozenset({"draw", "tell"})  # their trouble can't be told by more talk
@@ -139,7 +138,7 @@ class Worker:
         self._held[claim.id] = claim
         try:
             crash_point(f"{claim.kind}: claimed")
-            with urgently(claim.kind in PRESSING):
+            with urgently(claim.priority <= jobs.ENDS):
                 self.kinds[claim.kind](claim)
             crash_point(f"{claim.kind}: over")
         except jobs.Later as later:

@@ -11,10 +11,12 @@ from sqlmodel import select
 
 import bot.worker
 from approvals import jobs
+from approvals.budget import Allowance, RateBudgets
 from approvals.database import Database
 from approvals.models import AccessRequest, Job, News
 from approvals.ports import DirectoryError, OutsideError, PeopleError
 from approvals.store import Stale, Store
+from bot.atlassian.budget import Allowances, Budget
 from bot.worker import BUGS_FORGIVEN, Worker
 
 NEVER = 3600.0  # seconds between two looks: in a test's time the worker does not look by itself
@@ -149,6 +151,18 @@ def test_an_end_is_never_given_up_and_shouts(store: Store) -> None:
     assert (job.status, job.attempts) == ("ready", 9)
     assert len(bench.told()) == 3  # at every third failure
     assert all('"dead": false' in news.facts for news in bench.told())
+
+
+@pytest.mark.parametrize(("priority", "calls"), [(jobs.ENDS, 2), (jobs.EFFECTS, 1), (jobs.ORDINARY, 1)])
+def test_only_the_most_pressing_work_uses_the_calls_that_are_kept_back(bench: Bench, priority: int, calls: int) -> None:
+    allowance = Allowance("all", 4, "ours", slice=1, reserve=1, window=timedelta(days=1))
+    budget = Budget(RateBudgets(bench.store.database), "key", Allowances({}, allowance))
+    made: list[bool] = []
+    bench.act = lambda claim: made.extend(budget.spend("/x") == 0.0 for _ in range(3))
+    with bench.store.write() as w:
+        w.enqueue(bench.kind, "REQ-1", priority=priority)
+    bench.run()
+    assert sum(made) == calls
 
 
 @pytest.mark.parametrize("kind", ["draw", "tell"])
