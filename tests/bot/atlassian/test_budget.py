@@ -1,5 +1,7 @@
 """The budget of a credential at the edge: Atlassian's own limits are never met, and a 429 stops everybody."""
 
+import contextlib
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -13,14 +15,16 @@ from approvals.budget import Allowance, Level, RateBudgets, Taken, block_at, tak
 from approvals.database import Database
 from approvals.store import Store
 from bot.atlassian.budget import Allowances, Budget, organization_allowances, urgently, usual
-from bot.atlassian.errors import RateLimited
+from bot.atlassian.errors import NotFound, RateLimited
 from bot.atlassian.limits import CallLimits
 from bot.atlassian.organization import OrganizationClient
 from bot.atlassian.transport import Brakes, organization_transport
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.atlassian.server import running
-from tests.support.atlassian_calls import NETWORK
+from tests.support.atlassian_calls import CALLS, NETWORK
+
+EVENT = str(uuid.uuid4())  # no event that there is: a 404 is a call as well
 
 
 class Clock:
@@ -87,6 +91,40 @@ def test_the_audit_log_is_never_asked_more_often_than_it_allows(
     with AtlassianControl(base) as control:
         statuses = [entry["status"] for entry in control.ledger() if "event-actions" in entry["path"]]
     assert statuses == [200] * 4
+
+
+def test_for_minutes_on_end_the_audit_log_is_used_and_never_says_no(
+    base: str, store: Store, elsewhere: Store, clock: Clock
+) -> None:
+    """Two processes ask for everything that counts together, at every moment of five minutes."""
+    two = client(base, store, clock), client(base, elsewhere, clock)
+    with AtlassianControl(base) as control:
+        for _ in range(150):
+            for each in two:
+                for ask in (each.event_actions, each.events, lambda each=each: each.event(EVENT)):
+                    with contextlib.suppress(RateLimited, NotFound):
+                        ask()
+            clock.on(2)
+            control.set_clock(clock.seconds)
+        calls = [entry for entry in control.ledger() if "/event" in entry["path"]]
+    assert {entry["status"] for entry in calls} <= {200, 404}
+    assert len(calls) >= 4 + 5 * 4, "what may be used is used"
+
+
+def test_each_family_that_atlassian_names_is_known_by_the_addresses_that_are_called(base: str) -> None:
+    """An address that no client calls would leave its family without its limit."""
+    called = set[str]()
+    transport = organization_transport(
+        base, SecretStr(seed.ORG_API_KEY), on_call=lambda method, template, *_: called.add(template), http=NETWORK
+    )
+    organization = OrganizationClient(transport, seed.ORG_ID)
+    for call in CALLS:
+        if call.client is OrganizationClient and not call.writes:
+            with contextlib.suppress(NotFound):
+                call.on(organization)
+    named = set(organization_allowances(CallLimits()).by_template)
+    assert named <= called
+    assert {template for template in called if "event" in template} <= named
 
 
 def test_what_must_not_wait_has_calls_when_others_have_none(base: str, store: Store, clock: Clock) -> None:
