@@ -9,8 +9,8 @@ from datetime import timedelta
 from types import MappingProxyType
 
 from approvals.durations import CEILING, parse_duration, say_duration, write_duration
-from approvals.policy_file import PolicyProblem, read_policy
-from approvals.policy_parts import (
+from approvals.rules.file import PolicyProblem, read_policy
+from approvals.rules.parts import (
     Channels,
     Entitlement,
     GroupSizes,
@@ -23,7 +23,7 @@ from approvals.policy_parts import (
     person_of,
     sha256,
 )
-from approvals.policy_shape import DEFAULT_GROUPS, ROLES, is_default_group
+from approvals.rules.shape import DEFAULT_GROUPS, ROLES, is_default_group
 
 __all__ = [
     "DEFAULT_GROUPS",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from approvals.policy import Protected
-from approvals.policy_parts import Entitlement
+from approvals.rules.parts import Entitlement
 from bot.atlassian.errors import AtlassianError
 from bot.atlassian.org_roles import ORG_ADMIN
 from bot.atlassian.shapes import OrgUser

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from approvals.policy import Policy, PolicyProblem, is_default_group, parse_duration, say_duration, write_duration
-from approvals.policy_lines import Lines
+from approvals.rules.lines import Lines
 from bot.sandbox.demo_policy import demo_policy
 from bot.sandbox.seed import SLACK_TEAM, company
 

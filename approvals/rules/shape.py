@@ -46,7 +46,7 @@ def is_default_group(name: str) -> bool:
 
 
 def wrong(what: str, mend: str) -> PydanticCustomError:
-    """A refusal in our own words; `policy_file` puts file and line before it."""
+    """A refusal in our own words; `rules.file` puts file and line before it."""
     return PydanticCustomError("policy", "{what}; {mend}", {"what": what, "mend": mend})
 
 

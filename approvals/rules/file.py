@@ -8,9 +8,9 @@ from difflib import get_close_matches
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from approvals.policy_checks import Mistake, mistakes
-from approvals.policy_lines import Lines, Path
-from approvals.policy_shape import Defaults, Directory, Entitlement, File, Person, Protected, Role, Table, shown
+from approvals.rules.checks import Mistake, mistakes
+from approvals.rules.lines import Lines, Path
+from approvals.rules.shape import Defaults, Directory, Entitlement, File, Person, Protected, Role, Table, shown
 
 LARGEST = 1_000_000  # characters
 LATER_KINDS = ("roles", "product", "site", "project_role")

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from approvals.policy_lines import Path
-from approvals.policy_shape import Approver, Asker, Entitlement, File, Person, is_default_group, shown
+from approvals.rules.lines import Path
+from approvals.rules.shape import Approver, Asker, Entitlement, File, Person, is_default_group, shown
 
 # words of the command grammar: a name must not be read as one of them
 RESERVED = frozenset({"because", "for", "from", "incident", "org-admin", "to", "until"})

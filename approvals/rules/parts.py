@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Literal
 
-from approvals import policy_shape as shape
+from approvals.rules import shape
 from approvals.durations import parse_duration, write_duration
 
 
