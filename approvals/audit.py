@@ -78,6 +78,17 @@ def find(session: Session, *, event: str, request: str) -> list[dict[str, Any]]:
     return [body for body in bodies if body["event"] == event and body["request"] == request]
 
 
+def proves(session: Session, *, event: str, request: str, name: str, text: str) -> bool:
+    """Whether one of these entries has this very text as its detail ``name``."""
+    rows = session.exec(select(AuditEntry).where(AuditEntry.event == event, AuditEntry.request_id == request))
+    for row in rows:
+        detail = session.get(AuditDetail, (row.seq, name))
+        whole = link(row.prev, row.seq, row.body.encode()) == row.hash
+        if whole and detail and json.loads(row.body)["details"].get(name) == digest(detail.salt, text):
+            return True
+    return False
+
+
 @dataclass
 class Verification:
     """What a walk along the chain found."""

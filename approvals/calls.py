@@ -25,8 +25,12 @@ class Calls:
         self.store = store
         self.directory = directory
 
-    def make_true(self, claim: jobs.Claim, row: StepRow, grant: Grant, what: str, *, seen: bool | None = None) -> None:
+    def make_true(
+        self, claim: jobs.Claim, row: StepRow, grant: Grant | None, what: str, *, seen: bool | None = None
+    ) -> None:  # fmt: skip
         """Read first, call if it is not so yet, read again. ``seen`` is what was read a moment ago, in this very job.
+
+        ``grant`` is what the step gives or ends, and must not have been moved meanwhile.
 
         After a crash this is what makes a second attempt safe. Raises ``Later`` while the effect is not visible,
         ``DirectoryError`` as the directory does.
@@ -38,11 +42,11 @@ class Calls:
         if not self.directory.is_true(step):
             raise jobs.Later(LOOK_AGAIN, "accepted, not yet visible")
 
-    def _call(self, claim: jobs.Claim, row: StepRow, step: Step, grant: Grant, what: str) -> None:
+    def _call(self, claim: jobs.Claim, row: StepRow, step: Step, grant: Grant | None, what: str) -> None:
         """The intent is committed before the call, its answer after; the caller reads the effect back."""
         with self.store.work(claim) as w:
-            fresh = w.session.get(Grant, grant.id)
-            if fresh is None or fresh.status != grant.status:
+            fresh = w.session.get(Grant, grant.id) if grant is not None else None
+            if grant is not None and (fresh is None or fresh.status != grant.status):
                 raise jobs.Later(0.5, "the grant was moved by somebody else")
             call = w.add(Call(step_id=row.id or 0, method=step.method, path=step.path, intended_at=w.now))
             w.session.merge(row).status = "called"
@@ -92,6 +96,12 @@ def may_have_been_given(session: Session, request_id: str) -> bool:
         .where(StepRow.request_id == request_id, StepRow.purpose == "apply")
     ).all()
     return any(answer is None or not answer.startswith("error: ") for answer in answers)
+
+
+def anything_true(session: Session, request_id: str) -> bool:
+    """Whether a step of the request was read back as true."""
+    rows = steps_of(session, request_id, "apply")
+    return any(row.status == "true" for row in rows) or may_have_been_given(session, request_id)
 
 
 def same_holding(

@@ -1,19 +1,27 @@
 """Whether a vote counts: judged against fresh facts, then the guarded move (the job ``count``)."""
 
+from dataclasses import replace
+from typing import Any
+
 from sqlalchemy import bindparam
 from sqlmodel import Session, select
 
-from approvals import jobs, people
+from approvals import audit, authority, jobs, people
+from approvals.authority import Case, Yes
+from approvals.cases import case_of
+from approvals.confirming import not_confirmed
 from approvals.crash import crash_point
 from approvals.models import AccessRequest, Vote
-from approvals.policy import Entitlement
+from approvals.planning import plan_of
+from approvals.policy import Verdict
 from approvals.policy_book import PolicyBook
 from approvals.ports import People, PeopleError
+from approvals.replanning import Replanning
 from approvals.states import Status
-from approvals.store import MACHINE, Actor, Store, Write
-from approvals.telling import tell_outcome, who_was_first
+from approvals.store import Actor, Store, Write
+from approvals.telling import alarm, tell_everybody_who_may, tell_outcome, who_was_first
 
-_WAITING = select(Vote.team, Vote.user).where(Vote.id == bindparam("vote"), Vote.outcome == "waiting")
+_WAITING = select(Vote.team, Vote.user, Vote.request_id).where(Vote.id == bindparam("vote"), Vote.outcome == "waiting")
 
 
 class Counting:
@@ -23,6 +31,7 @@ class Counting:
         self.store = store
         self.policies = policies
         self.people = people_outside
+        self.replanning = Replanning(policies)
 
     def count(self, claim: jobs.Claim) -> None:
         """Judge a vote against fresh facts and make the guarded move, or tell its sender why it does not count."""
@@ -30,7 +39,7 @@ class Counting:
             waiting = connection.execute(_WAITING, {"vote": int(claim.about)}).first()
         if waiting is None:
             return
-        unknown = self._look_at(waiting.team, waiting.user)
+        unknown = self._look_at(waiting.team, waiting.user, waiting.request_id)
         with self.store.work(claim, last=True) as w:
             vote = w.session.get_one(Vote, int(claim.about))
             refusal = unknown or self._judge(w, vote, w.request(vote.request_id))
@@ -38,8 +47,13 @@ class Counting:
                 self._turn_down(w, vote, refusal)
         crash_point("vote counted")
 
-    def _look_at(self, team: str, user: str) -> str:
-        """Who votes, as Slack has it now; why they can't be looked up, where waiting would not help."""
+    def _look_at(self, team: str, user: str, request_id: str) -> str:
+        """Who votes and who may, as it is now; why they can't be looked up, where waiting would not help."""
+        with self.store.read() as session:
+            request = session.get(AccessRequest, request_id)
+            rule = self.policies.current(session).rule(request.verb, request.entitlement) if request else None
+        if rule is not None and rule.looked_up:
+            self.people.refresh_sources(rule.looked_up)
         try:
             self.people.refresh(team, user)
         except PeopleError as error:
@@ -55,25 +69,21 @@ class Counting:
         if isinstance(voter, people.Stop):
             return voter.because
         vote.account = voter.account
-        late = self._too_late(w.session, vote, request)
+        late = self._too_late(w.session, vote, request) or self._forged(w, vote, request)
         if late:
             return late
-        entitlement = policy.entitlement(request.entitlement)
         actor = Actor(voter.account, vote.team, vote.user)
-        if entitlement is None or entitlement.rule_hash != request.rule_hash:
-            return self._ask_again(w, request, entitlement, actor)
-        verdict = policy.may_decide(
-            entitlement,
-            request.requester,
-            request.subject,
-            people.manager_of(w.connection, request.subject),
-            voter.account,
-        )
+        case = case_of(w.session, policy, request, w.now, fresh=True)
+        if case is None or case.rule.rule_hash != request.rule_hash:
+            return self.replanning.because_of_the_rule(w, request, case.rule if case else None, actor)
+        verdict = _verdict(case, vote, voter.account)
         if not verdict:
-            return verdict.because
-        vote.outcome, vote.because = "counted", verdict.because
-        self._decide(w, vote, request, actor, verdict.rule)
-        return ""
+            return verdict.because + _why_nobody(case, vote)
+        unconfirmed = not_confirmed(case.rule.tier, vote, plan_of(w.session, request))
+        if unconfirmed:
+            return unconfirmed
+        vote.outcome, vote.because, vote.seat = "counted", verdict.because, verdict.seat
+        return self._decide(w, vote, request, actor, case, verdict)
 
     def _too_late(self, session: Session, vote: Vote, request: AccessRequest) -> str:
         if request.status == Status.PENDING and request.version == vote.version and request.lapses_at > vote.cast_at:
@@ -84,32 +94,57 @@ class Counting:
             return f"{request.id} waited too long and has lapsed."
         return f"{who_was_first(session, request)} Your answer changed nothing."
 
-    def _ask_again(self, w: Write, request: AccessRequest, entitlement: Entitlement | None, actor: Actor) -> str:
-        if entitlement is None:
-            again = w.move(request, "edit", actor=actor, version=request.version + 1, plan_hash=None)
-            because = f"`{request.entitlement}` is no longer in the policy."
-            tell_outcome(w, w.move(again, "refuse", actor=MACHINE, because=because), "refused", because=because)
-            return f"`{request.entitlement}` is no longer in the policy, so {request.id} is refused."
-        policy = self.policies.current(w.session)
-        w.move(
-            request,
-            "edit",
-            actor=actor,
-            version=request.version + 1,
-            plan_hash=None,
-            rule_hash=entitlement.rule_hash,
-            policy_hash=policy.hash,
-        )
-        w.enqueue("plan", request.id)
-        return f"The rule for `{request.entitlement}` changed since {request.id} was asked, so it is planned anew."
+    def _forged(self, w: Write, vote: Vote, request: AccessRequest) -> str:
+        """A vote or a plan that somebody wrote into the database: neither has its entry in the chain."""
+        cast = audit.find(w.session, event="vote.cast", request=request.id)
+        plan = plan_of(w.session, request)
+        if not any(_is_the_entry_of(vote, body["data"]) for body in cast):
+            alarm(w, request, "a vote stands in the database that nobody cast")
+            return "This answer is not in the record, so it counts for nothing."
+        opened = audit.find(w.session, event="request.pending", request=request.id)
+        shown = plan.model_dump_json() if plan else ""
+        proven = audit.proves(w.session, event="request.pending", request=request.id, name="plan", text=shown)
+        hashes = [body["data"].get("plan_hash") for body in opened if body["data"]["version"] == request.version]
+        if plan is None or not proven or hashes[-1:] != [request.plan_hash] or plan.hash != request.plan_hash:
+            alarm(w, request, "the plan in the database is not the one in the record")
+            return "The plan you saw is not the one in the record, so nothing was decided."
+        return ""
 
-    def _decide(self, w: Write, vote: Vote, request: AccessRequest, actor: Actor, rule: str) -> None:
-        data = {"vote": vote.id, "plan_hash": request.plan_hash, "rule_hash": request.rule_hash, "rule": rule}
-        if vote.choice == "approve":
-            w.move(request, "approve", actor=actor, data=data, approver=actor.account, because=vote.because)
-            w.enqueue("apply", request.id, priority=jobs.EFFECTS)
-            w.tell("approved", place="thread", request=request.id, once=f"approved:{request.id}", by=actor.account)
+    def _decide(
+        self, w: Write, vote: Vote, request: AccessRequest, actor: Actor, case: Case, verdict: Verdict
+    ) -> str:  # fmt: skip
+        data = {"vote": vote.id, "plan_hash": request.plan_hash, "rule_hash": request.rule_hash, "rule": verdict.rule}
+        if vote.choice == "edit":
+            return self.replanning.because_of_an_edit(w, request, case, vote.changed, actor)
+        if vote.choice == "deny":
+            self._deny(w, vote, request, actor, data)
+        else:
+            self._approve(w, vote, request, actor, case, data)
+        return ""
+
+    def _approve(
+        self, w: Write, vote: Vote, request: AccessRequest, actor: Actor, case: Case, data: dict[str, Any]
+    ) -> None:  # fmt: skip
+        """Count it; with the last one the request is approved, and done at once or after its pause."""
+        counted = {**data, "choice": "approve", "version": request.version, "seat": vote.seat, "level": case.level}
+        w.audit("vote.counted", actor=actor, request=request.id, data=counted)
+        after = replace(case, yes=(*case.yes, Yes(actor.account, vote.seat or actor.account)))
+        if not after.tally.complete:
+            w.tell("voted", place="thread", request=request.id, once=f"voted:{vote.id}", by=actor.account,
+                   because=vote.because, wanted=after.tally.wanted, stage=after.tally.stage + 1,
+                   stages=len(case.rule.stages))  # fmt: skip
+            w.enqueue("draw", request.id, priority=jobs.PEOPLE)
             return
+        approved = w.move(request, "approve", actor=actor, data=data, approver=actor.account, because=vote.because)
+        starts_at = max(w.now + case.rule.pause, request.starts_at or w.now)
+        w.tell("approved", place="thread", request=request.id, once=f"approved:{request.id}", by=actor.account,
+               yes=[one.account for one in after.yes])  # fmt: skip
+        if starts_at > w.now:
+            w.move(approved, "schedule", actor=actor, data={"starts_at": starts_at.isoformat()}, starts_at=starts_at)
+            tell_everybody_who_may(w, request, after, "scheduled", starts_at=starts_at.timestamp())
+        w.enqueue("apply", request.id, at=starts_at, priority=jobs.EFFECTS)
+
+    def _deny(self, w: Write, vote: Vote, request: AccessRequest, actor: Actor, data: dict[str, Any]) -> None:
         reason = {"reason": vote.reason}
         w.move(request, "deny", actor=actor, data=data, details=reason, closed_by=actor.account, because=vote.reason)
         tell_outcome(w, request, "denied", by=actor.account, reason=vote.reason)
@@ -128,3 +163,19 @@ class Counting:
             channel=vote.channel,
             because=because,
         )
+
+
+def _verdict(case: Case, vote: Vote, account: str) -> Verdict:
+    """Who may edit is who may answer: an edit decides nothing, the new plan is asked about anew."""
+    return authority.may_approve(case, account) if vote.choice == "approve" else authority.may_deny(case, account)
+
+
+def _why_nobody(case: Case, vote: Vote) -> str:
+    """That a source could not be read, where it may be why somebody is not among those who may answer."""
+    unread = [why for source, why in case.facts.unknown.items() if source in case.rule.approver_sources]
+    return f". Who may answer can't be read completely: {unread[0]}" if unread and vote.choice == "approve" else ""
+
+
+def _is_the_entry_of(vote: Vote, data: dict[str, Any]) -> bool:
+    same = (data.get("vote"), data.get("choice"), data.get("version")) == (vote.id, vote.choice, vote.version)
+    return same and (data.get("team"), data.get("user")) == (vote.team, vote.user)

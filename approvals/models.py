@@ -1,19 +1,25 @@
 """The tables. Table models do not validate: they are built from validated input and written by the store only."""
 
 from datetime import datetime
-from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, Column, Index, Text, UniqueConstraint
+from sqlalchemy import Column, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from approvals.columns import one_of
+from approvals.models_people import Binding as Binding
+from approvals.models_people import Delegation as Delegation
+from approvals.models_people import Manager as Manager
+from approvals.models_people import Person as Person
+from approvals.models_people import SlackUser as SlackUser
+from approvals.models_people import SourceMember as SourceMember
+from approvals.models_people import SourceState as SourceState
+from approvals.models_safety import Destruction as Destruction
+from approvals.models_safety import Freeze as Freeze
+from approvals.models_safety import Lock as Lock
+from approvals.models_safety import Proposal as Proposal
+from approvals.models_safety import ProposalVote as ProposalVote
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
-
-
-def one_of(column: str, values: type[StrEnum] | tuple[str, ...]) -> CheckConstraint:
-    """A CHECK that names its column, so that a status outside the table can't be stored."""
-    listed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
 
 
 class Meta(SQLModel, table=True):
@@ -35,42 +41,6 @@ class PolicyVersion(SQLModel, table=True):
     applied_by: str
 
 
-class Person(SQLModel, table=True):
-    """The mirror's copy of an account: what listeners know of people without asking Atlassian."""
-
-    __tablename__ = "people"
-    account: str = Field(primary_key=True)
-    name: str
-    mail: str = Field(index=True)  # lower case
-    manager: str | None = None  # account
-    read_at: datetime
-
-
-class SlackUser(SQLModel, table=True):
-    """The mirror's copy of a Slack user and what kind of member they are."""
-
-    __tablename__ = "slack_users"
-    __table_args__ = (one_of("standing", ("member", "guest", "deleted", "bot", "stranger")),)
-    team: str = Field(primary_key=True)
-    user: str = Field(primary_key=True)
-    name: str
-    mail: str = Field(default="", index=True)  # lower case
-    standing: str
-    read_at: datetime
-
-
-class Binding(SQLModel, table=True):
-    """Who a Slack user is in Atlassian: unique both ways."""
-
-    __tablename__ = "bindings"
-    team: str = Field(primary_key=True)
-    user: str = Field(primary_key=True)
-    account: str = Field(unique=True)
-    how: str  # import
-    bound_at: datetime
-    votes_from: datetime  # approvals by this person count from here on
-
-
 class AccessRequest(SQLModel, table=True):
     """A person's wish that something be changed, and how far it came."""
 
@@ -82,11 +52,15 @@ class AccessRequest(SQLModel, table=True):
     requester: str  # account
     team: str
     user: str  # the requester in Slack
-    entitlement: str
+    entitlement: str  # empty where the account itself is changed
+    value: str = Field(default="", sa_column=Column(Text, nullable=False))  # a new address, a newcomer as JSON
     duration: int | None  # seconds; None = until revoked
     reason: str = Field(sa_column=Column(Text, nullable=False))
     status: str = Field(index=True)
     version: int = 1
+    level: int = 0  # of the escalation: how many further levels are asked
+    reminders: int = 0  # how many were sent about the present question
+    starts_at: datetime | None = None  # not before: a set time, or the end of the pause
     plan_hash: str | None = None
     rule_hash: str
     policy_hash: str
@@ -114,11 +88,11 @@ class PlanRow(SQLModel, table=True):
 
 
 class Vote(SQLModel, table=True):
-    """A click on Approve or Deny, committed before it is judged."""
+    """A click on Approve, Deny or Edit, committed before it is judged."""
 
     __tablename__ = "votes"
     __table_args__ = (
-        one_of("choice", ("approve", "deny")),
+        one_of("choice", ("approve", "deny", "edit")),
         one_of("outcome", ("waiting", "counted", "refused")),
     )
     id: int | None = Field(default=None, primary_key=True)
@@ -126,12 +100,15 @@ class Vote(SQLModel, table=True):
     version: int
     choice: str
     reason: str = ""
+    typed: str = ""  # what was typed to confirm
+    changed: str = ""  # an edit: what it is to be instead, as JSON
     team: str
     user: str
     channel: str  # where the answer to its sender goes
     source: str = Field(unique=True)
     cast_at: datetime
     account: str | None = None
+    seat: str | None = None  # whose answer it is, when somebody stands in
     outcome: str = "waiting"
     because: str = ""
 

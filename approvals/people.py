@@ -7,41 +7,25 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, bindparam
 from sqlmodel import Session, col, select
 
+from approvals.authority import Candidate
 from approvals.database import plain
-from approvals.models import Binding, Person, SlackUser
-from approvals.policy import Candidate, Entitlement, Policy
+from approvals.identity import UNKNOWN as UNKNOWN
+from approvals.identity import Identity, does_not_count, not_heard
+from approvals.models import Binding, Manager, Person, SlackUser
 from approvals.policy import Person as Speaker
-
-WHY_NOT = {
-    "guest": "Guests of this workspace can't use Gatehouse. Ask a full member to ask for you.",
-    "deleted": "This Slack account is deactivated, so Gatehouse does nothing for it.",
-    "bot": "Gatehouse answers people, not bots.",
-    "stranger": "You belong to another workspace, and Gatehouse only serves members of this one.",
-}
-UNKNOWN = (
-    "I don't know your Slack account yet. If you joined today, try again in a minute; "
-    "otherwise ask an Atlassian administrator to look at Gatehouse's mirror."
-)
-UNBOUND = (
-    "I don't know which Atlassian account is yours, so I can't act on your word. Ask an Atlassian administrator "
-    "to bind you: `gatehouse people import` with a line for {who}."
-)
-NOT_YET = "Your binding to an Atlassian account is new; your answers count from {when:%Y-%m-%d %H:%M} UTC on."
-
+from approvals.policy import Policy
 
 _SAME_USER = and_(col(Binding.team) == SlackUser.team, col(Binding.user) == SlackUser.user)
 _SPEAKER = (
-    select(SlackUser.standing, Binding.account)
+    select(SlackUser.standing, Binding.account, Binding.votes_from, Binding.confirmed)
     .join(Binding, _SAME_USER, isouter=True)
     .where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
 )
 _STANDING = select(SlackUser.standing).join(Binding, _SAME_USER).where(Binding.account == bindparam("account"))
-_BOUND, _VOTES_FROM = (
-    select(column).where(Binding.team == bindparam("team"), Binding.user == bindparam("user"))
-    for column in (Binding.account, Binding.votes_from)
-)
+_BOUND = select(Binding.account).where(Binding.team == bindparam("team"), Binding.user == bindparam("user"))
 _MAIL = select(SlackUser.mail).where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
-_MANAGER = select(Person.manager).where(Person.account == bindparam("account"))
+_IN_FILE = select(Person.manager).where(Person.account == bindparam("account"))
+_IN_SLACK = select(Manager.manager).where(Manager.account == bindparam("account"), Manager.source == "slack_profile")
 
 
 @dataclass(frozen=True)
@@ -51,35 +35,32 @@ class Stop:
     because: str
 
 
-def speaker(db: Session | Connection, policy: Policy, team: str, user: str) -> Speaker | Stop:
-    """The person behind a Slack user: a full member of the workspace, bound to an account; or a polite stop."""
+def identity(db: Session | Connection, policy: Policy, team: str, user: str) -> Identity:
+    """What is known of a Slack user. Where sign-in is by SSO a matched person needs no second admin."""
     known = plain(db).execute(_SPEAKER, {"team": team, "user": user}).first()
     if known is None:
-        return Stop(UNKNOWN)
-    if known.standing != "member":
-        return Stop(WHY_NOT[known.standing])
-    if known.account is None:
-        return Stop(UNBOUND.format(who=f"{team}/{user}"))
-    roles = policy.roles_of(known.account, team, user)
-    return Speaker(account=known.account, team=team, user=user, roles=roles)
+        return Identity(team, user)
+    confirmed = bool(known.confirmed) or policy.sso
+    return Identity(team, user, known.standing, known.account, known.votes_from, confirmed)
+
+
+def speaker(db: Session | Connection, policy: Policy, team: str, user: str) -> Speaker | Stop:
+    """The person behind a Slack user: a full member of the workspace, bound to an account; or a polite stop."""
+    who = identity(db, policy, team, user)
+    unheard = not_heard(who)
+    return Stop(unheard) if unheard else _speaker(policy, who)
 
 
 def voter(db: Session | Connection, policy: Policy, team: str, user: str, now: datetime) -> Speaker | Stop:
-    """The same for somebody whose answer decides: a new binding does not count yet."""
-    found = speaker(db, policy, team, user)
-    if isinstance(found, Stop):
-        return found
-    votes_from = plain(db).execute(_VOTES_FROM, {"team": team, "user": user}).scalar_one()
-    if votes_from > now:
-        return Stop(NOT_YET.format(when=votes_from))
-    return found
+    """The same for somebody whose answer decides: a new or unconfirmed binding does not count yet."""
+    who = identity(db, policy, team, user)
+    uncounted = does_not_count(who, now)
+    return Stop(uncounted) if uncounted else _speaker(policy, who)
 
 
-def who_may_answer(
-    db: Session | Connection, policy: Policy, entitlement: Entitlement, requester: str, subject: str
-) -> list[Candidate]:
-    """Those the policy names who can be asked: bound, and a full member as far as the mirror knows."""
-    return who_can_be_asked(db, policy.approvers(entitlement, requester, subject, manager_of(db, subject)))
+def _speaker(policy: Policy, who: Identity) -> Speaker:
+    assert who.account is not None  # whoever is heard is bound
+    return policy.person(who.account, who.team, who.user)
 
 
 def who_can_be_asked(db: Session | Connection, named: Iterable[Candidate]) -> list[Candidate]:
@@ -88,10 +69,18 @@ def who_can_be_asked(db: Session | Connection, named: Iterable[Candidate]) -> li
     return [c for c in named if connection.execute(_STANDING, {"account": c.account}).scalar() == "member"]
 
 
-def manager_of(db: Session | Connection, account: str) -> str | None:
-    """The account of somebody's manager, as imported."""
-    manager: str | None = plain(db).execute(_MANAGER, {"account": account}).scalar()
-    return manager
+def manager_of(db: Session | Connection, policy: Policy, account: str) -> str | None:
+    """The account of somebody's manager, by the sources in the policy's order; nobody is their own."""
+    for source in policy.manager_sources:
+        manager: str | None
+        if source == "map":
+            manager = policy.manager_map.get(account)
+        else:
+            query = _IN_SLACK if source == "slack_profile" else _IN_FILE
+            manager = plain(db).execute(query, {"account": account}).scalar()
+        if manager and manager != account:
+            return manager
+    return None
 
 
 def account_of(db: Session | Connection, team: str, user: str) -> str | None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 Does = Literal[
     "add_member", "remove_member", "assign_role", "revoke_role", "deactivate", "reactivate", "delete_tokens",
-    "suspend", "restore", "set_email", "create_user", "invite", "create_site_user",
+    "suspend", "restore", "set_email", "create_user", "invite", "create_site_user", "revoke_org_admin",
 ]  # fmt: skip
 
 

@@ -1,32 +1,68 @@
 """While a request is *asked*: read Atlassian, write the plan, and open the question."""
 
+from dataclasses import replace
+from datetime import timedelta
+from typing import Protocol
+
+from sqlalchemy import Connection
 from sqlmodel import Session
 
-from approvals import jobs, people
+from approvals import authority, jobs, people
+from approvals.authority import Case
+from approvals.cases import case_of, reachable, who_may_answer
 from approvals.crash import crash_point
 from approvals.models import AccessRequest, PlanRow
-from approvals.plan import Plan
-from approvals.policy import Entitlement
+from approvals.plan import Newcomer, Plan, Survey
+from approvals.policy import ORG_ADMIN, Entitlement, Policy
 from approvals.policy_book import PolicyBook
-from approvals.ports import Directory, DirectoryError, Impossible
+from approvals.ports import AccountPlans, Directory, DirectoryError, Impossible, People
 from approvals.states import Status
 from approvals.store import MACHINE, Store, Write
 from approvals.telling import tell_outcome
 
+QUIET = frozenset({"deactivate", "offboard", "suspend", "tokens", "bulk"})  # their subject must not see them before
 
-def survey(directory: Directory, request: AccessRequest, entitlement: Entitlement) -> Plan:
+
+class Atlassian(Directory, AccountPlans, Protocol):
+    """All that can be planned and done there."""
+
+
+def survey(directory: Atlassian, request: AccessRequest, policy: Policy) -> Plan:
     """What Atlassian shows now, as a plan for this request.
 
     Raises ``Impossible`` with the reason, ``DirectoryError`` when Atlassian can't be read.
     """
-    found = directory.survey_grant(request.subject, entitlement)
     return Plan.of(
         verb=request.verb,
         subject=request.subject,
         entitlement=request.entitlement,
         duration=request.duration,
-        survey=found,
+        survey=_surveyed(directory, request, policy.entitlement(request.entitlement)),
     )
+
+
+def _surveyed(directory: Atlassian, request: AccessRequest, entitlement: Entitlement | None) -> Survey:
+    subject = request.subject
+    match request.verb:
+        case "grant" if entitlement is not None:
+            return directory.survey_grant(subject, entitlement)
+        case "revoke" if request.entitlement == ORG_ADMIN:
+            return directory.survey_org_admin(subject)
+        case "revoke" if entitlement is not None:
+            return directory.survey_revoke(subject, entitlement)
+        case "deactivate":
+            return directory.survey_deactivate(subject)
+        case "reactivate":
+            return directory.survey_reactivate(subject, keep_tokens=request.value == "keep tokens")
+        case "suspend":
+            return directory.survey_suspend(subject)
+        case "restore":
+            return directory.survey_restore(subject)
+        case "email":
+            return directory.survey_email(subject, request.value)
+        case "provision":
+            return directory.survey_provision(Newcomer.model_validate_json(request.value))
+    raise Impossible(f"Nobody knows how to {request.verb} {request.entitlement}.")
 
 
 def plan_of(session: Session, request: AccessRequest) -> Plan | None:
@@ -38,23 +74,28 @@ def plan_of(session: Session, request: AccessRequest) -> Plan | None:
 class Planning:
     """The job ``plan``."""
 
-    def __init__(self, store: Store, directory: Directory, policies: PolicyBook) -> None:
+    def __init__(self, store: Store, directory: Atlassian, policies: PolicyBook, people_outside: People) -> None:
         self.store = store
         self.directory = directory
         self.policies = policies
+        self.people = people_outside
 
     def plan(self, claim: jobs.Claim) -> None:
         """Make the plan and open the question; refuse what only Atlassian can refuse; wait where it can't be read."""
         with self.store.read() as session:
             request = session.get(AccessRequest, claim.about)
-            entitlement = self.policies.current(session).entitlement(request.entitlement) if request else None
+            policy = self.policies.current(session)
         if request is None or request.status != Status.ASKED:
             return
-        if entitlement is None or entitlement.rule_hash != request.rule_hash:
-            return self._refuse(claim, request, f"The rule for `{request.entitlement}` changed meanwhile; ask again.")
+        rule = policy.rule(request.verb, request.entitlement)
+        if rule is None or rule.rule_hash != request.rule_hash:
+            named = request.entitlement or request.verb
+            return self._refuse(claim, request, f"The rule for `{named}` changed meanwhile; ask again.")
+        if rule.looked_up:
+            self.people.refresh_sources(rule.looked_up)
         crash_point("plan: before reading")
         try:
-            plan = survey(self.directory, request, entitlement)
+            plan = survey(self.directory, request, policy)
         except Impossible as no:
             return self._refuse(claim, request, str(no))
         except DirectoryError as error:
@@ -63,45 +104,43 @@ class Planning:
             self._say_waiting(claim, request, error)
             raise
         crash_point("plan: read")
-        nobody = self._nobody_left(request, entitlement)
-        if nobody:
-            return self._refuse(claim, request, nobody)
-        self._open(claim, request, plan, entitlement)
+        self._open(claim, request, plan)
 
-    def _open(self, claim: jobs.Claim, request: AccessRequest, plan: Plan, entitlement: Entitlement) -> None:
+    def _open(self, claim: jobs.Claim, request: AccessRequest, plan: Plan) -> None:
+        """The question with its plan; refused when whoever could have answered is gone since it was asked."""
         with self.store.work(claim, last=True) as w:
             policy = self.policies.current(w.session)
-            asked = people.who_may_answer(w.session, policy, entitlement, request.requester, request.subject)
-            w.add(
-                PlanRow(
-                    request_id=request.id,
-                    version=request.version,
-                    hash=plan.hash,
-                    body=plan.model_dump_json(),
-                    made_at=w.now,
-                )
-            )
+            case = case_of(w.session, policy, request, w.now, level=0)
+            level = first_level(w.session, case) if case else None
+            if case is None or level is None:
+                why = authority.nobody_is_left(case) if case else "The rule is no longer in the policy."
+                now = w.move(request, "refuse", actor=MACHINE, details={"because": why}, because=why)
+                return tell_outcome(w, now, "refused", because=why)
+            body = plan.model_dump_json()
+            w.add(PlanRow(request_id=request.id, version=request.version, hash=plan.hash, body=body, made_at=w.now))
+            asked = who_may_answer(w.session, replace(case, level=level))
             w.move(
                 request,
                 "plan",
                 actor=MACHINE,
-                data={"plan_hash": plan.hash, "approvers": [candidate.account for candidate in asked]},
-                details={"plan": plan.model_dump_json()},
+                data={"plan_hash": plan.hash, "level": level, "approvers": [candidate.account for candidate in asked]},
+                details={"plan": body},
                 plan_hash=plan.hash,
+                level=level,
             )
+            w.enqueue("wait", request.id, at=min(request.lapses_at, w.now + self._first_look(case)))
             self._tell_subject(w, request)
         crash_point("plan: committed")
 
-    def _nobody_left(self, request: AccessRequest, entitlement: Entitlement) -> str:
-        """Whoever could have answered may be gone since it was asked."""
-        with self.store.read() as session:
-            policy = self.policies.current(session)
-            if people.who_may_answer(session, policy, entitlement, request.requester, request.subject):
-                return ""
-        return policy.no_approver_sentence(entitlement)
+    def _first_look(self, case: Case) -> timedelta:
+        """When time first does something to the question: the first reminder, or the next level."""
+        pauses = [case.rule.remind_after, *([case.rule.escalate_after] if case.rule.escalation else [])]
+        return min(pauses)
 
     def _tell_subject(self, w: Write, request: AccessRequest) -> None:
-        """The subject is told of every request about them."""
+        """The subject is told of every request about them, but for those they must not see before the deed."""
+        if request.verb in QUIET:
+            return
         bound = people.slack_user_of(w.session, request.subject)
         if bound is not None and request.subject != request.requester:
             once = f"about_you:{request.id}"
@@ -125,3 +164,10 @@ class Planning:
                 user=request.user,
                 because=str(error),
             )
+
+
+def first_level(db: Session | Connection, case: Case) -> int | None:
+    """The level at which the question starts, by whom can really be asked; None when nobody is left at any."""
+    if not case.rule.escalation and case.approvers.may_grow:
+        return 0
+    return authority.starting_level(case, reachable(db, case, len(case.rule.escalation)))

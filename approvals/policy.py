@@ -1,48 +1,68 @@
-"""The policy, pure: who may ask for an entitlement, who must answer, for how long, and because of which rule."""
+"""The policy, parsed: its rules, roles and lists, and whom an id belongs to. Who may do what is in `authority`."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 
-from approvals.durations import CEILING, parse_duration, say_duration, write_duration
+from approvals.durations import parse_duration, say_duration, write_duration
 from approvals.rules.file import PolicyProblem, read_policy
 from approvals.rules.parts import (
+    HIGH_VERBS,
+    ORG_ADMIN,
+    Asking,
+    BreakGlass,
+    Ceilings,
     Channels,
     Entitlement,
     GroupSizes,
+    OnCallSource,
     PolicyPerson,
     Protected,
     ReasonRule,
+    Rule,
     ScimDirectory,
     Source,
+    Stage,
+    break_glass_of,
     entitlement_of,
+    on_call_of,
+    org_admin_rule,
     person_of,
     sha256,
+    verb_rule_of,
 )
-from approvals.rules.shape import DEFAULT_GROUPS, ROLES, is_default_group
+from approvals.rules.words import DEFAULT_GROUPS, ROLES, is_default_group
 
 __all__ = [
     "DEFAULT_GROUPS",
+    "HIGH_VERBS",
+    "ORG_ADMIN",
     "ROLES",
-    "Approvers",
-    "Candidate",
+    "Asking",
+    "BreakGlass",
+    "Ceilings",
     "Channels",
     "Entitlement",
     "GroupSizes",
+    "OnCallSource",
     "Person",
     "Policy",
     "PolicyPerson",
     "PolicyProblem",
     "Protected",
     "ReasonRule",
+    "Rule",
     "ScimDirectory",
     "Source",
+    "Stage",
     "Verdict",
     "is_default_group",
+    "listed",
     "parse_duration",
     "say_duration",
     "write_duration",
@@ -66,35 +86,10 @@ class Verdict:
     allowed: bool
     because: str
     rule: str
+    seat: str = ""  # of an answer: whose it is, when somebody stands in for somebody
 
     def __bool__(self) -> bool:
         return self.allowed
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """Somebody who may answer, and why it is them."""
-
-    account: str
-    because: str
-
-
-@dataclass(frozen=True)
-class Approvers:
-    """Who may answer a request; ``missing`` says of each source that gave nobody why."""
-
-    candidates: tuple[Candidate, ...]
-    missing: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.candidates)
-
-    def __iter__(self) -> Iterator[Candidate]:
-        return iter(self.candidates)
-
-    @property
-    def accounts(self) -> tuple[str, ...]:
-        return tuple(candidate.account for candidate in self.candidates)
 
 
 @dataclass(frozen=True)
@@ -112,6 +107,14 @@ class Policy:
     protected: tuple[Protected, ...] = ()
     sizes: GroupSizes | None = None
     unmanaged: str = "warn"  # or "refuse": what to do with accounts that the organization does not manage
+    sso: bool = False  # everybody signs in to Slack by single sign-on
+    asking: Asking = field(default_factory=lambda: Asking(20, 30))
+    ceilings: Ceilings = field(default_factory=lambda: Ceilings(10, 25, 2))
+    manager_field: str = ""  # of the Slack profile
+    manager_map: Mapping[str, str] = field(default_factory=dict, hash=False)
+    on_call: tuple[OnCallSource, ...] = ()
+    break_glass: BreakGlass | None = None
+    verbs: Mapping[str, Rule] = field(default_factory=dict, hash=False)
 
     @classmethod
     def parse(cls, text: str, file: str = "policy.toml") -> Policy:
@@ -132,11 +135,37 @@ class Policy:
             protected=tuple(Protected(p.account, p.why) for p in written.protected),
             unmanaged=written.organization.unmanaged,
             sizes=GroupSizes(**written.limits.model_dump()),
+            sso=written.organization.sso,
+            asking=Asking(**written.asking.model_dump()),
+            ceilings=Ceilings(**written.ceilings.model_dump()),
+            manager_field=written.manager.field or "",
+            manager_map=MappingProxyType(dict(written.manager.map)),
+            on_call=tuple(on_call_of(name, own) for name, own in written.oncall.items()),
+            break_glass=break_glass_of(written),
+            verbs=MappingProxyType(
+                {"revoke org-admin": org_admin_rule(written)}
+                | {verb: verb_rule_of(verb, written) for verb in written.verbs}
+            ),
         )
 
+    @cached_property
+    def _by_name(self) -> dict[str, Entitlement]:
+        return {entitlement.name.casefold(): entitlement for entitlement in self.entitlements}
+
     def entitlement(self, name: str) -> Entitlement | None:
-        wanted = name.strip().casefold()
-        return next((entitlement for entitlement in self.entitlements if entitlement.name.casefold() == wanted), None)
+        return self._by_name.get(name.strip().casefold())
+
+    def rule(self, verb: str, entitlement: str = "") -> Rule | None:
+        """What decides about this: the entitlement's own rule when it is given, the verb's for everything else."""
+        if verb == "grant":
+            return self.entitlement(entitlement)
+        if verb == "revoke" and entitlement.strip().casefold() == ORG_ADMIN:
+            return self.verbs["revoke org-admin"]
+        rule = self.verbs.get(verb)
+        if rule is None or verb != "revoke":
+            return rule
+        taken = self.entitlement(entitlement)
+        return replace(rule, name=taken.name, owner=taken.owner, channel=taken.channel) if taken else None
 
     def nearest(self, name: str) -> list[str]:
         """At most three names somebody may have meant, the best first."""
@@ -158,25 +187,6 @@ class Policy:
     def person(self, account: str, team: str, user: str) -> Person:
         return Person(account, team, user, self.roles_of(account, team, user))
 
-    def may_ask(
-        self, entitlement: Entitlement, requester: Person, subject: str, manager: str | None,
-        duration: timedelta | None, reason: str | None,
-    ) -> Verdict:  # fmt: skip
-        """``manager`` is the subject's; ``duration`` None asks for "until revoked"."""
-        asker = self.may_request(entitlement, requester, subject, manager)
-        verdicts = (asker, _duration_verdict(entitlement, duration), self._reason_verdict(reason))
-        return next((verdict for verdict in verdicts if not verdict), asker)
-
-    def may_request(self, entitlement: Entitlement, requester: Person, subject: str, manager: str | None) -> Verdict:
-        """Whether this person may ask for this at all, whatever length and reason they will give."""
-        protected = self.untouchable(subject)
-        if protected is not None:
-            return protected
-        if entitlement.removal_only:
-            because = f"{entitlement.name} is only taken away: Atlassian itself puts people into it with the product"
-            return Verdict(False, because, f"entitlements.{entitlement.name}.removal_only")
-        return _asker_verdict(entitlement, requester, subject, manager)
-
     def untouchable(self, subject: str) -> Verdict | None:
         """Why nothing of this account may be changed, whoever asks and whoever approves; None when it may."""
         listed = next((protected for protected in self.protected if protected.account == subject), None)
@@ -185,120 +195,19 @@ class Policy:
         because = f"that account is protected ({listed.why}), so no command changes anything of it"
         return Verdict(False, because, "protected")
 
-    def approvers(self, entitlement: Entitlement, requester: str, subject: str, manager: str | None) -> Approvers:
-        """Everybody the sources name, less requester and subject by account id."""
-        found: dict[str, str] = {}
-        missing = []
-        for source in entitlement.approver_sources:
-            named = self._accounts(entitlement, source, manager)
-            free = [account for account in named if account not in (requester, subject)]
-            if not free:
-                missing.append(_why_nobody(source, bool(named)))
-            for account in free:
-                found.setdefault(account, _because(entitlement, source))
-        return Approvers(tuple(Candidate(account, because) for account, because in found.items()), tuple(missing))
-
-    def no_approver_sentence(self, entitlement: Entitlement) -> str:
-        """What to say when `approvers` found nobody: who can mend it. Slack turns the ids into names."""
-        asked = _listed([source.said for source in entitlement.approver_sources])
-        admins = _listed([f"<@{admin.user}>" for admin in self.roles["admin"]])
-        return (
-            f"Nobody is left to approve {entitlement.name}: it is answered by {asked}, and neither the requester"
-            f" nor the person it is for may answer. {admins} can mend the policy or the list of managers."
-        )
-
-    def may_decide(
-        self, entitlement: Entitlement, requester: str, subject: str, manager: str | None, approver: str
-    ) -> Verdict:
-        """Asked at the click and again before acting. What forbids is looked at first and always wins."""
-        protected = self.untouchable(subject)
-        if protected is not None:
-            return protected
-        if approver == requester:
-            return Verdict(False, "nobody approves their own request", "separation of duties")
-        if approver == subject:
-            return Verdict(False, "nobody approves what is for themselves", "separation of duties")
-        rule = f"entitlements.{entitlement.name}.approvers"
-        for candidate in self.approvers(entitlement, requester, subject, manager):
-            if candidate.account == approver:
-                return Verdict(True, candidate.because, rule)
-        asked = _listed([source.said for source in entitlement.approver_sources])
-        return Verdict(False, f"{entitlement.name} is answered by {asked}", rule)
-
-    def _reason_verdict(self, reason: str | None) -> Verdict:
-        length = len(" ".join((reason or "").split()))
-        if not self.reason.required or length >= self.reason.at_least:
-            return Verdict(True, "the reason is given", "reason")
-        wanted = f"a reason of at least {self.reason.at_least} characters is needed"
-        return Verdict(False, f"{wanted}; say what the access is for", "reason.at_least")
-
-    def _accounts(self, entitlement: Entitlement, source: Source, manager: str | None) -> list[str]:
-        if source.kind == "manager":
-            return [manager] if manager else []
-        if source.kind == "role":
-            return [person.account for person in self.roles[source.name]]
-        person = entitlement.owner if source.kind == "owner" else source.person
-        return [person.account] if person else []
+    def reason_verdict(self, rule: Rule, reason: str | None) -> Verdict:
+        """Whether the reason is long enough, and names the ticket that the rule wants to see."""
+        words = " ".join((reason or "").split())
+        if self.reason.required and len(words) < self.reason.at_least:
+            wanted = f"a reason of at least {self.reason.at_least} characters is needed"
+            return Verdict(False, f"{wanted}; say what the access is for", "reason.at_least")
+        if rule.ticket and not re.search(rule.ticket, words):
+            because = f"the reason must name a ticket; for {rule.name} it is written like {rule.ticket}"
+            return Verdict(False, because, f"{rule.path}.ticket")
+        return Verdict(True, "the reason is given", "reason")
 
 
-def _asker_verdict(entitlement: Entitlement, requester: Person, subject: str, manager: str | None) -> Verdict:
-    own = requester.account == subject
-    key = "who_may_ask" if own else "ask_for_others"
-    sources = entitlement.who_may_ask if own else entitlement.ask_for_others
-    rule = f"entitlements.{entitlement.name}.{key}"
-    match = next((source for source in sources if _is_asker(source, requester, manager)), None)
-    whose = "" if own else " for somebody else"
-    if match:
-        return Verdict(True, f"{match.said} may ask for {entitlement.name}{whose}", rule)
-    allowed = f"that is for {_listed([s.said for s in sources])}" if sources else "the policy lets nobody do it"
-    return Verdict(False, f"you may not ask for {entitlement.name}{whose}; {allowed}", rule)
-
-
-def _is_asker(source: Source, requester: Person, manager: str | None) -> bool:
-    match source.kind:
-        case "everyone":
-            return True
-        case "manager":
-            return bool(manager) and requester.account == manager
-        case "role":
-            return source.name in requester.roles
-        case "account":
-            return requester.account == source.name
-        case "user":
-            return f"{requester.team}/{requester.user}" == source.name
-        case "person":
-            return PolicyPerson(requester.team, requester.user, requester.account) == source.person
-    return False
-
-
-def _duration_verdict(entitlement: Entitlement, duration: timedelta | None) -> Verdict:
-    rule = f"entitlements.{entitlement.name}.longest"
-    if duration is not None and duration <= timedelta(0):
-        return Verdict(False, "that is no time at all; ask for some, like 2h", rule)
-    longest = CEILING if entitlement.longest is None else entitlement.longest
-    if (duration is not None and duration > longest) or (duration is None and entitlement.longest is not None):
-        most, ask = say_duration(longest), write_duration(longest)
-        return Verdict(False, f"{entitlement.name} may be held for {most} at most; ask for {ask} or less", rule)
-    return Verdict(True, f"{entitlement.name} may be held for {say_duration(entitlement.longest)}", rule)
-
-
-def _because(entitlement: Entitlement, source: Source) -> str:
-    """Why it is them, after "you are asked as"."""
-    if source.kind == "manager":
-        return "the person's manager"
-    if source.kind == "owner":
-        return f"the owner of {entitlement.name}"
-    if source.kind == "role":
-        return f"one of the role {source.name}"
-    return f"named in the policy for {entitlement.name}"
-
-
-def _why_nobody(source: Source, named: bool) -> str:
-    if named:
-        return f"{source.said}: only the requester or the person it is for"
-    return "no manager is known for the person" if source.kind == "manager" else f"{source.said}: nobody"
-
-
-def _listed(words: list[str]) -> str:
+def listed(words: list[str]) -> str:
+    """One of several, for people: "a, b or c"."""
     words = list(dict.fromkeys(words))
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else "nobody"

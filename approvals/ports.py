@@ -1,10 +1,11 @@
 """What the decisions need from outside, as small protocols, and the errors that say whether to try again."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal, Protocol
 
 from approvals.plan import Newcomer, Step, Survey
-from approvals.policy import Entitlement
+from approvals.policy import Entitlement, Source
 
 
 class OutsideError(Exception):
@@ -77,6 +78,14 @@ class AccountPlans(Protocol):
         """What takes ``entitlement``, whoever gave it, and by which other way the person keeps what it opens."""
         ...
 
+    def org_admins(self) -> frozenset[str]:
+        """The accounts that are active organization admins now."""
+        ...
+
+    def survey_org_admin(self, account: str) -> Survey:
+        """What makes an organization admin an ordinary account; the only road by which that is ever changed."""
+        ...
+
     def survey_deactivate(self, account: str) -> Survey:
         """Tokens deleted, the account deactivated, the tokens that are left deleted."""
         ...
@@ -107,6 +116,13 @@ class People(Protocol):
         """Bring the mirror's copy of a Slack user up to date unless it is at most a minute old.
 
         Raises ``PeopleError`` when Slack can't be read.
+        """
+        ...
+
+    def refresh_sources(self, sources: Iterable[Source]) -> None:
+        """Bring the mirror's copy of who is behind these sources up to date unless it is well below a minute old.
+
+        Raises nothing: what can't be read is written down with the reason, and gives nobody.
         """
         ...
 

@@ -5,15 +5,17 @@ from enum import StrEnum
 
 from sqlmodel import select
 
-from approvals import audit, jobs, people
+from approvals import jobs, safety
+from approvals.beginning import Beginning, NotBegun
 from approvals.calls import Calls, may_have_been_given, same_holding, steps_of
+from approvals.changing import Changing
 from approvals.crash import crash_point
 from approvals.ending import Ending
 from approvals.models import AccessRequest, Grant, StepRow
 from approvals.plan import Plan
-from approvals.planning import survey
+from approvals.planning import Atlassian
 from approvals.policy_book import PolicyBook
-from approvals.ports import Directory, Impossible, OutsideError, People
+from approvals.ports import OutsideError, People
 from approvals.states import LIVE, Status
 from approvals.states import Grant as GrantStatus
 from approvals.store import MACHINE, Stale, Store, Write
@@ -30,39 +32,30 @@ class Effects(StrEnum):
     ON = "on"
 
 
-class _NotBegun(Exception):
-    """An approved request that is refused before anything was done; the text says why."""
-
-
 class Provisioning:
     """Takes the steps of approved plans and ends grants; every effect is safe to repeat."""
 
     def __init__(
-        self, store: Store, directory: Directory, people_outside: People, policies: PolicyBook, effects: Effects
+        self, store: Store, directory: Atlassian, people_outside: People, policies: PolicyBook, effects: Effects
     ) -> None:
         self.store = store
         self.directory = directory
-        self.people = people_outside
         self.policies = policies
         self.effects = effects
+        self.beginning = Beginning(store, directory, people_outside, policies)
         self.calls = Calls(store, directory)
+        self.changing = Changing(store, directory, self.calls)
         self.ending = Ending(store, directory, effects is not Effects.OFF)
 
     def apply(self, claim: jobs.Claim) -> None:
         """Begin or go on with an approved request; give up loudly when the others stay away for too long."""
         with self.store.read() as session:
             request = session.get(AccessRequest, claim.about)
-        if request is None or request.status not in (Status.APPROVED, Status.APPLYING):
+        if request is None or request.status not in (Status.APPROVED, Status.SCHEDULED, Status.APPLYING):
             return
-        seen: bool | None = None
         try:
-            if request.status == Status.APPROVED:
-                if self.store.now() >= self._give_up_at(request):
-                    return self._give_up(claim, request.id, "it could not be begun in time after the approval")
-                plan = self._begin(claim, request)
-                seen = plan.holds if len(plan.steps) == 1 else None
-            self._take_steps(claim, request.id, seen)
-        except _NotBegun as because:
+            self._go_on(claim, request)
+        except NotBegun as because:
             self._refuse(claim, request, str(because))
         except Stale as stale:
             raise jobs.Later(0.5, str(stale)) from stale  # look again: a request that is still applying must go on
@@ -71,59 +64,45 @@ class Provisioning:
                 raise
             self._give_up(claim, request.id, str(error))
 
+    def _go_on(self, claim: jobs.Claim, request: AccessRequest) -> None:
+        seen: bool | None = None
+        if request.status != Status.APPLYING:
+            now = self.store.now()
+            if request.starts_at is not None and request.starts_at > now:
+                raise jobs.Later(max(0.1, (request.starts_at - now).total_seconds()), "its time has not come")
+            if now >= self._give_up_at(request):
+                return self._give_up(claim, request.id, "it could not be begun in time after the approval")
+            with safety.alone(self.store, request):
+                plan = self._begin(claim, request)
+            seen = plan.holds if len(plan.steps) == 1 else None
+        self._take_steps(claim, request.id, seen)
+
     def _give_up_at(self, request: AccessRequest) -> datetime:
         held_for = timedelta(seconds=request.duration) if request.duration else PATIENCE
-        return request.moved_at + min(PATIENCE, held_for)
+        return max(request.moved_at, request.starts_at or request.moved_at) + min(PATIENCE, held_for)
 
     def _begin(self, claim: jobs.Claim, request: AccessRequest) -> Plan:
         """Check the approval again, read Atlassian again, and commit the end before the beginning.
 
-        Gives what was read, which is what was approved; raises ``_NotBegun`` with why it is refused.
+        Gives what was read, which is what was approved; raises ``NotBegun`` with why it is refused.
         """
-        with self.store.read() as session:
-            read_at = self.store.time_in(session)
-            entitlement = self.policies.current(session).entitlement(request.entitlement)
-            approver = people.slack_user_of(session, request.approver or "")
-        if entitlement is None or entitlement.rule_hash != request.rule_hash:
-            raise _NotBegun("the rule changed since the approval")
-        if approver is None:
-            raise _NotBegun("the approver is no longer bound to an Atlassian account")
-        self.people.refresh(approver.team, approver.user)
-        try:
-            plan = survey(self.directory, request, entitlement)
-        except Impossible as no:
-            raise _NotBegun(str(no)) from no
-        if plan.hash != request.plan_hash:
-            raise _NotBegun("what the plan would change is no longer what was approved: " + _difference(plan))
-        rehearsal = self.effects is Effects.OFF or (self.effects is Effects.LISTED and not entitlement.listed)
+        read_at = self.store.now()
+        plan = self.beginning.look(request)
+        left = safety.look(self.beginning.directory, self.store, request)
         with self.store.work(claim) as w:
-            because = self._no_longer_approved(w, request)
+            because = self.beginning.why_not(w, request) or left
             if not because:
-                self._promise(w, request, plan, read_at, rehearsal)
+                rule = self.policies.current(w.session).rule(request.verb, request.entitlement)
+                listed = rule is not None and rule.listed
+                rehearsal = self.effects is Effects.OFF or (self.effects is Effects.LISTED and not listed)
+                if request.verb == "grant":
+                    self._promise(w, request, plan, read_at, rehearsal)
+                else:
+                    self.changing.commit(w, request, plan, rehearsal)
         if because:
-            raise _NotBegun(because)
+            raise NotBegun(because)
         crash_point("apply: end committed")
         return plan
-
-    def _no_longer_approved(self, w: Write, request: AccessRequest) -> str:
-        """The approval must be in the chain with this plan's hash, and its giver must still be allowed to give it."""
-        approvals = audit.find(w.session, event="request.approved", request=request.id)
-        if not any(_proves(body, request) for body in approvals):
-            w.tell(
-                "unproved", place="operators", request=request.id, once=f"unproved:{request.id}", status=request.status
-            )
-            return "no approval of this plan is in the record"
-        policy = self.policies.current(w.session)
-        bound = people.slack_user_of(w.session, request.approver or "")
-        entitlement = policy.entitlement(request.entitlement)
-        if bound is None or entitlement is None:
-            return "the approver or the rule is gone since the approval"
-        voter = people.voter(w.session, policy, bound.team, bound.user, w.now)
-        if isinstance(voter, people.Stop):
-            return "the approver may no longer answer"
-        manager = people.manager_of(w.session, request.subject)
-        verdict = policy.may_decide(entitlement, request.requester, request.subject, manager, voter.account)
-        return "" if verdict else f"the approver may no longer answer: {verdict.because}"
 
     def _promise(self, w: Write, request: AccessRequest, plan: Plan, read_at: datetime, rehearsal: bool) -> None:
         """End before begin: the grant with its end, and the steps, are committed before the first call."""
@@ -165,10 +144,11 @@ class Provisioning:
 
     def _take_steps(self, claim: jobs.Claim, request_id: str, seen: bool | None) -> None:
         with self.store.read() as session:
-            request = session.get(AccessRequest, request_id)
-            grant = session.exec(select(Grant).where(Grant.request_id == request_id)).one()
+            request = session.get_one(AccessRequest, request_id)
+            grant = session.exec(select(Grant).where(Grant.request_id == request_id)).first()
             steps = steps_of(session, request_id, "apply")
-        assert request is not None
+        if grant is None:
+            return self.changing.take_steps(claim, request)
         if grant.status != GrantStatus.PROMISED:
             return self._give_up(claim, request_id, "its time was over before Atlassian had confirmed it")
         if request.rehearsal:
@@ -205,6 +185,8 @@ class Provisioning:
         """Nothing more is tried. What may have been given all the same is taken away again."""
         with self.store.work(claim) as w:
             request = w.request(request_id)
+            if request.verb != "grant":
+                return self.changing.give_up(w, request, because)
             grant = w.session.exec(select(Grant).where(Grant.request_id == request_id)).first()
             if grant is not None and grant.status == GrantStatus.PROMISED:
                 if may_have_been_given(w.session, request_id):
@@ -216,14 +198,3 @@ class Provisioning:
             now = w.move(request, "fail", actor=MACHINE, details={"because": because}, because=because)
             tell_outcome(w, now, "failed", because=because)
             w.tell("failed", place="operators", request=request_id, once=f"ops failed:{request_id}", because=because)
-
-
-def _proves(body: dict[str, object], request: AccessRequest) -> bool:
-    data = body["data"]
-    assert isinstance(data, dict)
-    same = data.get("plan_hash") == request.plan_hash and data.get("version") == request.version
-    return bool(same and request.plan_hash and body["actor"] == request.approver)
-
-
-def _difference(plan: Plan) -> str:
-    return "now it would be: " + "; ".join(step.words for step in plan.steps)

@@ -61,6 +61,7 @@ REQUEST_MOVES: tuple[Move, ...] = (
     (Status.SCHEDULED, "apply", Status.APPLYING, "the time has come"),
     (Status.SCHEDULED, "cancel", Status.CANCELLED, "stopped during the pause"),
     (Status.SCHEDULED, "refuse", Status.REFUSED, "something changed during the pause"),
+    (Status.SCHEDULED, "fail", Status.FAILED, "Atlassian could not be read in time to begin"),
     (Status.APPLYING, "finish", Status.DONE, "every step was read back"),
     (Status.APPLYING, "stop_partly", Status.PARTLY, "a step was refused after others became true"),
     (Status.APPLYING, "fail", Status.FAILED, "nothing became true, and it was given up"),

@@ -5,6 +5,7 @@ from typing import Any
 from sqlmodel import Session
 
 from approvals import people
+from approvals.authority import Case
 from approvals.models import AccessRequest
 from approvals.store import Write
 
@@ -19,6 +20,27 @@ def tell_outcome(w: Write, request: AccessRequest, kind: str, **facts: Any) -> N
     for team, user in sorted(told):
         once = f"{kind}:{request.id}:{user}"
         w.tell(kind, place="person", request=request.id, once=once, team=team, user=user, **facts)
+
+
+def tell_everybody_who_may(w: Write, request: AccessRequest, case: Case, kind: str, **facts: Any) -> None:
+    """Into the thread, to the requester, and to everyone who may answer, in any stage."""
+    w.tell(kind, place="thread", request=request.id, once=f"{kind}:{request.id}:{request.version}", **facts)
+    told = {(request.team, request.user)}
+    asked = [candidate for stage in range(len(case.rule.stages)) for candidate in case.approvers_of(stage)]
+    for candidate in people.who_can_be_asked(w.session, asked):
+        bound = people.slack_user_of(w.session, candidate.account)
+        if bound is not None:
+            told.add((bound.team, bound.user))
+    for team, user in sorted(told):
+        once = f"{kind}:{request.id}:{request.version}:{user}"
+        w.tell(kind, place="person", request=request.id, once=once, team=team, user=user, **facts)
+
+
+def alarm(w: Write, request: AccessRequest, why: str) -> None:
+    """The database says what the record does not: security and those who run the bot must look."""
+    for place in ("operators", "security"):
+        once = f"alarm:{request.id}:{place}:{why}"
+        w.tell("alarm", place=place, request=request.id, once=once, why=why, status=request.status)
 
 
 def who_was_first(session: Session, request: AccessRequest) -> str:

@@ -1,20 +1,24 @@
-"""The verbs people use: ask, vote, cancel, end; and what time does by itself: lapse."""
+"""The verbs people use: ask, vote, cancel, end."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
-from approvals import jobs, people
+from approvals import authority, jobs, limits, people
+from approvals.audit import digest
+from approvals.authority import Case
+from approvals.cases import case_of, facts_of
 from approvals.crash import crash_point
 from approvals.models import AccessRequest, Grant, Vote
+from approvals.planning import QUIET, first_level
 from approvals.policy import Person as Speaker
 from approvals.policy import Policy, Verdict
 from approvals.policy_book import PolicyBook
 from approvals.states import LIVE, Status, after
-from approvals.store import MACHINE, Actor, AlreadyThere, Store, Write, new_request_id
+from approvals.store import Actor, AlreadyThere, Store, Write, new_request_id
 from approvals.telling import tell_outcome, who_was_first
 
 
@@ -38,6 +42,8 @@ class Ask:
     source: str
     home_channel: str = ""  # where it was asked, when its card is to stand there
     home_thread: str = ""
+    value: str = ""  # a new address, a newcomer as JSON
+    starts_at: datetime | None = None  # not before
 
 
 class Asked(NamedTuple):
@@ -46,6 +52,7 @@ class Asked(NamedTuple):
     id: str
     entitlement: str
     duration: int | None  # seconds; None = until revoked
+    joined: bool = False  # the very same was asked before and is still open
 
 
 @dataclass(frozen=True)
@@ -54,15 +61,19 @@ class Click:
 
     request_id: str
     version: int
-    choice: str  # approve | deny
+    choice: str  # approve | deny | edit
     team: str
     user: str
     channel: str
     source: str
     reason: str = ""
+    typed: str = ""  # what was typed to confirm
+    changed: str = ""  # an edit: what it is to be instead, as JSON
 
 
-_OPEN = insert(AccessRequest).values(status=str(Status.ASKED), version=1, because="", rehearsal=False)
+_OPEN = insert(AccessRequest).values(
+    status=str(Status.ASKED), version=1, level=0, reminders=0, because="", rehearsal=False
+)
 _ASKED = select(AccessRequest.id, AccessRequest.entitlement, AccessRequest.duration).where(
     AccessRequest.source == bindparam("source")
 )
@@ -87,12 +98,19 @@ class Workflow:
                 w.first_time(ask.source)
             except AlreadyThere:
                 known = w.connection.execute(_ASKED, {"source": str(ask.source)}).first()
-                if known is None:  # it was refused then
+                if known is not None:
+                    return Asked(*known)
+                same = limits.the_same(w.connection, speaker, ask)
+                if same is None:  # it was refused then
                     raise
-                return Asked(*known)
+                return Asked(*same, True)
             policy = self.policies.current(w.connection)
-            verdict = self._may_ask(w.connection, policy, speaker, ask)
-            if verdict:
+            same = limits.the_same(w.connection, speaker, ask)
+            verdict = self._may_ask(w.connection, policy, speaker, ask, w.now)
+            if same is not None and verdict:
+                request = Asked(*same, True)
+                w.audit("request.joined", actor=actor, request=request.id)
+            elif verdict:
                 request = self._open(w, policy, speaker, actor, ask)
             else:
                 details = {"entitlement": ask.entitlement, "reason": ask.reason}
@@ -111,27 +129,23 @@ class Workflow:
                 return
             w.note_refusal("ask.refused", actor=actor, because=because, details={"typed": typed})
 
-    def _may_ask(self, db: Connection, policy: Policy, speaker: Speaker, ask: Ask) -> Verdict:
-        entitlement = policy.entitlement(ask.entitlement)
-        if entitlement is None:
-            near = policy.nearest(ask.entitlement)
-            hint = f" Did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
-            because = f"There is no entitlement `{ask.entitlement}` in the policy.{hint} `/access help` lists them all."
-            return Verdict(False, because, "entitlements")
-        manager = people.manager_of(db, ask.subject)
-        verdict = policy.may_ask(entitlement, speaker, ask.subject, manager, ask.duration, ask.reason)
-        named = policy.approvers(entitlement, speaker.account, ask.subject, manager)
-        if verdict and not people.who_can_be_asked(db, named):
-            rule = f"entitlements.{entitlement.name}.approvers"
-            return Verdict(False, policy.no_approver_sentence(entitlement), rule)
-        return verdict
+    def _may_ask(self, db: Connection, policy: Policy, speaker: Speaker, ask: Ask, now: datetime) -> Verdict:
+        rule = policy.rule(ask.verb, ask.entitlement)
+        if rule is None:
+            return no_such_rule(policy, ask.verb, ask.entitlement)
+        facts = facts_of(db, policy, rule, ask.subject, now)
+        case = Case(policy, rule, ask.verb, speaker.account, ask.subject, facts)
+        verdict = authority.may_ask(case, speaker, ask.duration, ask.reason)
+        if verdict and first_level(db, case) is None:
+            return Verdict(False, authority.nobody_is_left(case), f"{rule.path}.approvers")
+        return limits.too_much(db, policy, speaker.account, now) if verdict else verdict
 
     def _open(self, w: Write, policy: Policy, speaker: Speaker, actor: Actor, ask: Ask) -> Asked:
-        entitlement = policy.entitlement(ask.entitlement)
-        assert entitlement is not None  # _may_ask has looked
+        rule = policy.rule(ask.verb, ask.entitlement)
+        assert rule is not None  # _may_ask has looked
         asked = Asked(
             id=new_request_id(),
-            entitlement=entitlement.name,
+            entitlement=rule.name if ask.entitlement else "",
             duration=int(ask.duration.total_seconds()) if ask.duration else None,
         )
         chained = {
@@ -139,10 +153,11 @@ class Workflow:
             "subject": ask.subject,
             "entitlement": asked.entitlement,
             "duration": asked.duration,
-            "rule_hash": entitlement.rule_hash,
+            "value": ask.value,
+            "rule_hash": rule.rule_hash,
             "policy_hash": policy.hash,
         }
-        lapses_at = w.now + entitlement.lifetime
+        lapses_at = w.now + rule.lifetime
         values = {
             **chained,
             "id": asked.id,
@@ -156,11 +171,18 @@ class Workflow:
             "lapses_at": lapses_at,
             "home_channel": ask.home_channel,
             "home_thread": ask.home_thread,
+            "starts_at": ask.starts_at,
         }
         w.connection.execute(_OPEN, values)
-        w.audit("request.asked", actor=actor, request=asked.id, data=chained, details={"reason": ask.reason})
+        w.audit(
+            "request.asked",
+            actor=actor,
+            request=asked.id,
+            data={**chained, "value": digest("", ask.value) if ask.value else ""},  # it may hold names and addresses
+            details={"reason": ask.reason} | ({"value": ask.value} if ask.value else {}),
+        )
         w.enqueue("plan", asked.id)
-        w.enqueue("lapse", asked.id, at=lapses_at)
+        w.enqueue("wait", asked.id, at=lapses_at)
         return asked
 
     # -- answering ------------------------------------------------------------------------------------------------
@@ -194,7 +216,7 @@ class Workflow:
         actor = Actor(speaker.account, speaker.team, speaker.user)
         with self.store.write() as w:
             request = w.session.get(AccessRequest, request_id)
-            because = _why_not_cancel(w.session, request, speaker)
+            because = self._why_not_cancel(w, request, speaker)
             try:
                 w.first_time(source)
             except AlreadyThere:
@@ -206,10 +228,30 @@ class Workflow:
             elif because:
                 w.note_refusal("cancel.refused", actor=actor, because=because, request=request.id)
             else:
+                paused = request.status == Status.SCHEDULED
                 now = w.move(request, "cancel", actor=actor, closed_by=speaker.account, because="taken back")
-                tell_outcome(w, now, "cancelled", by=speaker.account)
+                tell_outcome(w, now, "cancelled", by=speaker.account, paused=paused)
                 return now
         raise Refused(because)
+
+    def _why_not_cancel(self, w: Write, request: AccessRequest | None, speaker: Speaker) -> str:
+        none_such = "There is no such request of yours. `/access mine` lists them."
+        if request is None:
+            return none_such
+        case = case_of(w.session, self.policies.current(w.session), request, w.now)
+        paused = request.status == Status.SCHEDULED
+        if speaker.account != request.requester:
+            if case is None:
+                return none_such
+            quiet = request.verb in QUIET
+            if not authority.may_see(case, speaker, quiet=quiet):
+                return none_such
+            verdict = authority.may_cancel(case, speaker, paused=paused)
+            if not verdict:
+                return f"Only the person who asked can cancel {request.id}."
+        if after(Status(request.status), "cancel") is None:
+            return f"{who_was_first(w.session, request)} It can't be taken back any more."
+        return ""
 
     def end(self, speaker: Speaker, request_id: str, source: str) -> AccessRequest:
         """Give back early what one holds, or what one asked for; those who look after it may end it too."""
@@ -248,29 +290,20 @@ class Workflow:
                 text=text,
             )
 
-    def lapse(self, claim: jobs.Claim) -> None:
-        """Nobody answered in time, or Atlassian could not be read in time."""
-        with self.store.work(claim) as w:
-            request = w.request(claim.about)
-            if request.status not in (Status.ASKED, Status.PENDING) or request.lapses_at > w.now:
-                return
-            why = "nobody answered in time" if request.status == Status.PENDING else "Atlassian could not be read"
-            now = w.move(request, "lapse", actor=MACHINE, because=why)
-            tell_outcome(w, now, "lapsed", because=why)
 
-
-def _why_not_cancel(session: Session, request: AccessRequest | None, speaker: Speaker) -> str:
-    if request is None or speaker.account not in (request.requester, request.subject):
-        return "There is no such request of yours. `/access mine` lists them."
-    if speaker.account != request.requester:
-        return f"Only the person who asked can cancel {request.id}."
-    if after(Status(request.status), "cancel") is None:
-        return f"{who_was_first(session, request)} It can't be taken back any more."
-    return ""
+def no_such_rule(policy: Policy, verb: str, entitlement: str) -> Verdict:
+    """What to say when the policy has nothing for this."""
+    if verb in ("grant", "revoke") and policy.entitlement(entitlement) is None:
+        near = policy.nearest(entitlement)
+        hint = f" Did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
+        because = f"There is no entitlement `{entitlement}` in the policy.{hint} `/access help` lists them all."
+        return Verdict(False, because, "entitlements")
+    because = f"The policy lets nobody {verb} anything: it has no table [verbs.{verb}]. An admin can add it."
+    return Verdict(False, because, "verbs")
 
 
 def _why_not_end(request: AccessRequest | None, grant: Grant | None, speaker: Speaker) -> str:
-    looks_after = bool(speaker.roles & {"admin", "security"})
+    looks_after = bool(authority.may_do("end others", speaker))
     if request is None or not (looks_after or speaker.account in (request.requester, request.subject)):
         return "There is no such request of yours. `/access mine` lists them."
     if grant is None or grant.status not in LIVE:

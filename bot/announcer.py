@@ -13,7 +13,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from approvals import jobs
 from approvals.crash import crash_point
 from approvals.models import Card, News
-from approvals.policy import Policy
+from approvals.policy import Channels, Policy
 from approvals.policy_book import PolicyBook
 from approvals.states import Status
 from approvals.store import Store, Write
@@ -42,7 +42,7 @@ class Announcer:
         """Post the copies that are missing and redraw those that show something else."""
         with self.store.read() as session:
             policy = self.policies.current(session)
-            view = view_of(session, policy, claim.about)
+            view = view_of(session, policy, claim.about, self.store.time_in(session))
             wanted = self._wanted(session, view) if view else []
             channel = _home(view, policy) if view else ""
         if view is None:
@@ -152,13 +152,14 @@ class Announcer:
             if news is None or news.told_at is not None:
                 return
             policy = self.policies.current(session)
-            view = view_of(session, policy, news.request_id) if news.request_id else None
-            if _something_before(session, news, self.store.time_in(session) - WAITS_AT_MOST):
+            now = self.store.time_in(session)
+            view = view_of(session, policy, news.request_id, now) if news.request_id else None
+            if _something_before(session, news, now - WAITS_AT_MOST):
                 raise jobs.Later(IN_ORDER, "the message before it comes first")
         drawing = draw_news(news, view, audit_log=self.audit_log)
         crash_point("news: before sending")
         try:
-            self._send(news, view, drawing, policy.channels.operators)
+            self._send(news, view, drawing, policy.channels)
         except SlackError as error:
             if news.place == "thread" and error.code in NO_THREAD and view is not None and view.thread is not None:
                 self._forget(claim, view.thread)
@@ -174,7 +175,7 @@ class Announcer:
         with self.store.work(claim, last=True) as w:
             self._told(w, news)
 
-    def _send(self, news: News, view: RequestView | None, drawing: Drawing, operators: str) -> None:
+    def _send(self, news: News, view: RequestView | None, drawing: Drawing, channels: Channels) -> None:
         about = f"news {news.id}"
         if news.place == "thread":
             thread = view.thread if view else None
@@ -183,8 +184,8 @@ class Announcer:
             if not thread.ts:
                 raise jobs.Later(IN_ORDER, "the card comes first")
             self.slack.post(thread.channel, drawing, thread=thread.thread or thread.ts, about=about)
-        elif news.place == "operators":
-            self.slack.post(operators, drawing, about=about)
+        elif news.place in ("operators", "security"):
+            self.slack.post(getattr(channels, news.place), drawing, about=about)
         elif not (news.channel and not news.channel.startswith("D") and self._whispered(news, drawing)):
             self.slack.post(self.slack.direct(news.user), drawing, about=about)
 

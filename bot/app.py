@@ -24,6 +24,7 @@ from approvals.source import known
 from approvals.states import LIVE, Status
 from approvals.states import Grant as GrantStatus
 from approvals.store import Store
+from approvals.waiting import Waiting
 from approvals.workflow import Workflow
 from bot.announcer import Announcer
 from bot.atlassian.directory import AtlassianDirectory
@@ -143,13 +144,13 @@ def build_worker(
     threads: int,
 ) -> Worker:
     """Which job is whose: the kinds are named where they are enqueued."""
-    planning = Planning(store, directory, policies)
+    planning = Planning(store, directory, policies, mirror)
     provisioning = Provisioning(store, directory, mirror, policies, Effects(settings.effects))
     announcer = Announcer(store, slack, policies, audit_log_address(settings))
     kinds = {
         "plan": planning.plan,
         "count": Counting(store, policies, mirror).count,
-        "lapse": workflow.lapse,
+        "wait": Waiting(store, policies).look,
         "apply": provisioning.apply,
         "end": provisioning.ending.end,
         "draw": announcer.draw,

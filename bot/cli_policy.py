@@ -80,12 +80,17 @@ def _person(session: "Session", policy: "Policy", said: str) -> "Person":
 def _lines(
     session: "Session", policy: "Policy", entitlement: "Entitlement", asker: "Person", subject: str
 ) -> "list[str]":
-    from approvals import people
+    from datetime import UTC, datetime
+
+    from approvals import authority, people
+    from approvals.authority import Case
+    from approvals.cases import facts_of
     from approvals.policy import say_duration
 
-    manager = people.manager_of(session, subject)
-    verdict = policy.may_request(entitlement, asker, subject, manager)
-    named = policy.approvers(entitlement, asker.account, subject, manager)
+    facts = facts_of(session, policy, entitlement, subject, datetime.now(UTC))
+    case = Case(policy, entitlement, "grant", asker.account, subject, facts)
+    verdict = authority.may_request(case, asker)
+    named = case.approvers
     asked = people.who_can_be_asked(session, named)
     accounts = {asker.account, subject, *named.accounts}
     called = people.names(session, accounts)

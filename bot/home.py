@@ -20,5 +20,5 @@ class Homes:
     def draw(self, claim: jobs.Claim) -> None:
         team, _, user = claim.about.partition("/")
         with self.store.read() as session:
-            home = draw_home(session, self.policies.current(session), team, user)
+            home = draw_home(session, self.policies.current(session), team, user, self.store.time_in(session))
         self.slack.publish_home(user, home)

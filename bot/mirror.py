@@ -8,7 +8,8 @@ from sqlalchemy import bindparam
 from sqlmodel import col, select
 
 from approvals import jobs
-from approvals.models import Person, SlackUser
+from approvals.models import Person, SlackUser, SourceState
+from approvals.policy import Source
 from approvals.ports import PeopleError
 from approvals.store import Store
 from bot.slack_out import SlackError, SlackOut
@@ -49,6 +50,13 @@ class Mirror:
         if read_at is not None and timedelta(0) <= now - read_at < FRESH:
             return
         self._read(team, user)
+
+    def refresh_sources(self, sources: Iterable[Source]) -> None:
+        """See ``approvals.ports.People``."""
+        with self.store.write() as w:
+            for source in sources:
+                state = SourceState(source=source.key, tried_at=w.now, trouble="nobody knows how to read it")
+                w.session.merge(state)
 
     def look_up(self, claim: jobs.Claim) -> None:
         """Somebody the mirror did not know has spoken."""

@@ -1,10 +1,13 @@
 """Fills the plan into a form that is open (the job ``preview``)."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlmodel import Session
 
-from approvals import jobs, people
+from approvals import authority, jobs, people
+from approvals.authority import Case
+from approvals.cases import facts_of, who_may_answer
 from approvals.crash import crash_point
 from approvals.models import Preview
 from approvals.plan import Survey
@@ -34,7 +37,7 @@ class Previews:
         with self.store.read() as session:
             preview = session.get(Preview, claim.about)
             policy = self.policies.current(session)
-            asked = _who_answers(session, policy, preview) if preview else ""
+            asked = _who_answers(session, policy, preview, self.store.time_in(session)) if preview else ""
         if preview is None:
             return
         filled = Filled.from_text(preview.form)
@@ -69,13 +72,15 @@ def _lines(survey: Survey) -> list[str]:
     return ["*What would happen*", *lines, *(f":warning: {esc(warning, 500)}" for warning in survey.warnings)]
 
 
-def _who_answers(session: Session, policy: Policy, preview: Preview) -> str:
+def _who_answers(session: Session, policy: Policy, preview: Preview, now: datetime) -> str:
     entitlement = policy.entitlement(preview.entitlement)
     speaker = people.speaker(session, policy, preview.team, preview.user)
     if entitlement is None or isinstance(speaker, people.Stop):
         return ""
-    asked = people.who_may_answer(session, policy, entitlement, speaker.account, preview.subject)
+    facts = facts_of(session, policy, entitlement, preview.subject, now)
+    case = Case(policy, entitlement, "grant", speaker.account, preview.subject, facts)
+    asked = who_may_answer(session, case)
     names = people.names(session, {candidate.account for candidate in asked})
     if not asked:
-        return f":no_entry: {policy.no_approver_sentence(entitlement)}"
+        return f":no_entry: {authority.nobody_is_left(case)}"
     return "Would be answered by " + " or ".join(f"*{esc(names[candidate.account])}*" for candidate in asked) + "."

@@ -1,15 +1,18 @@
 """The request form's life: opened by a command or in a thread, its lists searched, its plan asked for, sent."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
 
-from approvals import people
+from approvals import authority, people
+from approvals.authority import Case
+from approvals.cases import can_ask
 from approvals.crash import crash_point
 from approvals.models import Person, Preview
+from approvals.policy import Entitlement, Policy
 from approvals.policy import Person as Speaker
-from approvals.policy import Policy
 from approvals.workflow import Ask, Refused
 from handlers.desk import Desk
 from handlers.people import who_speaks
@@ -83,7 +86,8 @@ def list_people(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None
         if isinstance(speaker, people.Stop):
             ack(options=[])
             return
-        rows, more = _people(session, policy, speaker, body.get("value") or "")
+        now = desk.store.time_in(session)
+        rows, more = _people(session, policy, speaker, body.get("value") or "", now)
     ack(**_options([option(row.account, f"{row.name} · {row.mail}") for row in rows], more))
 
 
@@ -97,17 +101,14 @@ def list_entitlements(ack: Any, body: dict[str, Any], desk: Desk, source: str) -
             ack(options=[])
             return
         subject = read_form(body["view"]).subject or speaker.account
-        manager = people.manager_of(session, subject)
-        found = [
-            entitlement
-            for entitlement in policy.entitlements
-            if wanted in f"{entitlement.name} {entitlement.about}".casefold()
-            and policy.may_request(entitlement, speaker, subject, manager)
-        ]
+        named = [e for e in policy.entitlements if wanted in f"{e.name} {e.about}".casefold()]
+        found = can_ask(session, policy, named, speaker, subject, desk.store.time_in(session))
     ack(**_options([option(e.name, e.name) for e in found], 0))
 
 
-def _people(session: Session, policy: Policy, speaker: Speaker, wanted: str) -> tuple[list[Person], int]:
+def _people(
+    session: Session, policy: Policy, speaker: Speaker, wanted: str, now: datetime
+) -> tuple[list[Person], int]:  # fmt: skip
     """Those who match, the speaker first, and how many more there may be beyond what was looked through."""
     query = select(Person)
     if wanted:
@@ -116,11 +117,20 @@ def _people(session: Session, policy: Policy, speaker: Speaker, wanted: str) -> 
         query = query.where(or_(name.contains(words, autoescape=True), mail.contains(words, autoescape=True)))
     rows = session.exec(query.order_by(col(Person.account) != speaker.account, col(Person.name)).limit(SEARCHED)).all()
     count = session.exec(select(func.count()).select_from(query.subquery())).one()
-    return [row for row in rows if _may_ask_for(policy, speaker, row)], max(0, count - SEARCHED)
+    own = [row for row in rows if row.account == speaker.account]
+    anybody = [e for e in policy.entitlements if _whoever_it_is_for(policy, e, speaker)]
+    if anybody:
+        return [row for row in rows if policy.untouchable(row.account) is None], max(0, count - SEARCHED)
+    seen = [
+        row for row in rows if row in own or can_ask(session, policy, policy.entitlements, speaker, row.account, now)
+    ]
+    return seen, max(0, count - SEARCHED)
 
 
-def _may_ask_for(policy: Policy, speaker: Speaker, person: Person) -> bool:
-    return any(policy.may_request(e, speaker, person.account, person.manager) for e in policy.entitlements)
+def _whoever_it_is_for(policy: Policy, entitlement: Entitlement, speaker: Speaker) -> bool:
+    """Whether somebody may ask for it for people they have nothing to do with, as far as the policy alone tells."""
+    nobody = Case(policy, entitlement, "grant", speaker.account, "nobody")
+    return bool(authority.may_request(nobody, speaker))
 
 
 def _options(options: list[dict[str, Any]], unseen: int) -> dict[str, Any]:

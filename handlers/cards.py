@@ -117,10 +117,12 @@ def _state(view: RequestView) -> list[Block]:
     request, grant = view.request, view.grant
     lines: list[str] = []
     if request.status == Status.PENDING:
-        lines.append(f"The question stays open until {when(request.lapses_at)}.")
-        for candidate in view.approvers:
-            lines.append(f"• *{esc(view.name(candidate.account))}* may answer: {esc(candidate.because)}")
-    if request.approver:
+        lines += _who_answers(view)
+    if request.status == Status.SCHEDULED and request.starts_at:
+        lines.append(f"Nothing is done before {when(request.starts_at)}: any approver and who asked may stop it.")
+    if request.approver and view.case is not None and len(view.case.yes) > 1:
+        lines += [f"Approved by *{esc(view.name(one.account))}*" for one in view.case.yes]
+    elif request.approver:
         stopped = request.status in (Status.REFUSED, Status.FAILED)
         because = "" if stopped else f": {esc(request.because)}"
         lines.append(f"Approved by *{esc(view.name(request.approver))}*{because}")
@@ -137,6 +139,25 @@ def _state(view: RequestView) -> list[Block]:
         at = f" {when(grant.ended_at)}" if grant.ended_at else ""
         lines.append(f"{'Ended' if at else 'Ending'}{at}: {esc(grant.because)}")
     return [_section(*lines)] if lines else []
+
+
+def _who_answers(view: RequestView) -> list[str]:
+    """How many answers are still needed, from whom, and why nobody can give them where that is so."""
+    lines = [f"The question stays open until {when(view.request.lapses_at)}."]
+    case = view.case
+    if case is None:
+        return lines
+    tally, stages = case.tally, len(case.rule.stages)
+    if case.rule.approvals > 1:
+        step = f" in step {tally.stage + 1} of {stages}" if stages > 1 else ""
+        lines.append(f"{tally.wanted} of {case.rule.stages[tally.stage].approvals} approvals are still needed{step}.")
+    lines += [f":white_check_mark: *{esc(view.name(one.account))}* has approved it" for one in case.yes]
+    for candidate in view.approvers:
+        lines.append(f"• *{esc(view.name(candidate.account))}* may answer: {esc(candidate.because)}")
+    unread = [why for source, why in case.facts.unknown.items() if source in case.rule.approver_sources]
+    if unread or not view.approvers:
+        lines += [f":warning: Nobody is asked by this: {esc(why, 300)}" for why in case.approvers.missing]
+    return lines
 
 
 def mark(status: str) -> str:

@@ -4,7 +4,8 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from approvals import people
+from approvals import authority, people
+from approvals.cases import case_of
 from approvals.crash import crash_point
 from approvals.models import AccessRequest
 from approvals.store import AlreadyThere
@@ -106,8 +107,5 @@ def _could_count(desk: Desk, click: Click) -> bool:
         speaker = people.speaker(session, policy, click.team, click.user)
         if request is None or isinstance(speaker, people.Stop) or request.version != click.version:
             return False
-        entitlement = policy.entitlement(request.entitlement)
-        manager = people.manager_of(session, request.subject)
-        return entitlement is not None and bool(
-            policy.may_decide(entitlement, request.requester, request.subject, manager, speaker.account)
-        )
+        case = case_of(session, policy, request, desk.store.time_in(session))
+        return case is not None and bool(authority.may_deny(case, speaker.account))

@@ -1,11 +1,13 @@
 """App Home: what waits for one's answer, what one asked for, what one holds; drawn when it is opened."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session, col, select
 
-from approvals import people
+from approvals import authority, people
+from approvals.cases import case_of
 from approvals.models import AccessRequest
 from approvals.policy import Person as Speaker
 from approvals.policy import Policy
@@ -39,16 +41,16 @@ def ask(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     ack()
 
 
-def draw_home(session: Session, policy: Policy, team: str, user: str) -> dict[str, Any]:
+def draw_home(session: Session, policy: Policy, team: str, user: str, now: datetime) -> dict[str, Any]:
     """The Home of one person; whoever is not heard reads why."""
     speaker = people.speaker(session, policy, team, user)
     if isinstance(speaker, people.Stop):
         return {"type": "home", "blocks": [_section(esc(speaker.because, 2000))]}
     button = {"type": "button", "action_id": ASK, "style": "primary", "text": _plain("Request access")}
     blocks: list[dict[str, Any]] = [{"type": "actions", "block_id": "ask", "elements": [button]}]
-    asked = _standing(session, policy, asked_by(session, speaker.account))
+    asked = _standing(session, policy, asked_by(session, speaker.account), now)
     for title, lines, nothing in (
-        ("Waiting for your answer", _questions(session, policy, speaker), "Nobody waits for you."),
+        ("Waiting for your answer", _questions(session, policy, speaker, now), "Nobody waits for you."),
         ("What you asked for", asked, "Nothing that is still open."),
         ("What you hold through Gatehouse", _held(session, speaker), "Nothing."),
     ):
@@ -56,7 +58,7 @@ def draw_home(session: Session, policy: Policy, team: str, user: str) -> dict[st
     return {"type": "home", "blocks": blocks}
 
 
-def _questions(session: Session, policy: Policy, speaker: Speaker) -> list[str]:
+def _questions(session: Session, policy: Policy, speaker: Speaker, now: datetime) -> list[str]:
     open_ones = session.exec(
         select(AccessRequest)
         .where(AccessRequest.status == Status.PENDING)
@@ -65,15 +67,14 @@ def _questions(session: Session, policy: Policy, speaker: Speaker) -> list[str]:
     ).all()
     mine = []
     for request in open_ones:
-        entitlement = policy.entitlement(request.entitlement)
-        named = people.manager_of(session, request.subject)
-        if entitlement and policy.may_decide(entitlement, request.requester, request.subject, named, speaker.account):
+        case = case_of(session, policy, request, now)
+        if case is not None and authority.may_approve(case, speaker.account):
             mine.append(request)
-    return _standing(session, policy, mine)
+    return _standing(session, policy, mine, now)
 
 
-def _standing(session: Session, policy: Policy, requests: Sequence[AccessRequest]) -> list[str]:
-    views = [view_of(session, policy, request.id) for request in requests[:LISTED]]
+def _standing(session: Session, policy: Policy, requests: Sequence[AccessRequest], now: datetime) -> list[str]:
+    views = [view_of(session, policy, request.id, now) for request in requests[:LISTED]]
     lines = [_with_link(standing(view), view.thread.link if view.thread else "") for view in views if view]
     return [*lines, *_more(len(requests))]
 

@@ -29,9 +29,9 @@ def status(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     speaker = _clicker(desk, body, source)
     if speaker is not None:
         with desk.store.read() as session:
-            policy = desk.policy(session)
-            view = view_of(session, policy, _request_id(body))
-            seen = view is not None and may_see(session, policy, speaker, view.request)
+            policy, now = desk.policy(session), desk.store.time_in(session)
+            view = view_of(session, policy, _request_id(body), now)
+            seen = view is not None and may_see(session, policy, speaker, view.request, now)
         text = standing(view) if view is not None and seen else NONE_SUCH
         _say(desk, speaker, body, text, source)
     ack()
@@ -65,7 +65,9 @@ def extend(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     if speaker is not None:
         with desk.store.read() as session:
             request = session.get(AccessRequest, _request_id(body))
-            seen = request is not None and may_see(session, desk.policy(session), speaker, request)
+            seen = request is not None and may_see(
+                session, desk.policy(session), speaker, request, desk.store.time_in(session)
+            )
         if request is None or not seen:
             _say(desk, speaker, body, NONE_SUCH, source)
         else:

@@ -1,13 +1,14 @@
 """The messages beside the card: what happened, in a sentence, with the read-back and the link to the audit log."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
-from approvals.models import News
+from approvals.models import News, StepRow
 from approvals.plan import Step
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
-from handlers.cards import NO_REASON, Drawing, for_how_long, headline
+from handlers.cards import NO_REASON, Drawing, for_how_long, headline, mark
 from handlers.text import esc, mention, when, within
 from handlers.view import RequestView
 
@@ -28,8 +29,18 @@ def _where(view: RequestView) -> str:
 
 
 def _what(view: RequestView) -> str:
+    if view.request.verb != "grant":
+        return _asked(view)
     whose = "" if view.request.subject == view.request.requester else f" for {esc(view.subject_name)}"
     return f"`{view.request.entitlement}`{whose}"
+
+
+def _asked(view: RequestView) -> str:
+    """What was asked for, as the words of a command."""
+    request = view.request
+    what = f" `{request.entitlement}`" if request.entitlement else ""
+    whose = "" if request.subject == request.requester and request.verb == "grant" else f" of {esc(view.subject_name)}"
+    return f"{request.verb}{what}{whose}"
 
 
 def _asker(view: RequestView) -> str:
@@ -38,7 +49,73 @@ def _asker(view: RequestView) -> str:
 
 def _approved(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     assert view is not None
-    return f":white_check_mark: Approved by *{esc(view.name(facts['by']))}*: {esc(view.request.because)}"
+    others = [account for account in facts.get("yes", ()) if account != facts["by"]]
+    after = f", after *{'*, *'.join(esc(view.name(account)) for account in others)}*" if others else ""
+    return f":white_check_mark: Approved by *{esc(view.name(facts['by']))}*{after}: {esc(view.request.because)}"
+
+
+def _voted(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    assert view is not None
+    step = f" (step {facts['stage']} of {facts['stages']})" if facts["stages"] > 1 else ""
+    by, why = esc(view.name(facts["by"])), esc(facts["because"])
+    return f":ballot_box_with_ballot: Approved by *{by}*: {why}. {facts['wanted']} more needed{step}."
+
+
+def _scheduled(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    assert view is not None
+    at = when(datetime.fromtimestamp(facts["starts_at"], UTC))
+    return (
+        f":calendar: {_asked(view)} is approved, and nothing is done before {at}. "
+        "Any approver and whoever asked can stop it until then: *Cancel the request* on the card."
+    )
+
+
+def _escalated(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    assert view is not None
+    names = ", ".join(f"*{esc(view.name(candidate.account))}*" for candidate in view.approvers[:10])
+    return f":arrow_up: Nobody has answered yet, so more people are asked: {names or 'nobody who can be reached'}."
+
+
+def _reminder(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    assert view is not None
+    return (
+        f":alarm_clock: {_asked(view)} still waits for your answer, as {esc(facts['because'])}. "
+        f"It lapses {when(view.request.lapses_at)}."
+    )
+
+
+def _edited(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    assert view is not None
+    by = esc(view.name(facts["by"]))
+    return f":pencil2: *{by}* changed it from {esc(facts['was'])} to {esc(facts['now'])}: it is planned and asked anew."
+
+
+def _changed(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
+    assert view is not None
+    lines = [f":large_green_circle: {_asker(view)}, {_asked(view)} is done."]
+    lines += [_taken_step(row) for row in view.given]
+    lines.append(f"<{audit_log}|Atlassian's audit log>")
+    return "\n".join(lines)
+
+
+def _partly(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
+    assert view is not None
+    lines = [f":warning: {_asker(view)}, {_asked(view)} is done in part only: {esc(facts['because'], 1500)}"]
+    lines += [f"{mark(row.status)} {esc(Step.model_validate_json(row.body).words, 600)}" for row in view.given]
+    lines.append(f"<{audit_log}|Atlassian's audit log>")
+    return "\n".join(lines)
+
+
+def _taken_step(row: StepRow) -> str:
+    at = f" · read back {when(row.true_at)}" if row.true_at else ""
+    return f":white_check_mark: {esc(Step.model_validate_json(row.body).words, 600)}{at}"
+
+
+def _alarm(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    return (
+        f":rotating_light: The database and the record do not agree: {esc(facts['why'])}. Nothing was done. "
+        "Somebody who can write the database may have changed it; look at it, and run `gatehouse audit verify`."
+    )
 
 
 def _denied(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
@@ -153,12 +230,6 @@ def _no_card_for_operators(facts: dict[str, Any], view: RequestView | None, _: s
     return f":warning: A card could not be posted to {facts['where']}: {esc(facts['why'])}. To mend it: {mend}."
 
 
-def _unproved(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
-    return (
-        ":rotating_light: A request stands as approved, but no approval of its plan is in the record. Nothing was done."
-    )
-
-
 def _job_in_trouble(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     state = "was given up" if facts["dead"] else f"failed {facts['attempts']} times and is tried again"
     return f":rotating_light: The job {esc(facts['job'])} {state}: {esc(facts['why'], 1000)}"
@@ -189,6 +260,14 @@ def standing(view: RequestView) -> str:
 SENTENCES = {
     "answer": _answer,
     "standing": _standing,
+    "voted": _voted,
+    "scheduled": _scheduled,
+    "escalated": _escalated,
+    "reminder": _reminder,
+    "edited": _edited,
+    "changed": _changed,
+    "partly": _partly,
+    "alarm": _alarm,
     "approved": _approved,
     "denied": _denied,
     "cancelled": _cancelled,
@@ -203,6 +282,5 @@ SENTENCES = {
     "vote_refused": _vote_refused,
     "no_card": _no_card,
     "no_card_for_operators": _no_card_for_operators,
-    "unproved": _unproved,
     "job_in_trouble": _job_in_trouble,
 }

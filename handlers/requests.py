@@ -23,10 +23,10 @@ def status(desk: Desk, speaker: Speaker, said: Said) -> str | dict[str, object]:
     if not said.command.request_id:
         return "Which one? Type `/access status REQ-…`; `/access mine` lists yours."
     with desk.store.read() as session:
-        policy = desk.policy(session)
+        policy, now = desk.policy(session), desk.store.time_in(session)
         request = session.get(AccessRequest, said.command.request_id)
-        view = view_of(session, policy, said.command.request_id)
-        if request is None or view is None or not may_see(session, policy, speaker, request):
+        view = view_of(session, policy, said.command.request_id, now)
+        if request is None or view is None or not may_see(session, policy, speaker, request, now):
             return NONE_SUCH.format(id=said.command.request_id)
     drawing = draw(view, buttons=False)
     return {"text": drawing.text, "blocks": drawing.blocks}
@@ -57,9 +57,9 @@ def end(desk: Desk, speaker: Speaker, said: Said) -> str:
 def mine(desk: Desk, speaker: Speaker, said: Said) -> str:
     """What one asked for that is not over, and what one holds through Gatehouse."""
     with desk.store.read() as session:
-        policy = desk.policy(session)
+        policy, now = desk.policy(session), desk.store.time_in(session)
         requests, held = asked_by(session, speaker.account), held_by(session, speaker.account)
-        views = [view_of(session, policy, request.id) for request in requests[:SHOWN]]
+        views = [view_of(session, policy, request.id, now) for request in requests[:SHOWN]]
     lines = []
     for view in filter(None, views):
         icon, words = headline_of(view)

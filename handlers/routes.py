@@ -8,6 +8,7 @@ from typing import Any
 from slack_bolt import App
 
 from approvals import people
+from approvals.cases import can_ask
 from approvals.policy import Person as Speaker
 from handlers import asking, decide, grant, home, manage, requests
 from handlers.desk import Desk, Said
@@ -33,12 +34,10 @@ def help_text(desk: Desk, speaker: Speaker, said: Said) -> str:
     """The menu, and what this person may ask for."""
     with desk.store.read() as session:
         policy = desk.policy(session)
-        manager = people.manager_of(session, speaker.account)
+        offered = can_ask(session, policy, policy.entitlements, speaker, speaker.account, desk.store.time_in(session))
     lines = [f"`{VERBS[verb]}` {entry.says}" for verb, entry in COMMANDS.items()]
     lines.append("\n*What you may ask for*")
-    for entitlement in policy.entitlements:
-        if policy.may_request(entitlement, speaker, speaker.account, manager):
-            lines.append(f"`{entitlement.name}` {esc(entitlement.about)}")
+    lines += [f"`{e.name}` {esc(e.about)}" for e in policy.entitlements if e in offered]
     return within(lines, 3900)
 
 

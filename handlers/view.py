@@ -2,16 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlmodel import Session, select
 
-from approvals import people
+from approvals import authority, people
+from approvals.authority import Candidate, Case
 from approvals.calls import steps_of
+from approvals.cases import case_of, who_may_answer
 from approvals.models import AccessRequest, Card, Grant, Person, StepRow
 from approvals.plan import Plan
-from approvals.planning import plan_of
-from approvals.policy import Candidate, Entitlement, Policy
+from approvals.planning import QUIET, plan_of
+from approvals.policy import Entitlement, Policy, Rule
 from approvals.policy import Person as Speaker
+from approvals.states import OPEN
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class RequestView:
     given: Sequence[StepRow]
     taken: Sequence[StepRow]
     entitlement: Entitlement | None
+    rule: Rule | None
+    case: Case | None
     approvers: Sequence[Candidate]
     subject_name: str
     subject_mail: str
@@ -35,18 +41,17 @@ class RequestView:
         return self.names.get(account or "", account or "Gatehouse")
 
 
-def view_of(session: Session, policy: Policy, request_id: str) -> RequestView | None:
+def view_of(session: Session, policy: Policy, request_id: str, now: datetime) -> RequestView | None:
     """Gather it; None when there is no such request."""
     request = session.get(AccessRequest, request_id)
     if request is None:
         return None
     plan = plan_of(session, request)
-    entitlement = policy.entitlement(request.entitlement)
-    approvers: Sequence[Candidate] = ()
-    if entitlement is not None:
-        approvers = people.who_may_answer(session, policy, entitlement, request.requester, request.subject)
+    case = case_of(session, policy, request, now)
+    approvers: Sequence[Candidate] = who_may_answer(session, case) if case is not None else ()
     subject = session.get(Person, request.subject)
     accounts = {request.subject, request.requester} | {c.account for c in approvers}
+    accounts |= {one.account for one in case.yes} if case is not None else set()
     accounts |= {account for account in (request.approver, request.closed_by) if account}
     return RequestView(
         request=request,
@@ -54,7 +59,9 @@ def view_of(session: Session, policy: Policy, request_id: str) -> RequestView | 
         grant=session.exec(select(Grant).where(Grant.request_id == request_id)).first(),
         given=steps_of(session, request_id, "apply"),
         taken=steps_of(session, request_id, "end"),
-        entitlement=entitlement,
+        entitlement=policy.entitlement(request.entitlement),
+        rule=case.rule if case is not None else None,
+        case=case,
         approvers=approvers,
         subject_name=plan.subject_name if plan else subject.name if subject else request.subject,
         subject_mail=plan.subject_mail if plan else subject.mail if subject else "",
@@ -64,14 +71,10 @@ def view_of(session: Session, policy: Policy, request_id: str) -> RequestView | 
     )
 
 
-def may_see(session: Session, policy: Policy, speaker: Speaker, request: AccessRequest) -> bool:
+def may_see(session: Session, policy: Policy, speaker: Speaker, request: AccessRequest, now: datetime) -> bool:
     """Who may look at a request: those it is about, those who may answer it, and the roles that look after it."""
-    if speaker.account in (request.requester, request.subject, request.approver, request.closed_by):
-        return True
-    if speaker.roles & {"admin", "security", "auditor", "helpdesk"}:
-        return True
-    entitlement = policy.entitlement(request.entitlement)
-    if entitlement is None:
-        return False
-    manager = people.manager_of(session, request.subject)
-    return speaker.account in policy.approvers(entitlement, request.requester, request.subject, manager).accounts
+    case = case_of(session, policy, request, now)
+    if case is not None:
+        return bool(authority.may_see(case, speaker, quiet=request.verb in QUIET and request.status in OPEN))
+    own = (request.requester, request.approver, request.closed_by)
+    return speaker.account in own or bool(authority.may_do("read others", speaker))

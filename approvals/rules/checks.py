@@ -3,11 +3,16 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
+from approvals.durations import parse_duration
 from approvals.rules.lines import Path
-from approvals.rules.shape import Approver, Asker, Entitlement, File, Person, is_default_group, shown
+from approvals.rules.parts import HIGH_VERBS
+from approvals.rules.shape import FALLBACK, Approver, Asker, Entitlement, File, Own, Person, Stage
+from approvals.rules.words import is_default_group, shown
 
 # words of the command grammar: a name must not be read as one of them
+LONGEST_GLASS = timedelta(hours=4)
 RESERVED = frozenset({"because", "for", "from", "incident", "org-admin", "to", "until"})
 
 
@@ -27,10 +32,19 @@ def mistakes(file: File) -> Iterator[Mistake]:
     yield from _names(file)
     yield from _protected(file)
     yield from _limits(file)
+    yield from _managers(file)
+    yield from _on_call(file)
+    yield from _break_glass(file)
     for name, entitlement in file.entitlements.items():
         yield from _what(name, entitlement)
-        yield from _askers(file, name, entitlement)
-        yield from _approvers(file, name, entitlement)
+        yield from _instead(file, name, entitlement)
+    for rule in _rules(file):
+        yield from _tier(rule)
+        yield from _askers(rule)
+        yield from _approvers(rule)
+        yield from _sources(rule)
+    for verb in file.verbs:
+        yield from _channel(file, verb)
 
 
 def _roles(file: File) -> Iterator[Mistake]:
@@ -62,13 +76,21 @@ def _everybody(file: File) -> Iterator[tuple[Path, Person]]:
         if entitlement.owner:
             yield ("entitlements", name, "owner"), entitlement.owner
         yield from _listed_people(("entitlements", name), entitlement)
+    for verb, table in file.verbs.items():
+        yield from _listed_people(("verbs", verb), table)
 
 
 def _listed_people(path: Path, table: object) -> Iterator[tuple[Path, Person]]:
-    for key in ("who_may_ask", "ask_for_others", "approvers"):
-        for at, entry in enumerate(getattr(table, key) or ()):
+    lists = [((*path, key), getattr(table, key)) for key in ("who_may_ask", "ask_for_others", "approvers")]
+    lists += [((*path, "escalation", at), level) for at, level in enumerate(getattr(table, "escalation", None) or ())]
+    lists += [
+        ((*path, "stages", at, "approvers"), stage.approvers)
+        for at, stage in enumerate(getattr(table, "stages", None) or ())
+    ]
+    for where, entries in lists:
+        for at, entry in enumerate(entries or ()):
             if isinstance(entry, Person):
-                yield (*path, key, at), entry
+                yield (*where, at), entry
 
 
 def _directories(file: File) -> Iterator[Mistake]:
@@ -159,48 +181,142 @@ def _protected(file: File) -> Iterator[Mistake]:
         seen.add(protected.account)
 
 
-def _askers(file: File, name: str, entitlement: Entitlement) -> Iterator[Mistake]:
-    path, askers = _rule(file, name, entitlement, "who_may_ask")
-    other_path, for_others = _rule(file, name, entitlement, "ask_for_others")
+QUIET = ("deactivate", "offboard", "suspend", "tokens", "bulk")
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """An entitlement or a verb with what it says itself, and the file it stands in."""
+
+    file: File
+    path: Path
+    name: str
+    own: Own
+    owner: Person | None = None
+    any_owner: bool = False  # the owner is that of whatever entitlement it will be about
+
+    def said(self, key: str) -> tuple[Path, list[Approver]]:
+        """The sources of a key, its own or the default, and where they are written."""
+        own: list[Approver] | None = getattr(self.own, key)
+        if own is not None:
+            return (*self.path, key), own
+        default: list[Approver] | None = getattr(self.file.defaults, key)
+        if default is None:
+            return self.path, list(FALLBACK[key])
+        return ("defaults", key), default
+
+    @property
+    def tier(self) -> str:
+        return self.own.tier or ("high" if self.path[0] == "verbs" and self.name in HIGH_VERBS else "low")
+
+    def stages(self) -> list[tuple[Path, Stage]]:
+        if self.own.stages is not None:
+            return [((*self.path, "stages", at), stage) for at, stage in enumerate(self.own.stages)]
+        path, approvers = self.said("approvers")
+        defaults = self.file.defaults
+        approvals = self.own.approvals or defaults.approvals or (2 if self.tier == "high" else 1)
+        different = defaults.different_groups if self.own.different_groups is None else self.own.different_groups
+        return [(path, Stage(approvers=approvers, approvals=approvals, different_groups=bool(different)))]
+
+
+def _rules(file: File) -> Iterator[_Rule]:
+    for name, entitlement in file.entitlements.items():
+        yield _Rule(file, ("entitlements", name), name, entitlement, entitlement.owner)
+    for verb, own in file.verbs.items():
+        yield _Rule(file, ("verbs", verb), verb, own, any_owner=verb == "revoke")
+
+
+def _tier(rule: _Rule) -> Iterator[Mistake]:
+    """What can't be undone by a click is asked of two, and never of one."""
+    if rule.path[0] == "verbs" and rule.name in HIGH_VERBS and rule.tier != "high":
+        mend = 'write tier = "high", or leave the line out'
+        yield Mistake((*rule.path, "tier"), f"{rule.name} can't be of a lower tier than high", mend)
+    approvals = sum(stage.approvals for _, stage in rule.stages())
+    if rule.tier == "high" and approvals < 2:
+        what = f"{shown(rule.name)} is of the high tier, which needs two approvals"
+        yield Mistake((*rule.path, "approvals"), what, "write approvals = 2, or two stages")
+    if rule.own.stages is not None and (rule.own.approvers is not None or rule.own.approvals is not None):
+        key = "approvers" if rule.own.approvers is not None else "approvals"
+        what = f"{shown(rule.name)} has stages, which say who answers"
+        yield Mistake((*rule.path, key), what, f"leave {key} out, or the stages")
+    if rule.own.stages == []:
+        yield Mistake((*rule.path, "stages"), f"nobody may approve {shown(rule.name)}", "add a stage, or take it out")
+
+
+def _askers(rule: _Rule) -> Iterator[Mistake]:
+    path, askers = rule.said("who_may_ask")
+    other_path, for_others = rule.said("ask_for_others")
     if not askers and not for_others:
-        yield Mistake(path, f"nobody may ask for {shown(name)}", 'write who_may_ask = ["everyone"], or take it out')
-    yield from _empty_roles(file, path, askers)
-    yield from _empty_roles(file, other_path, for_others)
+        mend = 'write who_may_ask = ["everyone"], or take it out'
+        yield Mistake(path, f"nobody may ask for {shown(rule.name)}", mend)
+    yield from _empty_roles(rule.file, path, askers)
+    yield from _empty_roles(rule.file, other_path, for_others)
     if "manager" in for_others:
-        yield from _no_managers(file, other_path)
+        yield from _no_managers(rule.file, other_path)
+    for where, sources in ((path, askers), (other_path, for_others)):
+        yield from _no_owner(rule, where, sources, "may ask")
 
 
-def _approvers(file: File, name: str, entitlement: Entitlement) -> Iterator[Mistake]:
-    path, approvers = _rule(file, name, entitlement, "approvers")
-    if not approvers:
-        yield Mistake(path, f"nobody may approve {shown(name)}", 'write approvers = ["manager"]')
-    if "owner" in approvers and entitlement.owner is None:
+def _approvers(rule: _Rule) -> Iterator[Mistake]:
+    escalation_path, levels = rule.said("escalation")
+    lists = [*rule.stages(), *((((*escalation_path, at)), Stage(approvers=level)) for at, level in enumerate(levels))]  # type: ignore[arg-type]
+    for path, stage in lists:
+        where = (*path, "approvers") if "stages" in path else path
+        if not stage.approvers:
+            yield Mistake(where, f"nobody may approve {shown(rule.name)}", 'write approvers = ["manager"]')
+        yield from _no_owner(rule, where, stage.approvers, "should approve")
+        if "manager" in stage.approvers:
+            yield from _no_managers(rule.file, where)
+        yield from _empty_roles(rule.file, where, stage.approvers)
+    for path, stage in rule.stages():
+        yield from _too_few(rule, path, stage)
+    yield from _own_judge(rule)
+
+
+def _no_owner(rule: _Rule, path: Path, sources: list[Approver], does: str) -> Iterator[Mistake]:
+    if "owner" in sources and rule.owner is None and not rule.any_owner:
         yield Mistake(
-            path if path[0] == "entitlements" else ("entitlements", name),
-            f"the owner of {shown(name)} should approve, and it has none",
+            path if path[0] == "entitlements" else rule.path,
+            f"the owner of {shown(rule.name)} {does}, and it has none",
             'add owner = {slack = "T…/U…", account = "712020:…"}',
         )
-    if "manager" in approvers:
-        yield from _no_managers(file, path)
-    yield from _empty_roles(file, path, approvers)
-    yield from _own_judge(file, name, entitlement)
 
 
-def _own_judge(file: File, name: str, entitlement: Entitlement) -> Iterator[Mistake]:
+def _too_few(rule: _Rule, path: Path, stage: Stage) -> Iterator[Mistake]:
+    """More approvals are wanted than there can ever be."""
+    if stage.approvals == 1 or not stage.approvers:
+        return
+    where = (*(path if "stages" in path else rule.path), "approvals")
+    if stage.different_groups and len(stage.approvers) < stage.approvals:
+        what = f"{stage.approvals} approvals from different groups are wanted, of {len(stage.approvers)}"
+        yield Mistake(where, what, "name more sources, or write a smaller number")
+    accounts = _accounts(rule, stage.approvers)
+    if accounts is not None and len(accounts) < stage.approvals:
+        what = f"{stage.approvals} approvals are wanted for {shown(rule.name)}, and {len(accounts)} people may give one"
+        yield Mistake(where, what, "name more people, or write a smaller number")
+    if stage.approvers == ["manager"]:
+        what = f"{stage.approvals} approvals are wanted for {shown(rule.name)}, and a person has one manager"
+        yield Mistake(where, what, 'add another source, like "role:security"')
+
+
+def _own_judge(rule: _Rule) -> Iterator[Mistake]:
     """The only person who may ask is the only one who may answer."""
-    path, approvers = _rule(file, name, entitlement, "approvers")
-    askers = _accounts(file, entitlement, _rule(file, name, entitlement, "who_may_ask")[1])
-    others = _rule(file, name, entitlement, "ask_for_others")[1]
-    answerers = _accounts(file, entitlement, approvers)
+    stages = rule.stages()
+    if len(stages) != 1 or rule.said("escalation")[1]:
+        return
+    path, stage = stages[0]
+    askers = _accounts(rule, rule.said("who_may_ask")[1])
+    others = rule.said("ask_for_others")[1]
+    answerers = _accounts(rule, stage.approvers)
     if askers and answerers and len(answerers) == 1 and askers == answerers and not others:
         yield Mistake(
             path,
-            f"the only person who may ask for {shown(name)} is the only one who may approve it",
+            f"the only person who may ask for {shown(rule.name)} is the only one who may approve it",
             "add an approver: nobody approves their own request",
         )
 
 
-def _accounts(file: File, entitlement: Entitlement, sources: list[Approver] | list[Asker]) -> set[str] | None:
+def _accounts(rule: _Rule, sources: list[Approver]) -> set[str] | None:
     """The accounts the sources name; None when one of them is not known from the file alone."""
     accounts: set[str] = set()
     for source in sources:
@@ -209,14 +325,105 @@ def _accounts(file: File, entitlement: Entitlement, sources: list[Approver] | li
             continue
         kind, _, value = source.partition(":")
         if kind == "role":
-            accounts |= {person.account for person in getattr(file.roles, value)}
+            accounts |= {person.account for person in getattr(rule.file.roles, value)}
         elif kind == "account":
             accounts.add(value)
-        elif kind == "owner" and entitlement.owner:
-            accounts.add(entitlement.owner.account)
+        elif kind == "owner" and rule.owner:
+            accounts.add(rule.owner.account)
         else:
             return None
     return accounts
+
+
+def _sources(rule: _Rule) -> Iterator[Mistake]:
+    """A source of approvers that the person asking could edit, or get into by asking the bot."""
+    given = {(e.group or e.jira_group or "").casefold(): name for name, e in rule.file.entitlements.items()}
+    lists = [((*path, "approvers") if "stages" in path else path, stage.approvers) for path, stage in rule.stages()]
+    path, levels = rule.said("escalation")
+    lists += [((*path, at), level) for at, level in enumerate(levels)]  # type: ignore[misc]
+    for where, sources in lists:
+        for at, source in enumerate(sources):
+            kind, _, value = source.partition(":") if isinstance(source, str) else ("", "", "")
+            if kind == "usergroup" and rule.file.organization.user_groups != "admins":
+                what = "whoever may edit Slack's user groups could make themselves an approver"
+                mend = 'let only admins edit them in Slack, and write user_groups = "admins" in [organization]'
+                yield Mistake((*where, at), what, mend)
+            if kind == "group" and value.casefold() in given:
+                what = f"{shown(value)} is given by {shown(given[value.casefold()])}, so the bot itself makes approvers"
+                yield Mistake((*where, at), what, "name a group that no entitlement gives")
+    asked = [(rule.said(key), key) for key in ("who_may_ask", "ask_for_others")]
+    for where, sources in [*lists, *(found for found, _ in asked)]:
+        for at, source in enumerate(sources):
+            kind, _, value = source.partition(":") if isinstance(source, str) else ("", "", "")
+            if kind == "oncall" and value not in rule.file.oncall:
+                what = f"there is no on-call source {shown(value)}"
+                yield Mistake((*where, at), what, f"add a table [oncall.{value}]")
+
+
+def _managers(file: File) -> Iterator[Mistake]:
+    manager = file.manager
+    if "slack_profile" in manager.sources:
+        if manager.field is None:
+            yield Mistake(
+                ("manager", "sources"), "the profile field with the manager is not named", 'add field = "Xf…"'
+            )
+        if manager.field_is is None:
+            what = "people could write their own manager into their profile"
+            mend = 'protect the field in Slack, and write field_is = "scim" or field_is = "protected"'
+            yield Mistake(("manager", "sources"), what, mend)
+    if "map" in manager.sources and not manager.map:
+        yield Mistake(("manager", "sources"), "the map of managers is empty", "add a table [manager.map]")
+    for account, its_manager in manager.map.items():
+        if account == its_manager:
+            yield Mistake(("manager", "map", account), "nobody is their own manager", "name another account")
+
+
+def _on_call(file: File) -> Iterator[Mistake]:
+    for name, source in file.oncall.items():
+        written = [key for key in ("jsm", "pagerduty", "pagerduty_policy", "file") if getattr(source, key)]
+        if len(written) != 1:
+            what = f"{shown(name)} says {' and '.join(written) or 'nothing'} of where it is read"
+            yield Mistake(("oncall", name), what, "write one of jsm, pagerduty, pagerduty_policy and file")
+
+
+def _break_glass(file: File) -> Iterator[Mistake]:
+    glass = file.break_glass
+    for name, entitlement in file.entitlements.items():
+        path = ("entitlements", name, "break_glass")
+        if entitlement.break_glass and glass is None:
+            mend = "add it, with who, or leave the line out"
+            yield Mistake(path, "there is no table [break_glass] that says who may", mend)
+        if entitlement.break_glass and entitlement.removal_only:
+            yield Mistake(path, "break-glass gives, and this is only taken away", "leave the line out")
+    if glass is None:
+        return
+    if not glass.who:
+        yield Mistake(("break_glass", "who"), "nobody may break glass", 'write who = ["role:security"]')
+    if "everyone" in glass.who:
+        yield Mistake(("break_glass", "who"), "everyone can't break glass", 'name them, like who = ["usergroup:S…"]')
+    kind, _, name = (glass.on_call or "").partition(":")
+    if glass.on_call is not None and (kind != "oncall" or name not in file.oncall):
+        mend = 'write the name of a table [oncall.…], like on_call = "oncall:primary"'
+        yield Mistake(("break_glass", "on_call"), f"{shown(glass.on_call)} is no on-call source", mend)
+    if (parse_duration(glass.longest) or LONGEST_GLASS) > LONGEST_GLASS:
+        yield Mistake(
+            ("break_glass", "longest"), "break-glass never lasts longer than 4 hours", 'write longest = "60m"'
+        )
+
+
+def _instead(file: File, name: str, entitlement: Entitlement) -> Iterator[Mistake]:
+    for at, other in enumerate(entitlement.instead):
+        path = ("entitlements", name, "instead", at)
+        if other not in file.entitlements or other == name:
+            yield Mistake(path, f"{shown(other)} is no other entitlement of this file", "write the name of another one")
+        elif file.entitlements[other].removal_only:
+            yield Mistake(path, f"{shown(other)} is only taken away", "write the name of another one")
+
+
+def _channel(file: File, verb: str) -> Iterator[Mistake]:
+    if verb in QUIET and file.channels.private is None:
+        what = f"{verb} must not be seen by whom it is about, and there is no private channel for it"
+        yield Mistake(("verbs", verb), what, 'add private = "G0123ABCD" to [channels]')
 
 
 def _empty_roles(file: File, path: Path, sources: list[Approver] | list[Asker]) -> Iterator[Mistake]:
@@ -230,12 +437,3 @@ def _empty_roles(file: File, path: Path, sources: list[Approver] | list[Asker]) 
 def _no_managers(file: File, path: Path) -> Iterator[Mistake]:
     if not file.manager.sources:
         yield Mistake(path, "the manager is named here, and [manager] has no source", 'write sources = ["file"] there')
-
-
-def _rule(file: File, name: str, entitlement: Entitlement, key: str) -> tuple[Path, list[Approver]]:
-    """The sources of an entitlement's key, its own or the default, and where they are written."""
-    own: list[Approver] | None = getattr(entitlement, key)
-    if own is not None:
-        return ("entitlements", name, key), own
-    default: list[Approver] = getattr(file.defaults, key)
-    return (("defaults", key) if key in file.defaults.model_fields_set else ("entitlements", name)), default

@@ -4,13 +4,28 @@ import re
 import tomllib
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from approvals.rules.checks import Mistake, mistakes
 from approvals.rules.lines import Lines, Path
-from approvals.rules.shape import Defaults, Directory, Entitlement, File, Person, Protected, Role, Table, shown
+from approvals.rules.shape import (
+    Defaults,
+    Directory,
+    Entitlement,
+    File,
+    OnCall,
+    Person,
+    Protected,
+    Role,
+    Stage,
+    Table,
+    Verb,
+    VerbName,
+)
+from approvals.rules.words import shown
 
 LARGEST = 1_000_000  # characters
 LATER_KINDS = ("roles", "product", "site", "project_role")
@@ -19,7 +34,37 @@ EXAMPLES = {
     "about": 'about = "Administer Jira in the EU site"',
     "account": 'account = "712020:…"',
     "admin": 'admin = [{slack = "T…/U…", account = "712020:…"}, {…}]',
+    "a_day": "a_day = 25",
+    "a_day_percent": "a_day_percent = 2",
+    "an_hour": "an_hour = 10",
     "approvals": "approvals = 1",
+    "asking": "[asking] with open_at_once and an_hour",
+    "audit": 'audit = "C0123ABCD"',
+    "break_glass": "break_glass = true",
+    "ceilings": "[ceilings] with the figures that differ",
+    "different_groups": "different_groups = true",
+    "escalate_after": 'escalate_after = "8h"',
+    "escalation": 'escalation = [["owner"], ["role:admin"]]',
+    "field": 'field = "Xf0123ABCD"',
+    "field_is": 'field_is = "scim"',
+    "file": 'file = "rota.toml"',
+    "incident": 'incident = "INC-[0-9]+"',
+    "instead": 'instead = ["eu-jira-users"]',
+    "jsm": 'jsm = "the id of the schedule"',
+    "levels": "levels = 1",
+    "on_call": 'on_call = "oncall:primary"',
+    "open_at_once": "open_at_once = 20",
+    "pagerduty": 'pagerduty = "the id of the schedule"',
+    "pagerduty_policy": 'pagerduty_policy = "the id of the escalation policy"',
+    "pause": 'pause = "5m"',
+    "private": 'private = "G0123ABCD"',
+    "remind_after": 'remind_after = "4h"',
+    "second_person": "second_person = true",
+    "sso": "sso = true",
+    "stages": 'stages = [{approvers = ["manager"]}, {approvers = ["role:security"]}]',
+    "ticket": 'ticket = "[A-Z]+-[0-9]+"',
+    "user_groups": 'user_groups = "admins"',
+    "who": 'who = ["usergroup:S0123ABCD"]',
     "approvers": 'approvers = ["manager"]',
     "ask_for_others": 'ask_for_others = ["manager", "role:helpdesk"]',
     "advised_below": "advised_below = 250000",
@@ -58,7 +103,13 @@ EXAMPLES = {
     "warn_above": "warn_above = 20000",
     "who_may_ask": 'who_may_ask = ["everyone"]',
 }
-CHOICES = {"owner": ("ours", "fed"), "unmanaged": ("warn", "refuse")}
+CHOICES = {
+    "owner": ("ours", "fed"),
+    "unmanaged": ("warn", "refuse"),
+    "user_groups": ("admins", "everyone"),
+    "field_is": ("scim", "protected"),
+}
+VERBS = get_args(VerbName)
 EXPECTED = {
     "string_type": "text in quotes",
     "int_type": "a whole number without quotes",
@@ -126,7 +177,7 @@ def _not_toml(error: str, text: str, file: str) -> str:
 
 def _in_our_words(detail: ErrorDetails) -> Mistake:
     """One finding of pydantic as a mistake of ours; nothing of its own text or of the value is kept."""
-    path: Path = tuple(part for part in detail["loc"] if part not in ("<word>", "<table>"))
+    path: Path = tuple(part for part in detail["loc"] if part not in ("<word>", "<table>", "[key]"))
     key = next((part for part in reversed(path) if isinstance(part, str)), "")
     example = EXAMPLES.get(key, f"a table [{'.'.join(map(str, path))}]")
     match detail["type"]:
@@ -136,6 +187,10 @@ def _in_our_words(detail: ErrorDetails) -> Mistake:
             return _unknown(path, key)
         case "missing":
             return Mistake(path, f"{_place(path)} is missing", f"add {example}")
+        case "literal_error" if path[:1] == ("verbs",):
+            close = get_close_matches(key, VERBS, n=1)
+            mend = f"did you mean [verbs.{close[0]}]?" if close else f"known here: {', '.join(VERBS)}"
+            return Mistake(path, f"there is no verb {shown(key)}", mend)
         case "literal_error":
             words = CHOICES[key]
             return Mistake(
@@ -165,6 +220,12 @@ def _table(path: Path) -> type[Table]:
             return Entitlement
         case ("entitlements", _, "role"):
             return Role
+        case ("verbs", _):
+            return Verb
+        case ("entitlements" | "verbs", _, "stages", _):
+            return Stage
+        case ("oncall", _):
+            return OnCall
         case ("protected", _):
             return Protected
         case ("directories", _):
@@ -173,7 +234,8 @@ def _table(path: Path) -> type[Table]:
             return Defaults
         case (str(name),):
             found = File.model_fields[name].annotation
-            return found if isinstance(found, type) and issubclass(found, Table) else File
+            kinds = [kind for kind in (found, *get_args(found)) if isinstance(kind, type) and issubclass(kind, Table)]
+            return kinds[0] if kinds else File
         case _:
             return Person
 

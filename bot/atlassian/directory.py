@@ -96,6 +96,14 @@ class AtlassianDirectory:
         step = road.removal(planned.step)
         return _survey(planned, (step,), False, (*planned.warnings, *self._what_stays(planned, entitlement)))
 
+    def org_admins(self) -> frozenset[str]:
+        """See ``approvals.ports.Directory``."""
+        raise BadRequest("Atlassian", "count the organization admins", why="it is not known how")
+
+    def survey_org_admin(self, account: str) -> Survey:
+        """See ``approvals.ports.AccountPlans``."""
+        raise Impossible(f"Nobody knows yet how {account} stops being an organization admin.")
+
     def survey_deactivate(self, account: str) -> Survey:
         return self._standing.deactivate(account)
 

@@ -1,13 +1,15 @@
 """Who is who: both ids, full members only, and never a guess."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlmodel import Session
 
-from approvals import people
+from approvals import identity, people
+from approvals.authority import Case
+from approvals.cases import facts_of, who_may_answer
 from approvals.models import Binding, Person, SlackUser
-from approvals.policy import Policy
+from approvals.policy import Entitlement, Policy
 from approvals.store import Store
 from bot.sandbox import seed
 from tests.support.world import COMPANY, World, account
@@ -22,6 +24,13 @@ def world(store: Store) -> World:
 
 def slack(who: str) -> str:
     return COMPANY.person(who).slack_id
+
+
+def asked(session: Session, rules: Policy, entitlement: Entitlement) -> list[str]:
+    """Who can answer when Ada asks for herself."""
+    facts = facts_of(session, rules, entitlement, account("ada"), datetime.now(UTC))
+    case = Case(rules, entitlement, "grant", account("ada"), account("ada"), facts)
+    return [candidate.account for candidate in who_may_answer(session, case)]
 
 
 def policy(world: World, session: Session) -> Policy:
@@ -47,7 +56,7 @@ def test_each_kind_of_user_who_is_not_heard_gets_their_own_sentence(world: World
         row = w.session.get(SlackUser, (TEAM, slack("ada")))
         assert row is not None
         row.standing = standing
-    assert stopped(world, TEAM, slack("ada")) == people.WHY_NOT[standing]
+    assert stopped(world, TEAM, slack("ada")) == identity.WHY_NOT[standing]
 
 
 def test_who_is_not_in_the_mirror_is_not_heard(world: World) -> None:
@@ -93,9 +102,9 @@ def test_a_new_binding_speaks_at_once_and_votes_later(world: World) -> None:
 
 def test_the_manager_is_the_one_of_the_import(world: World) -> None:
     with world.store.read() as session:
-        assert people.manager_of(session, account("ada")) == account("grace")
-        assert people.manager_of(session, account("orla")) is None
-        assert people.manager_of(session, "nobody") is None
+        assert people.manager_of(session, policy(world, session), account("ada")) == account("grace")
+        assert people.manager_of(session, policy(world, session), account("orla")) is None
+        assert people.manager_of(session, policy(world, session), "nobody") is None
 
 
 def test_a_subject_is_found_by_binding_or_by_the_only_account_with_their_mail(world: World) -> None:
@@ -121,15 +130,15 @@ def test_only_those_who_can_be_asked_may_answer(world: World) -> None:
         rules = policy(world, session)
         entitlement = rules.entitlement("eu-confluence-admins")
         assert entitlement is not None
-        both = people.who_may_answer(session, rules, entitlement, account("ada"), account("ada"))
-    assert [candidate.account for candidate in both] == [account("grace"), account("mei")]
+        both = asked(session, rules, entitlement)
+    assert both == [account("grace"), account("mei")]
     with world.store.write() as w:
         row = w.session.get(SlackUser, (TEAM, slack("grace")))
         assert row is not None
         row.standing = "deleted"
         w.session.delete(w.session.get(Binding, (TEAM, slack("mei"))))
     with world.store.read() as session:
-        assert people.who_may_answer(session, rules, entitlement, account("ada"), account("ada")) == []
+        assert asked(session, rules, entitlement) == []
 
 
 def test_names_are_names_where_they_are_known(world: World) -> None:

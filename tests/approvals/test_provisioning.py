@@ -11,7 +11,6 @@ from approvals import crash
 from approvals.models import AccessRequest, Binding, Call, Job, SlackUser, StepRow
 from approvals.models import Grant as GrantRow
 from approvals.plan import Step
-from approvals.policy import Entitlement
 from approvals.ports import DirectoryError, PeopleError
 from approvals.provisioning import Effects
 from approvals.states import Grant as GrantStatus
@@ -145,13 +144,13 @@ def test_a_status_written_by_hand_gives_nothing_and_is_told(world: World) -> Non
     with world.store.write() as w:
         w.enqueue("apply", request.id)
     refused(world, request, "no approval of this plan is in the record")
-    (news,) = world.news("unproved")
+    news, _ = world.news("alarm")
     assert news.place == "operators"
 
 
 def test_an_approval_counts_only_for_the_request_it_was_given_to(world: World) -> None:
     """The entry of a real approval, its index columns pointed at another request."""
-    real, other = pending(world), pending(world)
+    real, other = pending(world), pending(world, length=timedelta(hours=1))
     world.click("grace", real)
     claim = world.store.claim()
     assert claim is not None
@@ -182,12 +181,11 @@ def test_another_entitlement_written_in_by_hand_gives_nothing(world: World) -> N
     from approvals.planning import survey
 
     with world.store.read() as session:
-        entitlement = world.policies.current(session).entitlement(request.entitlement)
-    assert isinstance(entitlement, Entitlement)
-    longer = survey(world.directory, world.request(request), entitlement)
+        policy = world.policies.current(session)
+    longer = survey(world.directory, world.request(request), policy)
     by_hand(world, "UPDATE requests SET plan_hash = :hash", hash=longer.hash)
     refused(world, request, "no approval of this plan is in the record")
-    assert world.news("unproved")
+    assert world.news("alarm")
 
 
 def test_another_approver_written_in_by_hand_gives_nothing(world: World) -> None:
@@ -227,7 +225,7 @@ def test_an_approver_who_is_no_longer_the_manager_does_not_count(world: World) -
     """The rule is the same; whom it names is looked up again."""
     request = approved(world)
     by_hand(world, "UPDATE people SET manager = :boss WHERE account = :who", boss=account("linnea"), who=account("ada"))
-    refused(world, request, "the approver may no longer answer")
+    refused(world, request, "no longer")
 
 
 def test_an_approver_whose_role_was_taken_does_not_count(world: World) -> None:
@@ -253,7 +251,7 @@ def test_an_approver_whose_role_was_taken_does_not_count(world: World) -> None:
         'longest = "8h"\nlisted = true', 'longest = "8h"\napprovers = ["role:security"]\nlisted = true'
     )
     world.apply_policy(changed)
-    refused(world, request, "the approver may no longer answer")
+    refused(world, request, "no longer")
 
 
 @pytest.mark.parametrize("standing", ["guest", "deleted"])
@@ -263,7 +261,7 @@ def test_an_approver_who_is_no_longer_a_full_member_does_not_count(world: World,
         row = w.session.get(SlackUser, (seed.SLACK_TEAM, COMPANY.person("grace").slack_id))
         assert row is not None
         row.standing = standing
-    refused(world, request, "the approver may no longer answer")
+    refused(world, request, "no longer")
 
 
 def test_an_approver_who_is_no_longer_bound_does_not_count(world: World) -> None:
@@ -592,7 +590,7 @@ def test_killed_at_any_crash_point_it_finishes_with_one_effect(world: World, kil
             assert [entry["request"] for entry in world.record(event)].count(request.id) == 1, f"{point}: {event}"
         told = [news.place for news in world.news("done") if news.request_id == request.id]
         assert sorted(told) == ["person", "thread"], point
-        assert not [key for key in world.jobs() if key != f"lapse:{request.id}"], point
+        assert not [key for key in world.jobs() if key != f"wait:{request.id}"], point
         assert world.store.verify().ok, point
 
 

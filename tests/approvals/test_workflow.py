@@ -62,7 +62,7 @@ def test_what_is_asked_is_written_down_with_its_rule_and_planned(world: World) -
     assert (found.status, found.requester, found.subject) == (Status.ASKED, account("ada"), account("ada"))
     assert found.lapses_at == found.asked_at + timedelta(hours=24)
     assert found.duration == 7200
-    assert set(world.jobs()) == {f"plan:{request.id}", f"lapse:{request.id}"}
+    assert set(world.jobs()) == {f"plan:{request.id}", f"wait:{request.id}"}
     (entry,) = world.record("request.asked")
     assert (entry["actor"], entry["request"]) == (account("ada"), request.id)
     assert entry["data"]["rule_hash"] == found.rule_hash
@@ -71,7 +71,7 @@ def test_what_is_asked_is_written_down_with_its_rule_and_planned(world: World) -
 def test_the_same_payload_makes_one_request(world: World) -> None:
     first = world.ask(source="a payload")
     assert world.ask(source="a payload").id == first.id
-    outcomes = at_once(*[lambda: world.ask(source="another payload").id] * 4)
+    outcomes = at_once(*[lambda: world.ask(source="another payload", length=timedelta(hours=1)).id] * 4)
     assert len(set(outcomes)) == 1
     assert how_many(world, AccessRequest) == 2
     assert len(world.record("request.asked")) == 2

@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from approvals.authority import Candidate, Case, Facts
 from approvals.models import AccessRequest, Card, Grant, News, StepRow
 from approvals.plan import Plan, Step, Survey
-from approvals.policy import Candidate, Policy
+from approvals.policy import Policy
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
 from bot.sandbox.demo_policy import demo_policy
@@ -58,7 +59,8 @@ def view_with(
     return RequestView(
         request=request, plan=plan, grant=held if grant else None, given=rows[:1] * steps, taken=rows[1:] * steps,
         entitlement=replace(entitlement, about=text),
-        approvers=[Candidate(f"712020:{n}", text) for n in range(approvers)],
+        approvers=[Candidate(f"712020:{n}", text, f"712020:{n}") for n in range(approvers)],
+        rule=entitlement, case=Case(POLICY, entitlement, "grant", ADA, TOMAS, Facts(GRACE)),
         subject_name=text, subject_mail=text, names=names, slack={},
         thread=Card(request_id=request.id, place="channel", channel="C0ACCESS01", ts="1.2", link="https://w.slack.com/p1"),
     )  # fmt: skip
@@ -77,7 +79,11 @@ FACTS: dict[str, dict[str, str]] = {
     "approved": {}, "denied": {"reason": "?"}, "cancelled": {}, "lapsed": {"because": "?"}, "refused": {"because": "?"},
     "failed": {"because": "?"}, "rehearsed": {}, "done": {}, "ended": {"kept": "?"}, "about_you": {},
     "waiting": {"because": "?"}, "vote_refused": {"because": "?"}, "no_card": {"why": "?"},
-    "answer": {}, "standing": {}, "no_card_for_operators": {"why": "?"}, "unproved": {"status": "?"},
+    "answer": {}, "standing": {}, "no_card_for_operators": {"why": "?"}, "alarm": {"why": "?"},
+    "voted": {"because": "?"},
+    "scheduled": {},
+    "edited": {"was": "?", "now": "?"}, "escalated": {}, "reminder": {"because": "?"}, "changed": {},
+    "partly": {"because": "?"},
     "job_in_trouble": {"why": "?", "job": "?"},
 }  # fmt: skip
 
@@ -92,6 +98,10 @@ def news_of(kind: str, text: str, place: str = "person") -> News:
         "dead": True,
         "attempts": 3,
         "text": "an answer",
+        "wanted": 1,
+        "stage": 1,
+        "stages": 2,
+        "starts_at": NOON.timestamp(),
         **foreign,
     }
     return News(key="k", kind=kind, place=place, request_id="REQ-23456789ab", facts=json.dumps(facts), at=NOON)

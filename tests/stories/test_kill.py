@@ -25,7 +25,7 @@ KINDS = (
     "draw",
     "tell",
     "mirror",
-    "lapse",
+    "wait",
     "preview",
 )
 FILLS = {"what": ("give", "end"), "claim.kind": KINDS}  # what an f-string label can hold

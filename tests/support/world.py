@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,15 +15,16 @@ from sqlmodel import col, select
 from approvals import people
 from approvals.counting import Counting
 from approvals.jobs import Claim
-from approvals.models import AccessRequest, AuditEntry, Grant, Job, News, PolicyVersion, SlackUser
+from approvals.models import AccessRequest, AuditEntry, Grant, Job, News, PolicyVersion, SlackUser, SourceState
 from approvals.plan import Step, Survey
 from approvals.planning import Planning
-from approvals.policy import Entitlement, Policy
+from approvals.policy import Entitlement, Policy, Source
 from approvals.policy import Person as Speaker
 from approvals.policy_book import PolicyBook, adopt_first
 from approvals.ports import Impossible
 from approvals.provisioning import Effects, Provisioning
 from approvals.store import Actor, Store
+from approvals.waiting import Waiting
 from approvals.workflow import Ask, Asked, Click, Workflow
 from bot.people_import import apply, read_csv
 from bot.sandbox import seed
@@ -95,6 +96,17 @@ class MemoryPeople:
 
     refreshed: list[str] = field(default_factory=list)
     trouble: list[Exception] = field(default_factory=list)
+    store: Store | None = None
+
+    def refresh_sources(self, sources: Iterable[Source]) -> None:
+        """They are as a test has written them; read just now."""
+        assert self.store is not None
+        with self.store.write() as w:
+            for source in sources:
+                for state in w.session.exec(select(SourceState).where(SourceState.source == source.key)):
+                    state.tried_at = w.now
+                    if not state.trouble:
+                        state.read_at = w.now
 
     def refresh(self, team: str, user: str) -> None:
         self.refreshed.append(user)
@@ -111,11 +123,11 @@ class World:
         self.store = store
         groups = {group.name: accounts(*group.members) for group in COMPANY.groups}
         self.directory = after.directory if after else MemoryDirectory(groups)
-        self.people = MemoryPeople()
+        self.people = MemoryPeople(store=store)
         self.policies = PolicyBook()
         self.workflow = Workflow(store, self.policies)
         self.counting = Counting(store, self.policies, self.people)
-        self.planning = Planning(store, self.directory, self.policies)
+        self.planning = Planning(store, self.directory, self.policies, self.people)
         self.provisioning = Provisioning(store, self.directory, self.people, self.policies, effects)
         self.told: list[Claim] = []
         self.worker = Worker(
@@ -123,7 +135,7 @@ class World:
             {
                 "plan": self.planning.plan,
                 "count": self.counting.count,
-                "lapse": self.workflow.lapse,
+                "wait": Waiting(store, self.policies).look,
                 "apply": self.provisioning.apply,
                 "end": self.provisioning.ending.end,
                 "draw": self.told.append,

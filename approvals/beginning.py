@@ -1,0 +1,120 @@
+"""The last look before a deed: is it approved in the chain, by people who still may, and is it still the same thing?"""
+
+from sqlmodel import Session
+
+from approvals import audit, authority, people, safety
+from approvals.cases import case_of, level_in_the_chain, yes_of
+from approvals.models import AccessRequest
+from approvals.plan import Plan
+from approvals.planning import Atlassian, plan_of, survey
+from approvals.policy_book import PolicyBook
+from approvals.ports import Impossible, People
+from approvals.store import Store, Write
+from approvals.telling import alarm
+
+# What takes away is never stopped by there being more to take: what is found at run time is taken too.
+TAKES_AWAY = frozenset({"revoke", "deactivate", "offboard", "suspend", "tokens"})
+
+
+class NotBegun(Exception):
+    """An approved request that is refused before anything was done; the text says why."""
+
+
+class Beginning:
+    """Checks everything again, as the world is now; reads only, but for what must be told."""
+
+    def __init__(self, store: Store, directory: Atlassian, people_outside: People, policies: PolicyBook) -> None:
+        self.store = store
+        self.directory = directory
+        self.people = people_outside
+        self.policies = policies
+
+    def look(self, request: AccessRequest) -> Plan:
+        """What Atlassian shows now, which is what was approved; raises ``NotBegun`` with why it is refused."""
+        with self.store.read() as session:
+            policy = self.policies.current(session)
+            rule = policy.rule(request.verb, request.entitlement)
+            approvers = [people.slack_user_of(session, one.account) for one in yes_of(session, request)]
+            shown = plan_of(session, request)
+        if rule is None or rule.rule_hash != request.rule_hash:
+            raise NotBegun("the rule changed since the approval")
+        if rule.looked_up:
+            self.people.refresh_sources(rule.looked_up)
+        for approver in approvers:
+            if approver is not None:
+                self.people.refresh(approver.team, approver.user)
+        try:
+            plan = survey(self.directory, request, policy)
+        except Impossible as no:
+            raise NotBegun(str(no)) from no
+        if plan.hash != request.plan_hash and not (shown and _only_more_to_take(shown, plan)):
+            raise NotBegun("what the plan would change is no longer what was approved: " + _difference(plan))
+        return plan
+
+    def why_not(self, w: Write, request: AccessRequest) -> str:
+        """Asked in the transaction that begins: the approval in the chain, its givers' rights, and what is safe."""
+        if not _proven(w.session, request):
+            alarm(w, request, "it stands as approved, and no approval of this plan is in the record")
+            return "no approval of this plan is in the record"
+        policy = self.policies.current(w.session)
+        level = level_in_the_chain(w.session, request)
+        case = case_of(w.session, policy, request, w.now, fresh=True, level=level)
+        if case is None or case.rule.rule_hash != request.rule_hash:
+            return "the rule changed since the approval"
+        for one in case.yes:
+            gone = self._may_no_longer(w, request, one.account)
+            if gone:
+                return gone
+        if not case.tally.complete:
+            named = people.names(w.session, {one.account for one in case.yes})
+            return f"the approval of {' and '.join(named.values())} no longer counts: {_who_may(case)}"
+        forbidden = policy.untouchable(request.subject)
+        if forbidden is not None:
+            return forbidden.because
+        return safety.why_not(w, policy, request)
+
+    def _may_no_longer(self, w: Write, request: AccessRequest, account: str) -> str:
+        name = people.names(w.session, {account})[account]
+        bound = people.slack_user_of(w.session, account)
+        if bound is None:
+            return f"{name}, who approved it, is no longer bound to an Atlassian account"
+        voter = people.voter(w.session, self.policies.current(w.session), bound.team, bound.user, w.now)
+        return f"{name}, who approved it, may no longer answer" if isinstance(voter, people.Stop) else ""
+
+
+def _who_may(case: authority.Case) -> str:
+    missing = case.approvers.missing
+    return missing[0] if missing else f"{case.tally.wanted} more would be needed"
+
+
+def _proven(session: Session, request: AccessRequest) -> bool:
+    """The approval is in the chain with this plan's hash, and the row still says what was asked."""
+    approvals = audit.find(session, event="request.approved", request=request.id)
+    return any(_proves(body, request) for body in approvals) and _as_it_was_asked(session, request)
+
+
+def _proves(body: dict[str, object], request: AccessRequest) -> bool:
+    data = body["data"]
+    assert isinstance(data, dict)
+    same = data.get("plan_hash") == request.plan_hash and data.get("version") == request.version
+    return bool(same and request.plan_hash and body["actor"] == request.approver)
+
+
+def _as_it_was_asked(session: Session, request: AccessRequest) -> bool:
+    """The last entry that says what is wanted, of the asking and of each edit, is what the row says."""
+    asked = audit.find(session, event="request.asked", request=request.id)
+    if not asked or asked[0]["actor"] != request.requester:
+        return False
+    last = next((body["data"]["asked"] for body in reversed(asked) if "asked" in body["data"]), asked[0]["data"])
+    value = audit.digest("", request.value) if request.value else ""
+    row = (request.verb, request.subject, request.entitlement, request.duration, value)
+    return row == (last["verb"], last["subject"], last["entitlement"], last["duration"], last.get("value", ""))
+
+
+def _only_more_to_take(shown: Plan, plan: Plan) -> bool:
+    """For what takes away: the same owners, whatever else is found."""
+    return plan.verb in TAKES_AWAY and {step.owner for step in shown.steps} == {step.owner for step in plan.steps}
+
+
+def _difference(plan: Plan) -> str:
+    return "now it would be: " + "; ".join(step.words for step in plan.steps)

@@ -1,0 +1,129 @@
+"""A question with all that is known about it, gathered from the record and the mirror for `authority` to decide."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, bindparam
+from sqlmodel import Session, col, select
+
+from approvals import audit, authority, people
+from approvals.authority import Candidate, Case, Delegation, Facts, Yes
+from approvals.database import plain
+from approvals.models import AccessRequest, SourceMember, SourceState
+from approvals.models import Delegation as DelegationRow
+from approvals.policy import Person, Policy, Rule, Source
+
+FRESH = timedelta(seconds=60)  # a decision never rests on anything older
+SETTLED = timedelta(minutes=10)  # somebody put into a Slack group a moment ago can't answer yet
+_DELEGATIONS = select(DelegationRow.absent, DelegationRow.stand_in).where(
+    col(DelegationRow.ended_at).is_(None),
+    DelegationRow.made_at <= bindparam("now"),
+    DelegationRow.until > bindparam("now"),
+)
+_STATE = select(SourceState.read_at, SourceState.trouble).where(SourceState.source == bindparam("source"))
+_MEMBERS = select(SourceMember.account, SourceMember.since).where(SourceMember.source == bindparam("source"))
+
+
+def facts_of(
+    db: Session | Connection, policy: Policy, rule: Rule, subject: str, now: datetime, *, fresh: bool = False
+) -> Facts:
+    """What the mirror knows now. ``fresh``: a source that was read more than a minute ago gives nobody."""
+    members: dict[Source, frozenset[str]] = {}
+    unknown: dict[Source, str] = {}
+    for source in rule.looked_up:
+        members[source], unknown[source] = _members(db, source, now, fresh=fresh)
+    delegations = plain(db).execute(_DELEGATIONS, {"now": now}).all()
+    return Facts(
+        manager=people.manager_of(db, policy, subject),
+        members=members,
+        unknown={source: why for source, why in unknown.items() if why},
+        delegations=tuple(Delegation(row.absent, row.stand_in) for row in delegations),
+    )
+
+
+def case_of(
+    db: Session, policy: Policy, request: AccessRequest, now: datetime, *, fresh: bool = False, level: int | None = None
+) -> Case | None:
+    """The case of a request that stands in the record; None when the policy has no rule for it any more."""
+    rule = policy.rule(request.verb, request.entitlement)
+    if rule is None:
+        return None
+    return Case(
+        policy=policy,
+        rule=rule,
+        verb=request.verb,
+        requester=request.requester,
+        subject=request.subject,
+        facts=facts_of(db, policy, rule, request.subject, now, fresh=fresh),
+        level=request.level if level is None else level,
+        yes=tuple(yes_of(db, request)),
+    )
+
+
+def can_ask(
+    db: Session | Connection, policy: Policy, rules: Iterable[Rule], speaker: Person, subject: str, now: datetime
+) -> list[Rule]:  # fmt: skip
+    """Which of these somebody may ask to be given, to themselves or to ``subject``."""
+    manager = people.manager_of(db, policy, subject)
+    found = []
+    for rule in rules:
+        facts = facts_of(db, policy, rule, subject, now) if rule.looked_up else Facts(manager)
+        if authority.may_request(Case(policy, rule, "grant", speaker.account, subject, facts), speaker):
+            found.append(rule)
+    return found
+
+
+def yes_of(session: Session, request: AccessRequest) -> list[Yes]:
+    """The approvals of the present plan, from the chain: a row of the votes proves nothing."""
+    if request.plan_hash is None:
+        return []
+    entries = audit.find(session, event="vote.counted", request=request.id)
+    return [Yes(body["actor"], body["data"]["seat"]) for body in entries if _is_for(body["data"], request)]
+
+
+def _is_for(data: dict[str, object], request: AccessRequest) -> bool:
+    same = data.get("version") == request.version and data.get("plan_hash") == request.plan_hash
+    return same and data.get("choice") == "approve"
+
+
+def level_in_the_chain(session: Session, request: AccessRequest) -> int:
+    """How far the question was escalated, as the chain has it."""
+    opened = audit.find(session, event="request.pending", request=request.id)
+    raised = audit.find(session, event="request.escalated", request=request.id)
+    levels = [body["data"].get("level", 0) for body in (*opened, *raised)]
+    return max((level for level in levels if isinstance(level, int)), default=0)
+
+
+def who_may_answer(db: Session | Connection, case: Case) -> list[Candidate]:
+    """Those who may answer in the stage that is open and can be asked, each once."""
+    found = people.who_can_be_asked(db, case.approvers)
+    answered = {one.account for one in case.yes}
+    return [candidate for candidate in found if candidate.account not in answered]
+
+
+def everybody_who_may(case: Case) -> Iterable[str]:
+    """The accounts of all stages."""
+    return {candidate.account for stage in range(len(case.rule.stages)) for candidate in case.approvers_of(stage)}
+
+
+def reachable(db: Session | Connection, case: Case, levels: int) -> frozenset[str]:
+    """Who of all stages and levels is bound and a full member."""
+    named = [
+        candidate
+        for level in range(levels + 1)
+        for stage in range(len(case.rule.stages))
+        for candidate in replace(case, level=level).approvers_of(stage)
+    ]
+    return frozenset(candidate.account for candidate in people.who_can_be_asked(db, named))
+
+
+def _members(db: Session | Connection, source: Source, now: datetime, *, fresh: bool) -> tuple[frozenset[str], str]:
+    state = plain(db).execute(_STATE, {"source": source.key}).first()
+    if state is None or state.read_at is None:
+        return frozenset(), (state.trouble if state else "") or "it was not read yet"
+    if fresh and now - state.read_at > FRESH:
+        return frozenset(), state.trouble or f"it was last read at {state.read_at:%H:%M} UTC"
+    rows = plain(db).execute(_MEMBERS, {"source": source.key}).all()
+    since = now - SETTLED if source.kind == "usergroup" else now + FRESH
+    return frozenset(row.account for row in rows if row.since <= since), ""

@@ -1,0 +1,31 @@
+"""What an approval of a higher tier needs beside the click: the plan was shown, and the subject's name typed."""
+
+import unicodedata
+
+from approvals.models import Vote
+from approvals.plan import Plan
+
+SHOWN = "the plan was shown"  # what the form of a medium tier sends along
+
+
+def not_confirmed(tier: str, vote: Vote, plan: Plan | None) -> str:
+    """Why this approval is not confirmed as its tier wants it; empty when it is. Saying no needs nothing.
+
+    A typed name guards against mistakes, not against a stolen Slack account.
+    """
+    if vote.choice != "approve" or tier == "low":
+        return ""
+    if tier == "medium":
+        return "" if vote.typed else "This needs a look at the plan first: press Approve on the card again."
+    if plan is None or not is_the_name(vote.typed, plan.subject_name):
+        return "The name that was typed is not that of the person it is about, so nothing was approved."
+    return ""
+
+
+def is_the_name(typed: str, name: str) -> bool:
+    """Whether somebody typed this name; capitals, accents' spelling and spaces do not matter."""
+    return bool(_plain(typed)) and _plain(typed) == _plain(name)
+
+
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

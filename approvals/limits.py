@@ -1,0 +1,62 @@
+"""How much one person may ask: open questions, questions an hour; and the same question is asked once."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, bindparam, func
+from sqlmodel import col, select
+
+from approvals.models import AccessRequest
+from approvals.policy import Person, Policy, Verdict
+from approvals.states import OPEN, Status
+
+if TYPE_CHECKING:
+    from approvals.workflow import Ask
+
+_SAME = (
+    select(AccessRequest.id, AccessRequest.entitlement, AccessRequest.duration)
+    .where(
+        AccessRequest.requester == bindparam("requester"),
+        AccessRequest.verb == bindparam("verb"),
+        AccessRequest.subject == bindparam("subject"),
+        func.lower(AccessRequest.entitlement) == bindparam("entitlement"),
+        AccessRequest.value == bindparam("value"),
+        func.coalesce(AccessRequest.duration, -1) == bindparam("duration"),
+        col(AccessRequest.status).in_([Status.ASKED, Status.PENDING]),
+    )
+    .order_by(col(AccessRequest.asked_at))
+    .limit(1)
+)
+_OPEN = select(func.count()).where(
+    AccessRequest.requester == bindparam("requester"), col(AccessRequest.status).in_(OPEN)
+)
+_LATELY = select(func.count()).where(
+    AccessRequest.requester == bindparam("requester"), AccessRequest.asked_at > bindparam("since")
+)
+
+
+def the_same(db: Connection, speaker: Person, ask: "Ask") -> tuple[str, str, int | None] | None:
+    """The id, entitlement and duration of the very same question of this person that still waits for an answer."""
+    wanted = {
+        "requester": speaker.account,
+        "verb": ask.verb,
+        "subject": ask.subject,
+        "entitlement": ask.entitlement.strip().lower(),
+        "value": ask.value,
+        "duration": int(ask.duration.total_seconds()) if ask.duration else -1,
+    }
+    found = db.execute(_SAME, wanted).first()
+    return tuple(found) if found else None
+
+
+def too_much(db: Connection, policy: Policy, account: str, now: datetime) -> Verdict:
+    """Whether this person has asked enough for now."""
+    asking = policy.asking
+    if db.execute(_OPEN, {"requester": account}).scalar_one() >= asking.open_at_once:
+        because = f"you have {asking.open_at_once} requests open, which is the most; `/access mine` lists them"
+        return Verdict(False, because, "asking.open_at_once")
+    since = now - timedelta(hours=1)
+    if db.execute(_LATELY, {"requester": account, "since": since}).scalar_one() >= asking.an_hour:
+        because = f"you have asked {asking.an_hour} times within an hour, which is the most; wait a little"
+        return Verdict(False, because, "asking.an_hour")
+    return Verdict(True, "within what one person may ask", "asking")
