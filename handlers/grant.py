@@ -50,6 +50,10 @@ def _ask(desk: Desk, speaker: Speaker, said: Said, subject: str) -> str:
         request = desk.workflow.ask(speaker, ask)
     except Refused as refused:
         return sentence(str(refused))
+    if request.joined:
+        return (
+            f":link: You have asked for that already: {request.id} still waits for an answer. `/access mine` lists it."
+        )
     return (
         f":hourglass_flowing_sand: {request.id}: I'm reading Atlassian to see what `{request.entitlement}` "
         f"{_for(request.duration)} would change. Then whoever must answer is asked, and you hear the result."

@@ -43,7 +43,7 @@ def test_an_ampersand_is_escaped_once(kind: str) -> None:
     assert "&amp;amp;" not in drawn(kind, "R&D").text
 
 
-@pytest.mark.parametrize("kind", ["unproved", "job_in_trouble", "vote_refused", "no_card_for_operators"])
+@pytest.mark.parametrize("kind", ["alarm", "job_in_trouble", "vote_refused", "no_card_for_operators"])
 def test_news_about_no_request_can_be_told(kind: str) -> None:
     insist_it_can_be_sent(draw_news(news_of(kind, "x", "operators"), None, audit_log=AUDIT_LOG))
 

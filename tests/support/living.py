@@ -17,12 +17,12 @@ from bot.people_import import apply, read_csv
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.atlassian.server import running as atlassian_running
-from bot.sandbox.demo_policy import demo_policy
 from bot.sandbox.slack.control import SlackControl
 from bot.sandbox.slack.server import running as slack_running
 from bot.settings import Settings, load_settings
 from bot.slack_budget import Budget
 from bot.web import Web
+from tests.support.policies import roomy
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -84,7 +84,7 @@ def living(
 
     ``limits`` switches Slack's rate limits and our budget on; with ``socket`` Slack comes by Socket Mode only.
     """
-    text = policy or demo_policy()
+    text = policy or roomy()
     with ExitStack() as stack:
         slack = stack.enter_context(slack_running(rate_limits=limits))
         atlassian = stack.enter_context(atlassian_running())

@@ -30,6 +30,7 @@ from bot.people_import import apply, read_csv
 from bot.sandbox import seed
 from bot.sandbox.demo_policy import demo_policy
 from bot.worker import Worker
+from tests.support.policies import roomy
 
 COMPANY = seed.company()
 
@@ -144,7 +145,7 @@ class World:
         )
         self.clicks = after.clicks if after else 0
         if after is None:
-            self.set_policy(policy or demo_policy())
+            self.set_policy(policy or roomy())
             self.import_people()
 
     def restarted(self, effects: Effects = Effects.ON) -> World:
