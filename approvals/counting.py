@@ -178,4 +178,5 @@ def _why_nobody(case: Case, vote: Vote) -> str:
 
 def _is_the_entry_of(vote: Vote, data: dict[str, Any]) -> bool:
     same = (data.get("vote"), data.get("choice"), data.get("version")) == (vote.id, vote.choice, vote.version)
-    return same and (data.get("team"), data.get("user")) == (vote.team, vote.user)
+    whole = data.get("changed", "") == vote.changed
+    return same and whole and (data.get("team"), data.get("user")) == (vote.team, vote.user)

@@ -34,6 +34,8 @@ class Replanning:
 
     def because_of_an_edit(self, w: Write, request: AccessRequest, case: Case, changed: str, actor: Actor) -> str:
         """Shorter, or something less; empty when it is planned anew, else why it can't be."""
+        if not changed:
+            return "The form that asks what it is to be instead could not be shown. Press the button again."
         wanted = json.loads(changed)
         seconds, entitlement = wanted["duration"], wanted["entitlement"]
         because = _no_less(request, case.rule, seconds, entitlement)
@@ -45,8 +47,8 @@ class Replanning:
         verdict = authority.duration_verdict(rule, duration)
         if not verdict:
             return verdict.because
+        was = f"{request.entitlement} for {_said(request.duration)}"  # before the row is read anew
         self._again(w, request, rule, actor, entitlement=entitlement, duration=seconds)
-        was = f"{request.entitlement} for {_said(request.duration)}"
         w.tell("edited", place="thread", request=request.id, once=f"edited:{request.id}:{request.version}",
                by=actor.account, was=was, now=f"{entitlement} for {_said(seconds)}")  # fmt: skip
         return ""

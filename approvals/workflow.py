@@ -203,7 +203,7 @@ class Workflow:
                 "vote.cast",
                 actor=Actor(account, click.team, click.user),
                 request=click.request_id,
-                data={"choice": click.choice, "version": click.version, "vote": vote},
+                data={"choice": click.choice, "version": click.version, "vote": vote, "changed": click.changed},
                 details={"reason": click.reason} if click.reason else None,
             )
             w.enqueue("count", vote, priority=jobs.PEOPLE)

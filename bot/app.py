@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from approvals.counting import Counting
 from approvals.database import Database
+from approvals.delegating import Delegating
 from approvals.models import AccessRequest, Grant, Job
 from approvals.planning import Planning
 from approvals.policy import Policy
@@ -87,7 +88,7 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     directory = build_directory(settings, store, policies, metrics)
     mirror = Mirror(store, slack, directory, settings.slack_team_id)
     workflow = Workflow(store, policies)
-    desk = Desk(store, workflow, policies, slack.open_view)
+    desk = Desk(store, workflow, Delegating(store, policies), policies, slack.open_view)
     worker = build_worker(settings, store, policies, directory, mirror, workflow, slack, threads)
     listeners = Listeners(build_bolt(settings), desk, metrics)
     guard, socket = build_guard(settings, store, metrics), build_socket(settings, store, listeners)

@@ -42,7 +42,7 @@ HEADLINES = {
 def draw(view: RequestView, *, buttons: bool) -> Drawing:
     """The card as it stands; ``buttons`` is whether this copy is one to answer on."""
     request = view.request
-    title = f"{view.name(request.requester)} asks for {request.entitlement}"
+    title = f"{view.name(request.requester)} asks for {request.entitlement or request.verb}"
     blocks = [_headline(view), _question(view), *_reason(view)]
     if view.plan is not None:
         blocks.append(_plan(view))
@@ -81,10 +81,9 @@ def _headline(view: RequestView) -> Block:
 
 def _question(view: RequestView) -> Block:
     request = view.request
-    whose = "" if request.subject == request.requester else f" for *{esc(view.subject_name)}*"
     length = for_how_long(view)
     length = length if request.duration is None else f"for {length}"
-    asked = f"{mention(request.user)} asks for `{request.entitlement}`{whose} *{length}*"
+    asked = f"{mention(request.user)} asks for {what(view)}" + (f" *{length}*" if request.verb == "grant" else "")
     about = [f"_{esc(view.entitlement.about)}_"] if view.entitlement and view.entitlement.about else []
     who = f"{esc(view.subject_name)} · {esc(view.subject_mail)} · `{request.subject}`"
     return _section(asked, *about, who)
@@ -101,16 +100,34 @@ def _reason(view: RequestView) -> list[Block]:
     return [{"type": "rich_text", "elements": [quote]}]
 
 
+def what(view: RequestView) -> str:
+    """What is asked for, and of whom, as the words of a command."""
+    request = view.request
+    named = f" `{request.entitlement}`" if request.entitlement else ""
+    if request.verb == "grant":
+        whose = "" if request.subject == request.requester else f" for *{esc(view.subject_name)}*"
+        return f"{named.strip()}{whose}"
+    return f"*{request.verb}*{named} of *{esc(view.subject_name)}*"
+
+
 def _plan(view: RequestView) -> Block:
+    title = "*What will happen*" if view.request.status in (Status.ASKED, Status.PENDING) else "*The plan*"
+    return _section(title, *plan_lines(view))
+
+
+def plan_lines(view: RequestView) -> list[str]:
+    """The steps in their order, what is so now, and what to know."""
     assert view.plan is not None
-    holds = "holds it already, so nothing will change" if view.plan.holds else "does not hold it now"
-    lines = ["*What will happen*" if view.request.status in (Status.ASKED, Status.PENDING) else "*The plan*"]
+    lines = []
     lines += [f"{number}. {esc(step.words, 600)}" for number, step in enumerate(view.plan.steps, 1)]
     if view.request.duration is not None:
         lines.append(f"{len(view.plan.steps) + 1}. taken away again {for_how_long(view)} later")
-    lines.append(f"{esc(view.subject_name)} {holds}.")
-    lines += [f":warning: {esc(warning, 500)}" for warning in view.plan.warnings]
-    return _section(*lines)
+    if view.request.verb == "grant":
+        holds = "holds it already, so nothing will change" if view.plan.holds else "does not hold it now"
+        lines.append(f"{esc(view.subject_name)} {holds}.")
+    elif view.plan.holds:
+        lines.append("It is so already, so nothing will change.")
+    return lines + [f":warning: {esc(warning, 500)}" for warning in view.plan.warnings]
 
 
 def _state(view: RequestView) -> list[Block]:
@@ -167,11 +184,14 @@ def mark(status: str) -> str:
 
 def _buttons(view: RequestView) -> Block:
     """The answers."""
-    approve = _button(view, "approve", "Approve", style="primary")
+    looked_at = "…" if view.rule is not None and view.rule.tier != "low" else ""
+    answers = [_button(view, "approve", f"Approve{looked_at}", style="primary")]
+    if view.request.verb == "grant":
+        answers.append(_button(view, "change", "Give less…"))
     return {
         "type": "actions",
         "block_id": "decide",
-        "elements": [approve, _button(view, "deny", "Deny…", style="danger")],
+        "elements": [*answers, _button(view, "deny", "Deny…", style="danger")],
     }
 
 

@@ -9,6 +9,7 @@ VERBS = {
     "status": "/access status REQ-…",
     "cancel": "/access cancel REQ-…",
     "end": "/access end REQ-…",
+    "delegate": "/access delegate @who for 5 days",
     "mine": "/access mine",
     "help": "/access help",
 }

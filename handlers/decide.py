@@ -1,30 +1,43 @@
-"""Approve and Deny: a click is written down as a vote; Deny asks for a reason first."""
+"""Approve, Change and Deny: a click is written down as a vote; what it needs beside the click is asked first."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from approvals import authority, people
-from approvals.cases import case_of
 from approvals.crash import crash_point
-from approvals.models import AccessRequest
+from approvals.states import Status
 from approvals.store import AlreadyThere
 from approvals.workflow import Click
+from handlers.change import asked_for_less, can_be_less
+from handlers.confirm import asked_to_confirm, needs_a_look
 from handlers.desk import Desk
+from handlers.view import RequestView, view_of
 
 DENY_VIEW = "deny_reason"
 
 
 def approve(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
-    """The click on Approve."""
-    desk.workflow.vote(_click(body, body["actions"][0].get("value", ""), "approve", source))
+    """The click on Approve: of a higher tier the plan is shown first."""
+    click = _click(body, body["actions"][0].get("value", ""), "approve", source)
+    if not _first(desk, click, needs_a_look, lambda: asked_to_confirm(desk, body["trigger_id"], click)):
+        desk.workflow.vote(click)
+    ack()
+
+
+def change(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
+    """The click on Change: what it is to be instead is asked in a form."""
+    click = _click(body, body["actions"][0].get("value", ""), "edit", source)
+    if not _first(desk, click, can_be_less, lambda: asked_for_less(desk, body["trigger_id"], click)):
+        desk.workflow.vote(click)  # its sender hears why it changes nothing
     ack()
 
 
 def deny(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """The click on Deny: ask for the reason, unless the mirror can already tell that this vote won't count."""
     click = _click(body, body["actions"][0].get("value", ""), "deny", source)
-    if not _could_count(desk, click) or not _asked_why(desk, body["trigger_id"], click):
+    if not _first(desk, click, lambda view: True, lambda: _asked_why(desk, body["trigger_id"], click)):
         desk.workflow.vote(click)  # judged like any other; its sender hears why it does not count
     ack()
 
@@ -53,13 +66,22 @@ def denied(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     ack()
 
 
+def _first(desk: Desk, click: Click, wanted: Callable[[RequestView], bool], ask: Callable[[], bool]) -> bool:
+    """Ask something before the vote, where it is wanted and the mirror can't already tell that it won't count.
+
+    The click is used up then: sent again, it would find its trigger used and count as a vote without its answer.
+    """
+    if not _could_count(desk, click, wanted) or not ask():
+        return False
+    with desk.store.write() as w, suppress(AlreadyThere):
+        w.first_time(click.source)
+    return True
+
+
 def _asked_why(desk: Desk, trigger: str, click: Click) -> bool:
     crash_point("deny: before asking why")
     opened = desk.open_view(trigger, reason_form(click))
     crash_point("deny: asked why")
-    if opened:  # the click is used up: sent again, it would find its trigger used and count as a vote without a reason
-        with desk.store.write() as w, suppress(AlreadyThere):
-            w.first_time(click.source)
     return opened
 
 
@@ -100,12 +122,13 @@ def _click(body: dict[str, Any], value: str, choice: str, source: str) -> Click:
     )
 
 
-def _could_count(desk: Desk, click: Click) -> bool:
+def _could_count(desk: Desk, click: Click, wanted: Callable[[RequestView], bool]) -> bool:
     with desk.store.read() as session:
         policy = desk.policy(session)
-        request = session.get(AccessRequest, click.request_id)
+        view = view_of(session, policy, click.request_id, desk.store.time_in(session))
         speaker = people.speaker(session, policy, click.team, click.user)
-        if request is None or isinstance(speaker, people.Stop) or request.version != click.version:
-            return False
-        case = case_of(session, policy, request, desk.store.time_in(session))
-        return case is not None and bool(authority.may_deny(case, speaker.account))
+    if view is None or view.case is None or isinstance(speaker, people.Stop):
+        return False
+    if view.request.version != click.version or view.request.status != Status.PENDING:
+        return False
+    return wanted(view) and bool(authority.may_deny(view.case, speaker.account))

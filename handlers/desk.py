@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 from sqlmodel import Session
 
+from approvals.delegating import Delegating
 from approvals.policy import Policy
 from approvals.policy_book import PolicyBook
 from approvals.store import Store
@@ -28,6 +29,7 @@ class Desk:
 
     store: Store
     workflow: Workflow
+    delegating: Delegating
     policies: PolicyBook
     open_view: Callable[[str, dict[str, object]], bool]  # trigger id, view -> whether Slack opened it
 

@@ -8,6 +8,7 @@ from approvals.models import News, StepRow
 from approvals.plan import Step
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
+from handlers import delegate
 from handlers.cards import NO_REASON, Drawing, for_how_long, headline, mark
 from handlers.text import esc, mention, when, within
 from handlers.view import RequestView
@@ -260,6 +261,8 @@ def standing(view: RequestView) -> str:
 SENTENCES = {
     "answer": _answer,
     "standing": _standing,
+    "stands_in": lambda facts, view, _: delegate.stands_in(facts),
+    "stands_in_no_more": lambda facts, view, _: delegate.stands_in_no_more(facts),
     "voted": _voted,
     "scheduled": _scheduled,
     "escalated": _escalated,

@@ -26,6 +26,7 @@ EMAIL = re.compile(r"[^\s@<>|,;:\"“”„«»()&]{1,64}@[A-Za-z0-9](?:[A-Za-z0
 BECAUSE = re.compile(r"(?:because[:,]?|reason:)(?P<more>.*)", re.IGNORECASE | re.DOTALL)
 OPTIONAL = {"to", "from"}
 SELF = {"me", "myself"}
+NOBODY = "nobody"
 
 
 class _Wrong(Exception):
@@ -179,11 +180,11 @@ def _take_word(reading: _Reading, word: str) -> None:
     elif EMAIL.fullmatch(word):
         _set_subject(reading, _by_email(word))
     elif REQUEST_ID.fullmatch(word):
-        raise _Wrong(f"“{_short(word)}” is a request, not something to give.", f"Type “{VERBS['grant']}”.")
+        raise _Wrong(f"“{_short(word)}” is a request, not something to give.", f"Type “{VERBS[reading.verb]}”.")
     elif NAME.fullmatch(word):
         _set_entitlement(reading, word)
     else:
-        raise _Wrong(f"I can't read “{_short(word)}”.", f"Type “{VERBS['grant']}”.")
+        raise _Wrong(f"I can't read “{_short(word)}”.", f"Type “{VERBS[reading.verb]}”.")
 
 
 def _after_for(reading: _Reading) -> None:
@@ -250,6 +251,16 @@ def _set_entitlement(reading: _Reading, name: str) -> None:
     reading.entitlement = reading.entitlement or name
 
 
+def _person_and_length(reading: _Reading) -> None:
+    """@who for 5 days; or the one word "nobody"."""
+    _grant(reading)
+    if reading.entitlement is not None and reading.entitlement.casefold() != NOBODY:
+        raise _Wrong(f"“{_short(reading.entitlement)}” is too much here.", f"Type “{VERBS[reading.verb]}”.")
+    reading.entitlement = NOBODY if reading.entitlement else None
+    if reading.reason:
+        raise _Wrong("This needs no reason.", f"Type “{VERBS[reading.verb]}”.")
+
+
 # --- the verbs with a request, and those with nothing ----------------------------------------------------------------
 
 
@@ -286,6 +297,7 @@ _READERS: dict[str, Callable[[_Reading], None]] = {
     "status": _one_request,
     "cancel": _one_request,
     "end": _one_request,
+    "delegate": _person_and_length,
     "mine": _nothing_more,
     "help": _help,
 }

@@ -10,7 +10,7 @@ from slack_bolt import App
 from approvals import people
 from approvals.cases import can_ask
 from approvals.policy import Person as Speaker
-from handlers import asking, decide, grant, home, manage, requests
+from handlers import asking, change, confirm, decide, delegate, grant, home, manage, requests
 from handlers.desk import Desk, Said
 from handlers.grant import FORM_IS_OPEN
 from handlers.parse import VERBS, Command, Problem, parse
@@ -46,12 +46,14 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry(requests.status, "shows a request"),
     "cancel": Entry(requests.cancel, "takes your request back"),
     "end": Entry(requests.end, "gives back early what you hold"),
+    "delegate": Entry(delegate.delegate, "lets somebody answer for you while you are away"),
     "mine": Entry(requests.mine, "lists what you asked for and what you hold"),
     "help": Entry(help_text, "prints this"),
 }
 ACTIONS: dict[str, Callable[..., None]] = {
     "approve": decide.approve,
     "deny": decide.deny,
+    "change": decide.change,
     "status": manage.status,
     "cancel": manage.cancel,
     "extend": manage.extend,
@@ -62,6 +64,8 @@ ACTIONS: dict[str, Callable[..., None]] = {
 }
 VIEWS: dict[str, Callable[..., None]] = {
     decide.DENY_VIEW: decide.denied,
+    confirm.APPROVE_VIEW: confirm.confirmed,
+    change.CHANGE_VIEW: change.changed,
     REQUEST_FORM: asking.sent,
 }
 OPTIONS: dict[str, Callable[..., None]] = {

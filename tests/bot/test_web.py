@@ -29,6 +29,7 @@ METRICS_TOKEN = "a-token-for-metrics"
 ADA = seed.company().person("ada").slack_id
 CHANNEL = seed.company().channel("access-requests").id
 Headers = dict[str, str]
+MINUTES = itertools.count(30)  # the very same question would be joined to the first
 TRIGGERS = itertools.count(1)
 
 
@@ -269,7 +270,7 @@ def test_what_is_not_slacks_is_refused_without_a_word_or_a_trace(door: Door, nam
 
 
 def test_the_same_command_sent_twice_is_taken_once(door: Door) -> None:
-    body = command_body("grant eu-jira-admins for 2h because the same payload twice")
+    body = command_body(f"grant eu-jira-admins for {next(MINUTES)}m because the same payload twice")
     headers = signed(body)
     assert door.send(body, headers).status_code == 200
     door.rest()
@@ -351,7 +352,7 @@ def test_a_body_in_chunks_is_read_whole(served: Door) -> None:
 
 def test_a_reason_with_the_word_payload_arrives_whole(door: Door) -> None:
     reason = "INC-42: the form says payload={x} & payload=%7B%7D"
-    answer = door.send(*with_signature(command_body(f"grant eu-jira-admins for 2h because {reason}")))
+    answer = door.send(*with_signature(command_body(f"grant eu-jira-admins for {next(MINUTES)}m because {reason}")))
     assert answer.status_code == 200
     assert "reading Atlassian" in answer.json()["text"]
     assert (reason,) in door.rows("SELECT reason FROM requests")
@@ -364,7 +365,7 @@ def with_signature(body: bytes) -> tuple[bytes, Headers]:
 def test_the_request_is_written_down_before_the_answer_arrives(door: Door) -> None:
     for number in range(5):
         reason = f"written down before the answer {number}"
-        answer = door.send(*with_signature(command_body(f"grant eu-jira-admins for 2h because {reason}")))
+        answer = door.send(*with_signature(command_body(f"grant eu-jira-admins for {next(MINUTES)}m because {reason}")))
         found = door.rows("SELECT id FROM requests WHERE reason = ?", reason)
         assert len(found) == 1
         assert str(found[0][0]) in answer.json()["text"]
@@ -378,7 +379,7 @@ def test_what_can_not_be_written_down_is_not_acknowledged_as_done(served: Door) 
     try:
         served.rest()
         before = served.counts()
-        body = command_body("grant eu-jira-admins for 2h because the disk is full")
+        body = command_body(f"grant eu-jira-admins for {next(MINUTES)}m because the disk is full")
         answer = served.send(body, signed(body))
         assert answer.status_code == 500 or "could not write that down" in answer.json()["text"]
         assert "reading Atlassian" not in answer.text
@@ -396,7 +397,9 @@ def test_what_can_not_be_written_down_is_not_acknowledged_as_done(served: Door) 
 def test_a_click_that_can_not_be_written_down_shows_slacks_warning(served: Door) -> None:
     found = served.rows("SELECT id FROM requests LIMIT 1")
     if not found:
-        served.send(*with_signature(command_body("grant eu-jira-admins for 2h because something to click on")))
+        served.send(
+            *with_signature(command_body(f"grant eu-jira-admins for {next(MINUTES)}m because something to click on"))
+        )
         found = served.rows("SELECT id FROM requests LIMIT 1")
     connection = sqlite3.connect(served.file, timeout=30)
     connection.execute("CREATE TRIGGER full BEFORE INSERT ON votes BEGIN SELECT RAISE(ABORT, 'disk full'); END")
@@ -416,7 +419,7 @@ def test_told_to_stop_with_work_in_hand_it_stops_and_loses_nothing(tmp_path: Pat
         furnish(bot)
         door = door_of(bot)
         bot.atlassian.fault(method="POST", path_regex="groups/search", delay=60, times=1)  # the plan's first read hangs
-        request = bot.ask("ada", "grant eu-jira-admins for 2h because of a stop with work in hand")
+        request = bot.ask("ada", f"grant eu-jira-admins for {next(MINUTES)}m because of a stop with work in hand")
         running = "SELECT count(*) FROM jobs WHERE kind = 'plan' AND status = 'running'"
         bot.until(lambda: door.rows(running)[0][0])
         assert bot.process is not None

@@ -1,6 +1,7 @@
 """The other buttons of a card, the mention in its thread, and a request at home in somebody's thread."""
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from shutil import copy
 from typing import Any
@@ -13,6 +14,7 @@ from tests.handlers.test_asking import fill, form
 from tests.support.living import Living, living
 
 COMPANY = seed.company()
+MINUTES = count(100)  # the very same question would be joined to the first
 CHANNEL = COMPANY.channel("access-requests").id
 
 
@@ -24,9 +26,9 @@ def bot(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield bot
 
 
-def ask(bot: Living, who: str = "ada", what: str = "eu-jira-admins", length: str = "2h") -> tuple[str, dict[str, Any]]:
+def ask(bot: Living, who: str = "ada", what: str = "eu-jira-admins", length: str = "") -> tuple[str, dict[str, Any]]:
     """Ask, and wait for the card in the channel."""
-    answer = bot.slack.command(who, f"grant {what} for {length} because INC-42: the database is down")
+    answer = bot.slack.command(who, f"grant {what} for {length or f'{next(MINUTES)}m'} because INC-42: it is down")
     request = answer["body"]["text"].split()[1].rstrip(":")
     return request, card(bot, who, request, "Approve")
 

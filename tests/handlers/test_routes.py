@@ -13,7 +13,7 @@ from approvals.models import AccessRequest, AuditEntry
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from bot.sandbox.slack.limits import problems_of_message
-from handlers import decide, routes
+from handlers import change, confirm, decide, routes
 from handlers.cards import draw
 from handlers.parse import VERBS, Command, Problem, Subject, parse
 from handlers.routes import ACTIONS, COMMANDS, VIEWS
@@ -113,7 +113,9 @@ def test_every_button_that_is_listened_to_is_drawn_somewhere(running: Living) ->
         drawn |= actions({"blocks": draw(view, buttons=True).blocks})
     assert set(ACTIONS) <= drawn
     click = decide._click({"team": {"id": "T"}, "user": {"id": "U"}, "container": {}}, "REQ-1:1", "deny", "source")
-    assert set(VIEWS) == {form["callback_id"], decide.reason_form(click)["callback_id"]}
+    medium = next(every_view("ordinary words"))
+    others = [decide.reason_form(click), confirm.draw_confirmation(medium, click), change.draw_change(medium, click)]
+    assert set(VIEWS) == {form["callback_id"], *(view["callback_id"] for view in others)}
 
 
 def home_buttons(bot: Living) -> set[str]:

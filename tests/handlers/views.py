@@ -80,6 +80,8 @@ FACTS: dict[str, dict[str, str]] = {
     "failed": {"because": "?"}, "rehearsed": {}, "done": {}, "ended": {"kept": "?"}, "about_you": {},
     "waiting": {"because": "?"}, "vote_refused": {"because": "?"}, "no_card": {"why": "?"},
     "answer": {}, "standing": {}, "no_card_for_operators": {"why": "?"}, "alarm": {"why": "?"},
+    "stands_in": {"whom": "?"},
+    "stands_in_no_more": {"whom": "?"},
     "voted": {"because": "?"},
     "scheduled": {},
     "edited": {"was": "?", "now": "?"}, "escalated": {}, "reminder": {"because": "?"}, "changed": {},
@@ -102,6 +104,7 @@ def news_of(kind: str, text: str, place: str = "person") -> News:
         "stage": 1,
         "stages": 2,
         "starts_at": NOON.timestamp(),
+        "until": NOON.timestamp(),
         **foreign,
     }
     return News(key="k", kind=kind, place=place, request_id="REQ-23456789ab", facts=json.dumps(facts), at=NOON)

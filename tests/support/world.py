@@ -205,14 +205,15 @@ class World:
         return self.request(self.workflow.ask(self.speaker(who), ask))
 
     def click(
-        self, who: str, request: AccessRequest, choice: str = "approve", *, version: int | None = None, reason: str = ""
-    ) -> None:
+        self, who: str, request: AccessRequest, choice: str = "approve", *, version: int | None = None,
+        reason: str = "", typed: str = "", changed: str = "",
+    ) -> None:  # fmt: skip
         self.clicks += 1
         self.workflow.vote(
             Click(
                 request_id=request.id, version=version or self.request(request).version, choice=choice,
                 team=seed.SLACK_TEAM, user=COMPANY.person(who).slack_id, channel="D1",
-                source=f"click {self.clicks}", reason=reason,
+                source=f"click {self.clicks}", reason=reason, typed=typed, changed=changed,
             )
         )  # fmt: skip
 

@@ -1,0 +1,59 @@
+"""/access delegate: somebody answers for you while you are away."""
+
+from datetime import UTC, datetime
+
+from approvals import people
+from approvals.durations import say_duration
+from approvals.policy import Person as Speaker
+from approvals.workflow import Refused
+from handlers.desk import Desk, Said
+from handlers.text import esc, sentence, when
+
+USAGE = "Type `/access delegate @who for 5 days`, and `/access delegate nobody` when you are back."
+
+
+def delegate(desk: Desk, speaker: Speaker, said: Said) -> str:
+    """Begin or end it; the answer is what the acknowledgement shows."""
+    command = said.command
+    if command.entitlement == NOBODY:
+        ended = desk.delegating.end(speaker, said.source)
+        return "You answer for yourself again." if ended else "Nobody stands in for you."
+    if command.subject is None:
+        return f"Who is to answer for you? {USAGE}"
+    length = command.duration.length if command.duration else None
+    if length is None:
+        return f"For how long? At most 30 days. {USAGE}"
+    with desk.store.read() as session:
+        stand_in = (
+            people.account_with(session, command.subject.email)
+            if command.subject.email
+            else people.account_of(session, speaker.team, command.subject.slack_user or "")
+        )
+    if stand_in is None:
+        return f"I know no Atlassian account for {command.subject}. {USAGE}"
+    try:
+        made = desk.delegating.begin(speaker, stand_in, length, said.source)
+    except Refused as refused:
+        return sentence(str(refused))
+    with desk.store.read() as session:
+        name = people.names(session, {stand_in})[stand_in]
+    return (
+        f":bust_in_silhouette: *{esc(name)}* answers for you until {when(made.until)} ({say_duration(length)}), "
+        "but never for what they asked for themselves or what is for them. `/access delegate nobody` ends it."
+    )
+
+
+NOBODY = "nobody"
+
+
+def stands_in(facts: dict[str, object]) -> str:
+    """To the one who stands in."""
+    until = when(datetime.fromtimestamp(float(str(facts["until"])), UTC))
+    return (
+        f":bust_in_silhouette: You answer for *{esc(str(facts['whom']))}* until {until}. Open questions come to you as "
+        "well; your answers say for whom they are. You can't pass it on."
+    )
+
+
+def stands_in_no_more(facts: dict[str, object]) -> str:
+    return f":bust_in_silhouette: You do not answer for *{esc(str(facts['whom']))}* any more."
