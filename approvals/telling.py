@@ -7,7 +7,10 @@ from sqlmodel import Session
 from approvals import people
 from approvals.authority import Case
 from approvals.models import AccessRequest
+from approvals.states import Status
 from approvals.store import Write
+
+YES = frozenset({Status.APPROVED, Status.SCHEDULED, Status.APPLYING, Status.PARTLY, Status.DONE})
 
 
 def tell_outcome(w: Write, request: AccessRequest, kind: str, **facts: Any) -> None:
@@ -44,8 +47,10 @@ def alarm(w: Write, request: AccessRequest, why: str) -> None:
 
 
 def who_was_first(session: Session, request: AccessRequest) -> str:
-    """That it is decided, by whom and when."""
-    who = request.closed_by or request.approver
+    """That it is decided, by whom and when: to a click on a card of yesterday."""
+    who, verb = request.closed_by, str(request.status)
+    if who is None and Status(request.status) in YES:
+        who, verb = request.approver, "approved"
     name = people.names(session, {who})[who] if who else "Gatehouse"
-    verb = "approved" if request.approver else str(request.status)
-    return f"{request.id} is already {verb}, by {name} at {request.moved_at:%H:%M} UTC."
+    at = f"{request.moved_at:%H:%M} UTC"
+    return f"{request.id} is already {verb}, by {name} at {at}."
