@@ -37,6 +37,7 @@ from bot.home import Homes
 from bot.metrics import Metrics
 from bot.mirror import Mirror
 from bot.previews import Previews
+from bot.private_answers import PrivateAnswers
 from bot.settings import Settings
 from bot.slack_budget import Budget
 from bot.slack_out import SlackOut
@@ -159,6 +160,7 @@ def build_worker(
         "mirror": mirror.run,
         "look up": mirror.look_up,
         "home": Homes(store, slack, policies).draw,
+        "private": PrivateAnswers(store, slack, directory.facts, policies).fill,
         "preview": Previews(store, slack, directory, policies).fill,
     }
     return Worker(store, kinds, threads=threads, poll=1.0 if store.database.is_sqlite else 0.2)

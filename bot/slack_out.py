@@ -143,6 +143,10 @@ class SlackOut:
         """Show somebody their Home; safe to repeat. https://docs.slack.dev/reference/methods/views.publish"""
         self._call("views.publish", user_id=user, view=home)
 
+    def update_private(self, external_id: str, view: dict[str, object]) -> None:
+        """Fill a modal by the id we gave it. https://docs.slack.dev/reference/methods/views.update"""
+        self._call("views.update", external_id=external_id, view=view)
+
     def update_view(self, view_id: str, seen: str, view: dict[str, object]) -> None:
         """Redraw a modal unless it changed since ``seen``. https://docs.slack.dev/reference/methods/views.update"""
         self._call("views.update", view_id=view_id, hash=seen, view=view)

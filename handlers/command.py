@@ -9,6 +9,10 @@ VERBS = {
     "status": "/access status REQ-…",
     "cancel": "/access cancel REQ-…",
     "end": "/access end REQ-…",
+    "whois": "/access whois @who",
+    "who": "/access who entitlement",
+    "tokens": "/access tokens @who",
+    "audit": "/access audit REQ-… or @who",
     "delegate": "/access delegate @who for 5 days",
     "mine": "/access mine",
     "help": "/access help",
@@ -36,6 +40,7 @@ class Command:
     duration: Duration | None = None
     reason: str | None = None
     request_id: str | None = None  # in the record's spelling: REQ-k3m9…
+    myself: bool = False  # said aloud: "me", where that makes a difference
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def canonical(command: Command) -> str:
     parts: list[str] = [command.verb, str(command.subject or "")]
     if command.entitlement:
         parts.append(_name_to_type(command.entitlement))
-    parts.append(command.request_id or "")
+    parts += [command.request_id or "", "me" if command.myself else ""]
     if command.duration:
         parts.append(str(command.duration) if command.duration.until_revoked else f"for {command.duration}")
     if command.reason:
@@ -110,7 +110,8 @@ class _Reading:
         self.request_id: str | None = None
 
     def command(self) -> Command:
-        return Command(self.verb, self.subject, self.entitlement, self.duration, self.reason, self.request_id)
+        myself = self.myself and self.verb in ("whois", "tokens", "audit")
+        return Command(self.verb, self.subject, self.entitlement, self.duration, self.reason, self.request_id, myself)
 
     def understood(self) -> str:
         """What is already clear, so that nobody has to guess how far the reading came."""
@@ -261,6 +262,29 @@ def _person_and_length(reading: _Reading) -> None:
         raise _Wrong("This needs no reason.", f"Type “{VERBS[reading.verb]}”.")
 
 
+def _one_person(reading: _Reading) -> None:
+    """@who, or "me"; and nothing else."""
+    _grant(reading)
+    extra = reading.entitlement or reading.reason or (str(reading.duration) if reading.duration else "")
+    if extra:
+        raise _Wrong(f"“{_short(extra)}” is too much here.", f"Type “{VERBS[reading.verb]}”.")
+
+
+def _one_name(reading: _Reading) -> None:
+    """The name of an entitlement, and nothing else."""
+    _grant(reading)
+    if reading.subject or reading.myself or reading.duration or reading.reason:
+        raise _Wrong("Only the name of an entitlement is needed here.", f"Type “{VERBS[reading.verb]}”.")
+
+
+def _request_or_person(reading: _Reading) -> None:
+    """A request's id where one is there, else a person."""
+    if any(REQUEST_ID.fullmatch(piece.text) for piece in reading.pieces):
+        _one_request(reading)
+    else:
+        _one_person(reading)
+
+
 # --- the verbs with a request, and those with nothing ----------------------------------------------------------------
 
 
@@ -297,6 +321,10 @@ _READERS: dict[str, Callable[[_Reading], None]] = {
     "status": _one_request,
     "cancel": _one_request,
     "end": _one_request,
+    "whois": _one_person,
+    "tokens": _one_person,
+    "who": _one_name,
+    "audit": _request_or_person,
     "delegate": _person_and_length,
     "mine": _nothing_more,
     "help": _help,

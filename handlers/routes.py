@@ -10,7 +10,7 @@ from slack_bolt import App
 from approvals import people
 from approvals.cases import can_ask
 from approvals.policy import Person as Speaker
-from handlers import asking, change, confirm, decide, delegate, grant, home, manage, requests
+from handlers import asking, change, confirm, decide, delegate, grant, home, manage, private, requests
 from handlers.desk import Desk, Said
 from handlers.grant import FORM_IS_OPEN
 from handlers.parse import VERBS, Command, Problem, parse
@@ -46,6 +46,10 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry(requests.status, "shows a request"),
     "cancel": Entry(requests.cancel, "takes your request back"),
     "end": Entry(requests.end, "gives back early what you hold"),
+    "whois": Entry(private.whois, "shows the state of an account, to you alone"),
+    "who": Entry(private.who, "shows who holds an entitlement, to you alone"),
+    "tokens": Entry(private.tokens, "lists the API tokens of an account, to you alone"),
+    "audit": Entry(private.audit, "shows what the record has of a request or a person, to you alone"),
     "delegate": Entry(delegate.delegate, "lets somebody answer for you while you are away"),
     "mine": Entry(requests.mine, "lists what you asked for and what you hold"),
     "help": Entry(help_text, "prints this"),

@@ -12,6 +12,7 @@ from bot.atlassian.errors import BadRequest
 from bot.atlassian.limits import GroupLimits
 from bot.atlassian.organization import OrganizationClient
 from bot.atlassian.plans.address import Address
+from bot.atlassian.plans.facts import Facts
 from bot.atlassian.plans.lookups import Lookups, Rules, named
 from bot.atlassian.plans.more_roads import RoleRoad, SiteRoad
 from bot.atlassian.plans.newcomers import Newcomers
@@ -58,6 +59,7 @@ class AtlassianDirectory:
         self._scim = {id: ScimRoad(self.lookups, id) for id in clients.scim}
         self._standing, self._address = Standing(self.lookups), Address(self.lookups)
         self._newcomers = Newcomers(self.lookups)
+        self.facts = Facts(self.lookups)  # for people to read
         # The first line that fits decides: a road, or why there is none and where to ask instead.
         self._table: tuple[Callable[[OrgGroup, Entitlement, bool], Road | None], ...] = (
             self._default_groups_are_only_left,

@@ -1,0 +1,156 @@
+"""What only whoever asked sees: whois, who, tokens and audit open a modal that a job fills. Never a channel message."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import Session
+
+from approvals import authority, people
+from approvals.crash import crash_point
+from approvals.models import AccessRequest, Preview
+from approvals.policy import Entitlement, Policy
+from approvals.policy import Person as Speaker
+from approvals.store import Actor
+from handlers.desk import Desk, Said
+from handlers.grant import FORM_IS_OPEN
+from handlers.parse import Subject
+from handlers.text import plain, within
+from handlers.view import may_see
+
+TITLES = {"whois": "An account", "who": "Who holds it", "tokens": "API tokens", "audit": "The record"}
+READING = ":hourglass_flowing_sand: Reading Atlassian…"
+LINES_A_BLOCK = 40
+BLOCKS = 95  # a modal has 100 at most
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a private answer is about: an account, an entitlement or a request."""
+
+    kind: str  # whois | who | tokens | audit
+    account: str = ""
+    entitlement: str = ""
+    request: str = ""
+
+    def as_text(self) -> str:
+        return json.dumps(vars(self), sort_keys=True)
+
+    @classmethod
+    def from_text(cls, text: str) -> "Wanted":
+        return cls(**json.loads(text))
+
+
+def whois(desk: Desk, speaker: Speaker, said: Said) -> str:
+    """The state of an account: one's own, one's reports', anybody's for the roles that look after people."""
+    return _about_somebody(desk, speaker, said, "whois", "Whose account? Type `/access whois @who`.")
+
+
+def tokens(desk: Desk, speaker: Speaker, said: Said) -> str:
+    """The API tokens of an account; their labels are shown and kept nowhere."""
+    return _about_somebody(desk, speaker, said, "tokens", "Whose tokens? Type `/access tokens @who`.")
+
+
+def who(desk: Desk, speaker: Speaker, said: Said) -> str:
+    """Who holds an entitlement: for its owner and the roles that look after people."""
+    name = said.command.entitlement
+    if not name:
+        return "Who holds what? Type `/access who entitlement`."
+    with desk.store.read() as session:
+        policy = desk.policy(session)
+        entitlement = policy.entitlement(name)
+    if entitlement is None or not may_list(policy, speaker, entitlement):
+        return _turned_away(desk, speaker, said, f"There is no entitlement `{name}` whose holders you may see.")
+    return _open(desk, speaker, said, Wanted("who", entitlement=entitlement.name))
+
+
+def audit(desk: Desk, speaker: Speaker, said: Said) -> str:
+    """What the record has about a request, or about what concerns a person."""
+    command = said.command
+    if command.request_id:
+        with desk.store.read() as session:
+            request = session.get(AccessRequest, command.request_id)
+            now = desk.store.time_in(session)
+            seen = request is not None and may_see(session, desk.policy(session), speaker, request, now)
+        if not seen:
+            none_such = f"There is no request {command.request_id} that you may see. `/access mine` lists yours."
+            return _turned_away(desk, speaker, said, none_such)
+        return _open(desk, speaker, said, Wanted("audit", request=command.request_id))
+    return _about_somebody(desk, speaker, said, "audit", "Of what? Type `/access audit REQ-…` or `/access audit @who`.")
+
+
+def may_look(session: Session, policy: Policy, speaker: Speaker, account: str) -> bool:
+    """At somebody's account: oneself, one's reports, and the roles that look after people."""
+    if speaker.account == account or speaker.account == people.manager_of(session, policy, account):
+        return True
+    return bool(authority.may_do("read others", speaker))
+
+
+def may_list(policy: Policy, speaker: Speaker, entitlement: Entitlement) -> bool:
+    """The holders of an entitlement: its owner, and the roles that look after people."""
+    owner = entitlement.owner is not None and entitlement.owner.account == speaker.account
+    return owner or bool(authority.may_do("read others", speaker))
+
+
+def _about_somebody(desk: Desk, speaker: Speaker, said: Said, kind: str, usage: str) -> str:
+    subject = said.command.subject
+    with desk.store.read() as session:
+        policy = desk.policy(session)
+        account = _account(session, speaker, subject)
+        allowed = account is not None and may_look(session, policy, speaker, account)
+    if subject is None and not said.command.myself:
+        return usage
+    if account is None or not allowed:
+        return _turned_away(desk, speaker, said, "There is nobody of that name whose account you may look at.")
+    return _open(desk, speaker, said, Wanted(kind, account=account))
+
+
+def _account(session: Session, speaker: Speaker, subject: Subject | None) -> str | None:
+    if subject is None:
+        return speaker.account
+    if subject.email:
+        return people.account_with(session, subject.email)
+    return people.account_of(session, speaker.team, subject.slack_user or "")
+
+
+def _turned_away(desk: Desk, speaker: Speaker, said: Said, because: str) -> str:
+    desk.workflow.refuse(Actor(speaker.account, speaker.team, speaker.user), because, said.source)
+    return because
+
+
+def _open(desk: Desk, speaker: Speaker, said: Said, wanted: Wanted) -> str:
+    """The job that fills it is committed first, then the modal is opened; who looked at what is in the record."""
+    external = f"private:{said.source[:60]}"
+    with desk.store.write() as w:
+        w.session.merge(
+            Preview(
+                id=external, hash="", team=speaker.team, user=speaker.user, subject=wanted.account,
+                entitlement=wanted.entitlement, form=wanted.as_text(), at=w.now,
+            )
+        )  # fmt: skip
+        data = {key: value for key, value in vars(wanted).items() if value}
+        w.audit("looked at", actor=Actor(speaker.account, speaker.team, speaker.user), data=data)
+        w.enqueue("private", external)
+    crash_point("private: before opening")
+    opened = desk.open_view(said.trigger, draw_private(wanted.kind, external, [READING]))
+    crash_point("private: opened")
+    if opened:
+        return FORM_IS_OPEN
+    return "Slack did not open the window for it. Please try again; nothing of it is ever said in a channel."
+
+
+def draw_private(kind: str, external: str, lines: list[str]) -> dict[str, Any]:
+    """The modal with these lines, of which as many are shown as there is room for."""
+    pages = [lines[at : at + LINES_A_BLOCK] for at in range(0, len(lines), LINES_A_BLOCK)] or [["Nothing."]]
+    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": within(page)}} for page in pages[:BLOCKS]]
+    if len(pages) > BLOCKS:
+        left = sum(map(len, pages[BLOCKS:]))
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": f"… and {left} more lines."}})
+    return {
+        "type": "modal",
+        "callback_id": "private",
+        "external_id": external,
+        "title": {"type": "plain_text", "text": plain(TITLES[kind], 24)},
+        "close": {"type": "plain_text", "text": "Close"},
+        "blocks": blocks,
+    }
