@@ -16,11 +16,10 @@ from approvals.plan import Newcomer, Plan, Survey
 from approvals.policy import ORG_ADMIN, Entitlement, Policy
 from approvals.policy_book import PolicyBook
 from approvals.ports import AccountPlans, Directory, DirectoryError, Impossible, People
+from approvals.states import QUIET as QUIET
 from approvals.states import Status
 from approvals.store import MACHINE, Store, Write
 from approvals.telling import tell_outcome
-
-QUIET = frozenset({"deactivate", "offboard", "suspend", "tokens", "bulk"})  # their subject must not see them before
 
 
 class Atlassian(Directory, AccountPlans, Protocol):

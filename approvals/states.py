@@ -92,6 +92,7 @@ TRANSITIONS: dict[tuple[StrEnum | None, str], StrEnum] = {
 }
 
 OPEN = frozenset({Status.ASKED, Status.PENDING, Status.APPROVED, Status.SCHEDULED, Status.APPLYING, Status.PARTLY})
+QUIET = frozenset({"deactivate", "offboard", "suspend", "tokens", "bulk"})  # verbs their subject must not see before
 DECIDED = frozenset(Status) - {Status.ASKED, Status.PENDING}
 LIVE = frozenset({Grant.PROMISED, Grant.ACTIVE})
 

@@ -7,7 +7,7 @@ from sqlmodel import Session
 from approvals import people
 from approvals.authority import Case
 from approvals.models import AccessRequest
-from approvals.states import Status
+from approvals.states import QUIET, Status
 from approvals.store import Write
 
 YES = frozenset({Status.APPROVED, Status.SCHEDULED, Status.APPLYING, Status.PARTLY, Status.DONE})
@@ -18,7 +18,7 @@ def tell_outcome(w: Write, request: AccessRequest, kind: str, **facts: Any) -> N
     w.tell(kind, place="thread", request=request.id, once=f"{kind}:{request.id}", **facts)
     told = {(request.team, request.user)}
     bound = people.slack_user_of(w.session, request.subject)
-    if bound is not None:
+    if bound is not None and request.verb not in QUIET:
         told.add((bound.team, bound.user))
     for team, user in sorted(told):
         once = f"{kind}:{request.id}:{user}"

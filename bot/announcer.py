@@ -13,6 +13,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from approvals import jobs
 from approvals.crash import crash_point
 from approvals.models import Card, News
+from approvals.planning import QUIET
 from approvals.policy import Channels, Policy
 from approvals.policy_book import PolicyBook
 from approvals.states import Status
@@ -234,7 +235,9 @@ def _wake(w: Write, waiting: SelectOfScalar[Any]) -> None:
 
 def _home(view: RequestView, policy: Policy) -> str:
     """The channel of the card: where it was asked for, else what the policy names."""
-    named = view.entitlement.channel if view.entitlement else policy.channels.requests
+    if view.request.verb in QUIET:  # never where its subject could read it
+        return policy.channels.private or policy.channels.security
+    named = view.rule.channel if view.rule else policy.channels.requests
     return view.request.home_channel or named
 
 

@@ -6,6 +6,11 @@ from handlers.durations import Duration
 
 VERBS = {
     "grant": "/access grant [@who] entitlement for 4h because …",
+    "revoke": "/access revoke [@who] entitlement because …",
+    "deactivate": "/access deactivate @who because …",
+    "reactivate": "/access reactivate @who because …",
+    "suspend": "/access suspend @who because …",
+    "restore": "/access restore @who because …",
     "status": "/access status REQ-…",
     "cancel": "/access cancel REQ-…",
     "end": "/access end REQ-…",

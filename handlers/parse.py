@@ -16,7 +16,9 @@ __all__ = ["VERBS", "Command", "Duration", "Problem", "Subject", "canonical", "p
 MEANT = {
     **dict.fromkeys(("give", "add", "request", "ask", "need", "want", "get", "allow", "approve"), "grant"),
     **dict.fromkeys(("show", "info", "state", "where", "check"), "status"),
-    **dict.fromkeys(("stop", "withdraw", "abort", "undo", "delete", "remove"), "cancel"),
+    **dict.fromkeys(("stop", "withdraw", "abort", "undo", "delete"), "cancel"),
+    **dict.fromkeys(("remove", "take", "take-away"), "revoke"),
+    **dict.fromkeys(("disable", "lock", "offboard"), "deactivate"),
     **dict.fromkeys(("my", "list", "me"), "mine"),
     **dict.fromkeys(("?", "-h", "--help", "usage", "commands", "hello", "hi"), "help"),
 }
@@ -262,6 +264,20 @@ def _person_and_length(reading: _Reading) -> None:
         raise _Wrong("This needs no reason.", f"Type “{VERBS[reading.verb]}”.")
 
 
+def _taken(reading: _Reading) -> None:
+    """What, from whom, because of what; in any order, and for no length of time."""
+    _grant(reading)
+    if reading.duration:
+        raise _Wrong("What is taken is taken now, for no length of time.", f"Type “{VERBS[reading.verb]}”.")
+
+
+def _done_to_somebody(reading: _Reading) -> None:
+    """@who because …"""
+    _taken(reading)
+    if reading.entitlement:
+        raise _Wrong(f"“{_short(reading.entitlement)}” is too much here.", f"Type “{VERBS[reading.verb]}”.")
+
+
 def _one_person(reading: _Reading) -> None:
     """@who, or "me"; and nothing else."""
     _grant(reading)
@@ -318,6 +334,8 @@ def _help(reading: _Reading) -> None:
 
 _READERS: dict[str, Callable[[_Reading], None]] = {
     "grant": _grant,
+    "revoke": _taken,
+    **dict.fromkeys(("deactivate", "reactivate", "suspend", "restore"), _done_to_somebody),
     "status": _one_request,
     "cancel": _one_request,
     "end": _one_request,

@@ -10,7 +10,7 @@ from slack_bolt import App
 from approvals import people
 from approvals.cases import can_ask
 from approvals.policy import Person as Speaker
-from handlers import asking, change, confirm, decide, delegate, grant, home, manage, private, requests
+from handlers import asking, change, confirm, decide, delegate, grant, home, manage, private, requests, verbs
 from handlers.desk import Desk, Said
 from handlers.grant import FORM_IS_OPEN
 from handlers.parse import VERBS, Command, Problem, parse
@@ -35,7 +35,7 @@ def help_text(desk: Desk, speaker: Speaker, said: Said) -> str:
     with desk.store.read() as session:
         policy = desk.policy(session)
         offered = can_ask(session, policy, policy.entitlements, speaker, speaker.account, desk.store.time_in(session))
-    lines = [f"`{VERBS[verb]}` {entry.says}" for verb, entry in COMMANDS.items()]
+    lines = [f"`{VERBS[verb]}` {entry.says}" for verb, entry in COMMANDS.items() if verbs.is_for(policy, speaker, verb)]
     lines.append("\n*What you may ask for*")
     lines += [f"`{e.name}` {esc(e.about)}" for e in policy.entitlements if e in offered]
     return within(lines, 3900)
@@ -43,6 +43,11 @@ def help_text(desk: Desk, speaker: Speaker, said: Said) -> str:
 
 COMMANDS: dict[str, Entry] = {
     "grant": Entry(grant.grant, "asks for an entitlement, for you or for @who"),
+    "revoke": Entry(verbs.ask_for, "asks to take an entitlement away; `org-admin` is one for this"),
+    "deactivate": Entry(verbs.ask_for, "asks to deactivate an account and delete its API tokens"),
+    "reactivate": Entry(verbs.ask_for, "asks to let a deactivated account in again"),
+    "suspend": Entry(verbs.ask_for, "asks to suspend an account, which can be restored"),
+    "restore": Entry(verbs.ask_for, "asks to restore a suspended account"),
     "status": Entry(requests.status, "shows a request"),
     "cancel": Entry(requests.cancel, "takes your request back"),
     "end": Entry(requests.end, "gives back early what you hold"),

@@ -16,6 +16,7 @@ from bot.atlassian.plans.facts import Facts
 from bot.atlassian.plans.lookups import Lookups, Rules, named
 from bot.atlassian.plans.more_roads import RoleRoad, SiteRoad
 from bot.atlassian.plans.newcomers import Newcomers
+from bot.atlassian.plans.org_admins import OrgAdmins
 from bot.atlassian.plans.roads import UNDONE, Deed, OrganizationRoad, Planned, Road, ScimRoad
 from bot.atlassian.plans.routes import after_leaving
 from bot.atlassian.plans.standing import Standing
@@ -59,6 +60,7 @@ class AtlassianDirectory:
         self._scim = {id: ScimRoad(self.lookups, id) for id in clients.scim}
         self._standing, self._address = Standing(self.lookups), Address(self.lookups)
         self._newcomers = Newcomers(self.lookups)
+        self._org_admins = OrgAdmins(self.lookups, self._taken_out)
         self.facts = Facts(self.lookups)  # for people to read
         # The first line that fits decides: a road, or why there is none and where to ask instead.
         self._table: tuple[Callable[[OrgGroup, Entitlement, bool], Road | None], ...] = (
@@ -72,6 +74,7 @@ class AtlassianDirectory:
             **dict.fromkeys(("deactivate", "reactivate", "delete_tokens", "suspend", "restore"), self._standing),
             **dict.fromkeys(("create_user", "invite", "create_site_user"), self._newcomers),
             "set_email": self._address,
+            "revoke_org_admin": self._org_admins,
         }
 
     def close(self) -> None:
@@ -98,13 +101,17 @@ class AtlassianDirectory:
         step = road.removal(planned.step)
         return _survey(planned, (step,), False, (*planned.warnings, *self._what_stays(planned, entitlement)))
 
+    def _taken_out(self, account: str, entitlement: Entitlement) -> Step | None:
+        """The step that takes an account out of a group, whatever API owns the group."""
+        road = self.road_to(entitlement, giving=False)
+        planned = road.plan(account, entitlement, giving=False)
+        return road.removal(planned.step) if planned.holds else None
+
     def org_admins(self) -> frozenset[str]:
-        """See ``approvals.ports.Directory``."""
-        raise BadRequest("Atlassian", "count the organization admins", why="it is not known how")
+        return self._org_admins.now()
 
     def survey_org_admin(self, account: str) -> Survey:
-        """See ``approvals.ports.AccountPlans``."""
-        raise Impossible(f"Nobody knows yet how {account} stops being an organization admin.")
+        return self._org_admins.plan(account)
 
     def survey_deactivate(self, account: str) -> Survey:
         return self._standing.deactivate(account)

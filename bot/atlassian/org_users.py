@@ -54,6 +54,14 @@ class OrgUsers(OrgCalls):
         wanted = {"groupIds": [self._transport.checked("group", group_id, doing=doing)]}
         return self._users(wanted, 10, directory, (), doing)
 
+    def users_with_role(
+        self, role_id: str, *, directory: str = ALL, expand: Sequence[str] = ()
+    ) -> Iterator[OrgUser]:  # fmt: skip
+        """People who have a role by whatever way, page by page. As ``users_by_email``, by ``roleIds``."""
+        doing = "list the people with a role"
+        wanted = {"roleIds": [self._transport.checked("role", role_id, doing=doing)]}
+        return self._users(wanted, 10, directory, expand, doing)
+
     def users(self, *, directory: str = ALL, expand: Sequence[str] = ()) -> Iterator[OrgUser]:
         """Everybody, page by page, for the mirror. As ``users_by_email``, without a filter."""
         return self._search(f"{V2}/users/search", {}, OrgUser, directory, expand, "list all people")

@@ -15,6 +15,7 @@ name = "{ORG_NAME}"
 requests = "{company().channel("access-requests").id}"
 operators = "{company().channel("gatehouse-operators").id}"
 security = "{company().channel("security").id}"
+private = "{company().channel("security").id}"
 
 [roles]
 admin = [{_person("omar")}, {_person("ingrid")}]
@@ -47,6 +48,32 @@ at_least = 10
 
 [manager]
 sources = ["file"]
+
+[verbs.revoke]
+approvers = ["manager", "owner", "role:admin"]
+ask_for_others = ["manager", "owner", "role:admin", "role:security", "role:helpdesk"]
+
+[verbs.deactivate]
+who_may_ask = []
+ask_for_others = ["manager", "role:admin", "role:security", "role:helpdesk"]
+approvers = ["manager", "role:admin", "role:security"]
+
+[verbs.reactivate]
+who_may_ask = []
+ask_for_others = ["manager", "role:admin", "role:security", "role:helpdesk"]
+approvers = ["manager", "role:admin", "role:security"]
+
+[verbs.suspend]
+who_may_ask = []
+ask_for_others = ["manager", "role:admin", "role:security", "role:helpdesk"]
+approvers = ["role:admin", "role:security"]
+tier = "medium"
+
+[verbs.restore]
+who_may_ask = []
+ask_for_others = ["manager", "role:admin", "role:security", "role:helpdesk"]
+approvers = ["role:admin", "role:security"]
+tier = "medium"
 
 [entitlements.eu-jira-admins]
 about = "Administer Jira in the EU site"

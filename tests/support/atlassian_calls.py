@@ -196,6 +196,7 @@ CALLS: list[Call] = [
     read(OrganizationClient, "users_by_email", emails=[ADA.email, NADIA.email]),
     read(OrganizationClient, "users_by_account", account_ids=[ADA.account_id]),
     read(OrganizationClient, "users_of_group", group_id=TEAM.org_id),
+    read(OrganizationClient, "users_with_role", role_id="atlassian/org-admin"),
     read(OrganizationClient, "users", expand=["platformRoles", "counts.resources", "productAccess", "groups"]),
     read(OrganizationClient, "user", **_ADA),
     read(OrganizationClient, "user_roles", **_ADA),

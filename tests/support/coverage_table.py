@@ -91,6 +91,12 @@ VERBS: dict[str, list[Callable[[AtlassianDirectory], object]]] = {
         lambda d: done(d, d.survey_revoke(MEI, entitlement())),
         lambda d: done(d, d.survey_revoke(NADIA, entitlement(group="jira-software-users", removal_only=True))),
     ],
+    "revoke org-admin": [lambda d: made_admin_and_ordinary(d, NADIA), lambda d: d.org_admins()],
+    "whois, who, tokens": [
+        lambda d: d.facts.about(ADA),
+        lambda d: d.facts.tokens(ADA),
+        lambda d: d.facts.holders(entitlement()),
+    ],
     "deactivate": [
         lambda d: done(d, d.survey_deactivate(ADA)),
         lambda d: done(d, d.survey_deactivate(NADIA)),
@@ -116,6 +122,11 @@ VERBS: dict[str, list[Callable[[AtlassianDirectory], object]]] = {
 }
 # An invitation is what is left where no directory is ours.
 WITHOUT_OURS = {"provision": [lambda d: done(d, d.survey_provision(NEW))]}
+
+
+def made_admin_and_ordinary(directory: AtlassianDirectory, account: str) -> None:
+    directory.clients.organization.assign_org_role(account)
+    done(directory, directory.survey_org_admin(account))
 
 
 class _Facts:

@@ -16,7 +16,7 @@ from approvals import people
 from approvals.counting import Counting
 from approvals.jobs import Claim
 from approvals.models import AccessRequest, AuditEntry, Grant, Job, News, PolicyVersion, SlackUser, SourceState
-from approvals.plan import Step, Survey
+from approvals.plan import Newcomer, Step, Survey
 from approvals.planning import Planning
 from approvals.policy import Entitlement, Policy, Source
 from approvals.policy import Person as Speaker
@@ -47,6 +47,12 @@ class MemoryDirectory:
     unreadable: list[Exception] = field(default_factory=list)  # raised by the next reads
     impossible: dict[str, str] = field(default_factory=dict)  # group -> why
     owner: str = "scim:d1"
+    account_owner: str = "scim:d1"
+    admins: set[str] = field(default_factory=set)  # organization admins
+    active: dict[str, bool] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=dict)
+    refuses: dict[str, Exception] = field(default_factory=dict)  # does -> raised by each perform of it
+    more_tokens: bool = False  # one more step is found when it is begun
     on_perform: Callable[[Step], None] = lambda step: None
 
     def survey_grant(self, account: str, entitlement: Entitlement) -> Survey:
@@ -63,6 +69,45 @@ class MemoryDirectory:
             subject_name=name_of(account), subject_mail=f"{name_of(account)}@example",
         )  # fmt: skip
 
+    def survey_revoke(self, account: str, entitlement: Entitlement) -> Survey:
+        given = self.survey_grant(account, entitlement)
+        steps = tuple(map(self.removal, given.steps)) if given.holds else ()
+        return given.model_copy(update={"steps": steps, "holds": not given.holds})
+
+    def org_admins(self) -> frozenset[str]:
+        return frozenset(self.admins)
+
+    def survey_org_admin(self, account: str) -> Survey:
+        return self._about(account, "revoke_org_admin", owner="org")
+
+    def survey_deactivate(self, account: str) -> Survey:
+        does = ["delete_tokens", *["revoke_org_admin"] * self.more_tokens, "deactivate", "delete_tokens"]
+        return self._about(account, *does)
+
+    def survey_reactivate(self, account: str, *, keep_tokens: bool = False) -> Survey:
+        return self._about(account, *(() if keep_tokens else ("delete_tokens",)), "reactivate")
+
+    def survey_suspend(self, account: str) -> Survey:
+        return self._about(account, "suspend")
+
+    def survey_restore(self, account: str) -> Survey:
+        return self._about(account, "restore")
+
+    def survey_email(self, account: str, address: str) -> Survey:
+        return self._about(account, "set_email")
+
+    def survey_provision(self, newcomer: Newcomer, *, by_site: bool = False) -> Survey:
+        return self._about(newcomer.mail, "create_user")
+
+    def _about(self, account: str, *does: str, owner: str = "") -> Survey:
+        self._read()
+        steps = tuple(
+            Step(does=one, owner=owner or self.account_owner, account=account, member=account, api="SCIM",
+                 method="PATCH", path=f"/{one}/{account}", words=f"{one} {name_of(account)}")  # type: ignore[arg-type]
+            for one in does
+        )  # fmt: skip
+        return Survey(steps=steps, holds=False, subject_name=name_of(account), subject_mail="x@example")
+
     def removal(self, step: Step) -> Step:
         return step.model_copy(update={"does": "remove_member", "words": f"take them out of {step.target_name}"})
 
@@ -71,6 +116,10 @@ class MemoryDirectory:
         self.on_perform(step)
         if self.trouble:
             raise self.trouble.pop(0)
+        if step.does in self.refuses:
+            raise self.refuses[step.does]
+        if not step.target_name:
+            return self._account_call(step)
         (self.held(step.target_name).add if step.does == "add_member" else self.held(step.target_name).discard)(
             step.account
         )
@@ -78,8 +127,29 @@ class MemoryDirectory:
             raise self.lost_answers.pop(0)
         return "200"
 
+    def _account_call(self, step: Step) -> str:
+        match step.does:
+            case "revoke_org_admin":
+                self.admins.discard(step.account)
+            case "deactivate" | "suspend":
+                self.active[step.account] = False
+            case "reactivate" | "restore":
+                self.active[step.account] = True
+            case "delete_tokens":
+                self.tokens[step.account] = 0
+        return "200"
+
     def is_true(self, step: Step) -> bool:
         self._read()
+        if not step.target_name:
+            match step.does:
+                case "revoke_org_admin":
+                    return step.account not in self.admins
+                case "deactivate" | "suspend":
+                    return not self.active.get(step.account, True)
+                case "reactivate" | "restore":
+                    return self.active.get(step.account, False)
+            return (step.does, "", step.account) in self.calls[-1:]
         return (step.account in self.held(step.target_name)) == (step.does == "add_member")
 
     def held(self, group: str) -> set[str]:

@@ -2,15 +2,24 @@
 
 from collections.abc import Iterable
 
+from approvals.ports import Impossible
+from bot.atlassian.org_roles import ORG_ADMIN
 from bot.atlassian.plans.lookups import Lookups, named
 from bot.atlassian.shapes import OrgUser, RoleAssignment
 
+ADMIN = (
+    "{name} is an organization administrator, and nothing of an administrator is changed. There is one road: "
+    "`/access revoke @who org-admin`, which two of the role admin approve; then the account is like any other."
+)
 MOST_GROUPS = 50  # of one person are looked through for another way
 
 
 def after_leaving(lookups: Lookups, person: OrgUser, group_id: str) -> list[str]:
     """What the person loses or keeps of each product that the group gives."""
-    given = [one for one in lookups.organization.group_roles(group_id) if one.resource_id]
+    roles = lookups.organization.group_roles(group_id)
+    if any(ORG_ADMIN in one.roles or one.default_role == ORG_ADMIN for one in roles):
+        raise Impossible(ADMIN.format(name=named(person)))
+    given = [one for one in roles if one.resource_id]
     if not given:
         return []
     direct = _direct(lookups.organization.user_roles(person.account_id))

@@ -9,7 +9,7 @@ from approvals.ports import DirectoryError, Impossible
 from bot.atlassian.org_roles import ORG_ADMIN
 from bot.atlassian.plans.lookups import Lookups, named
 from bot.atlassian.plans.roads import UNDONE
-from bot.atlassian.plans.routes import product
+from bot.atlassian.plans.routes import ADMIN, product
 from bot.atlassian.shapes import OrgUser, Privileges, ScimLink
 
 TOKENS_FOR = 10.0  # seconds that the tokens may hold up the deactivation
@@ -23,10 +23,6 @@ REASONS = {
 LIVES_ON = (
     "The account of {name} is not managed by the organization, so it can't be {done}. It can be suspended "
     "(`/access suspend`): that takes its access here, and its Atlassian account lives on."
-)
-ADMIN = (
-    "{name} is an organization administrator, and nothing of an administrator is changed. There is one road: "
-    "`/access revoke @who org-admin`, which two of the role admin approve; then the account is like any other."
 )
 
 

@@ -1,0 +1,110 @@
+"""Organization admins: who they are now, and the one road by which somebody stops being one."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from approvals.plan import Step, Survey
+from approvals.policy import Entitlement
+from approvals.ports import Impossible
+from bot.atlassian.org_roles import ORG_ADMIN
+from bot.atlassian.plans.lookups import Lookups, named
+from bot.atlassian.shapes import OrgUser
+
+TakenOut = Callable[[str, Entitlement], Step | None]  # the step that takes an account out of a group; None: not in it
+
+
+class OrgAdmins:
+    """Counts the admins, and plans the road. ``taken_out`` knows which API owns a group."""
+
+    def __init__(self, lookups: Lookups, taken_out: TakenOut) -> None:
+        self.lookups = lookups
+        self.organization = lookups.organization
+        self._taken_out = taken_out
+
+    def now(self) -> frozenset[str]:
+        """The active admins by whatever way, the emergency accounts of the policy not counted."""
+        protected = self.lookups.rules.protected or {}
+        found = self.organization.users_with_role(ORG_ADMIN, expand=("platformRoles",))
+        return frozenset(
+            person.account_id for person in found if is_active_admin(person) and person.account_id not in protected
+        )
+
+    def plan(self, account: str) -> Survey:
+        """The direct role is revoked, and the person taken out of each group that gives it.
+
+        ``Impossible``: the account is protected, or an identity provider feeds such a group.
+        """
+        person = self.lookups.person_now(account, expand=("platformRoles",))
+        if ORG_ADMIN not in (person.platform_roles or []):
+            return Survey(steps=(), holds=True, subject_name=named(person), subject_mail=person.email or "")
+        steps = [*self._direct(person), *self._by_groups(person)]
+        if not steps:
+            raise Impossible(f"Atlassian does not tell by which way {named(person)} is an organization admin.")
+        return Survey(
+            steps=tuple(steps),
+            holds=False,
+            subject_name=named(person),
+            subject_mail=person.email or "",
+            warnings=(f"{named(person)} stops being an organization admin; then the account is like any other.",),
+        )
+
+    def perform(self, step: Step) -> str:
+        """Experimental at Atlassian; read back by ``is_true``."""
+        self.organization.revoke_org_role(step.account)
+        return "204: the organization role was revoked"
+
+    def is_true(self, step: Step) -> bool:
+        """It may take 30 seconds to show: https://developer.atlassian.com/cloud/admin/organization/rest/api-group-users/"""
+        found = self.organization.users_by_account([step.account], expand=("platformRoles",))
+        person = next((one for one in found if one.account_id == step.account), None)
+        routes = self._routes(step.account) if person and ORG_ADMIN in (person.platform_roles or []) else set()
+        return "direct" not in routes
+
+    def _routes(self, account: str) -> set[str]:
+        return {
+            method
+            for one in self.organization.user_roles(account)
+            for route in one.role_assignments
+            if route.role == ORG_ADMIN
+            for method in route.role_assignment_methods
+        }
+
+    def _direct(self, person: OrgUser) -> list[Step]:
+        if "direct" not in self._routes(person.account_id):
+            return []
+        return [
+            Step(
+                does="revoke_org_admin", owner="org", value=ORG_ADMIN, account=person.account_id,
+                member=person.account_id, api="Organizations", method="POST",
+                path=f"/admin/v1/orgs/{self.organization.org_id}/users/{person.account_id}/role-assignments/revoke",
+                words=f"revoke the role of organization admin of {named(person)} by the Organizations API",
+            )
+        ]  # fmt: skip
+
+    def _by_groups(self, person: OrgUser) -> list[Step]:
+        steps = []
+        for group in self.organization.groups_of_account(person.account_id):
+            if any(ORG_ADMIN in one.roles or one.default_role == ORG_ADMIN
+                   for one in self.organization.group_roles(group.id)):  # fmt: skip
+                step = self._taken_out(person.account_id, as_entitlement(group.name))
+                if step is not None:
+                    steps.append(step)
+        return steps
+
+
+def is_active_admin(person: OrgUser) -> bool:
+    active = person.account_status in (None, "active") and person.membership_status not in (
+        "suspended",
+        "no_membership",
+    )
+    return active and ORG_ADMIN in (person.platform_roles or [])
+
+
+def as_entitlement(group: str) -> Entitlement:
+    """A group that no policy names, for the roads, which take entitlements."""
+    nobody, at_once = (), timedelta(0)
+    return Entitlement(
+        name=group, path="org-admin", who_may_ask=nobody, ask_for_others=nobody, stages=(), escalation=(),
+        escalate_after=at_once, remind_after=at_once, lifetime=at_once, tier="high", pause=at_once, channel="",
+        listed=False, about="", group=group, removal_only=True,
+    )  # fmt: skip
