@@ -126,4 +126,4 @@ def _members(db: Session | Connection, source: Source, now: datetime, *, fresh: 
         return frozenset(), state.trouble or f"it was last read at {state.read_at:%H:%M} UTC"
     rows = plain(db).execute(_MEMBERS, {"source": source.key}).all()
     since = now - SETTLED if source.kind == "usergroup" else now + FRESH
-    return frozenset(row.account for row in rows if row.since <= since), ""
+    return frozenset(row.account for row in rows if row.since <= since), state.trouble

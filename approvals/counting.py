@@ -78,6 +78,8 @@ class Counting:
             return self.replanning.because_of_the_rule(w, request, case.rule if case else None, actor)
         verdict = _verdict(case, vote, voter.account)
         if not verdict:
+            if case.facts.unknown:
+                w.enqueue("draw", request.id, priority=jobs.PEOPLE)  # the card says so as well
             return verdict.because + _why_nobody(case, vote)
         unconfirmed = not_confirmed(case.rule.tier, vote, plan_of(w.session, request))
         if unconfirmed:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,19 +30,21 @@ from approvals.waiting import Waiting
 from approvals.workflow import Workflow
 from bot.announcer import Announcer
 from bot.atlassian.directory import AtlassianDirectory
-from bot.clients import build_clients
+from bot.clients import build_clients, site_brakes
 from bot.dispatch import Listeners
 from bot.envelope import admit
 from bot.guard import Guard
 from bot.home import Homes
 from bot.metrics import Metrics
 from bot.mirror import Mirror
+from bot.oncall.sources import Described, OnCallSources, build_on_call
 from bot.previews import Previews
 from bot.private_answers import PrivateAnswers
 from bot.settings import Settings
 from bot.slack_budget import Budget
 from bot.slack_out import SlackOut
 from bot.socket_mode import SocketMode
+from bot.sources import Sources
 from bot.turn import TURN
 from bot.worker import Worker
 from handlers.desk import Desk
@@ -87,7 +90,8 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     metrics = Metrics()
     slack = SlackOut(settings.slack_bot_token.get_secret_value(), settings.slack_api_url, budget=budget)
     directory = build_directory(settings, store, policies, metrics)
-    mirror = Mirror(store, slack, directory, settings.slack_team_id)
+    sources = Sources(store, slack, directory, policies, on_call_of(settings, database, metrics))
+    mirror = Mirror(store, slack, directory, settings.slack_team_id, sources)
     workflow = Workflow(store, policies)
     desk = Desk(store, workflow, Delegating(store, policies), policies, slack.open_view)
     worker = build_worker(settings, store, policies, directory, mirror, workflow, slack, threads)
@@ -135,6 +139,18 @@ def build_directory(settings: Settings, store: Store, policies: PolicyBook, metr
     return AtlassianDirectory(clients, policy)
 
 
+def on_call_of(
+    settings: Settings, database: Database, metrics: Metrics
+) -> Callable[[Mapping[str, Described]], OnCallSources]:
+    """Who is on call, by whatever places the policy in force names; with the brakes of the site's key."""
+    brakes = site_brakes(settings, database)
+
+    def build(described: Mapping[str, Described]) -> OnCallSources:
+        return build_on_call(settings, described, after_call=metrics.on_call, brakes=brakes)
+
+    return build
+
+
 def build_worker(
     settings: Settings,
     store: Store,
@@ -159,6 +175,7 @@ def build_worker(
         "tell": announcer.tell,
         "mirror": mirror.run,
         "look up": mirror.look_up,
+        "sources": mirror.sources.run,
         "home": Homes(store, slack, policies).draw,
         "private": PrivateAnswers(store, slack, directory.facts, policies).fill,
         "preview": Previews(store, slack, directory, policies).fill,

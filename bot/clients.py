@@ -63,6 +63,12 @@ def build_clients(settings: Settings, policy: Policy, database: Database, on_cal
     )
 
 
+def site_brakes(settings: Settings, database: Database) -> Brakes:
+    """Those of the site's key, for whatever else is called with it."""
+    budget = Budget(RateBudgets(database), "site", Allowances({}, usual(call_limits(settings))))
+    return Brakes(budget, writes=settings.effects != "off")
+
+
 def call_limits(settings: Settings) -> CallLimits:
     return CallLimits(
         events=settings.atlassian_events_a_minute,

@@ -8,11 +8,12 @@ from sqlalchemy import bindparam
 from sqlmodel import col, select
 
 from approvals import jobs
-from approvals.models import Person, SlackUser, SourceState
+from approvals.models import Person, SlackUser
 from approvals.policy import Source
 from approvals.ports import PeopleError
 from approvals.store import Store
 from bot.slack_out import SlackError, SlackOut
+from bot.sources import Sources
 from handlers.text import plain
 
 FRESH = timedelta(seconds=60)  # a decision never rests on anything older
@@ -36,11 +37,14 @@ class Account(Protocol):
 class Mirror:
     """The jobs ``mirror`` and ``look up``, and the fresh look that decisions ask for."""
 
-    def __init__(self, store: Store, slack: SlackOut, accounts: "Accounts", teams: frozenset[str]) -> None:
+    def __init__(
+        self, store: Store, slack: SlackOut, accounts: "Accounts", teams: frozenset[str], sources: Sources
+    ) -> None:
         self.store = store
         self.slack = slack
         self.accounts = accounts
         self.teams = teams
+        self.sources = sources
 
     def refresh(self, team: str, user: str) -> None:
         """See ``approvals.ports.People``."""
@@ -53,10 +57,7 @@ class Mirror:
 
     def refresh_sources(self, sources: Iterable[Source]) -> None:
         """See ``approvals.ports.People``."""
-        with self.store.write() as w:
-            for source in sources:
-                state = SourceState(source=source.key, tried_at=w.now, trouble="nobody knows how to read it")
-                w.session.merge(state)
+        self.sources.refresh(sources)
 
     def look_up(self, claim: jobs.Claim) -> None:
         """Somebody the mirror did not know has spoken."""
@@ -77,6 +78,7 @@ class Mirror:
         with self.store.write() as w:
             w.enqueue("mirror", "slack", priority=jobs.PEOPLE)
             w.enqueue("mirror", "atlassian", priority=jobs.BACKGROUND)
+            w.enqueue("sources", "all", priority=jobs.BACKGROUND)
 
     def _read(self, team: str, user: str) -> None:
         try:

@@ -120,6 +120,10 @@ class SlackOut:
         """https://docs.slack.dev/reference/methods/usergroups.list"""
         return list(self._call("usergroups.list").get("usergroups", []))
 
+    def user_group(self, group: str) -> list[str]:
+        """Who is in a user group, disabled ones too. https://docs.slack.dev/reference/methods/usergroups.users.list"""
+        return list(self._call("usergroups.users.list", usergroup=group, include_disabled=False).get("users", []))
+
     def open_socket(self) -> str:
         """An address to connect to once; the token must be an app's.
 

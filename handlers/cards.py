@@ -171,8 +171,10 @@ def _who_answers(view: RequestView) -> list[str]:
     lines += [f":white_check_mark: *{esc(view.name(one.account))}* has approved it" for one in case.yes]
     for candidate in view.approvers:
         lines.append(f"• *{esc(view.name(candidate.account))}* may answer: {esc(candidate.because)}")
-    unread = [why for source, why in case.facts.unknown.items() if source in case.rule.approver_sources]
-    if unread or not view.approvers:
+    unread = {s: why for s, why in case.facts.unknown.items() if s in case.rule.approver_sources}
+    for source, why in unread.items():
+        lines.append(f":warning: {esc(source.said)} can't be read, so its people can't answer now: {esc(why, 300)}")
+    if not view.approvers and not unread:
         lines += [f":warning: Nobody is asked by this: {esc(why, 300)}" for why in case.approvers.missing]
     return lines
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlmodel import Session, col, or_, select
 
-from approvals import people
+from approvals import jobs, people
 from approvals.models import AccessRequest, Card
 from approvals.policy import Person as Speaker
 from approvals.policy import write_duration
@@ -97,6 +97,16 @@ def _say_in_thread(desk: Desk, request_id: str, event: dict[str, Any]) -> None:
     with desk.store.write() as w:
         once = f"mention:{event['channel']}:{event['ts']}"  # Slack may send an event several times
         w.tell("standing", place="thread", request=request_id, once=once)
+
+
+def group_changed(ack: Any, event: dict[str, Any], desk: Desk) -> None:
+    """Somebody was put into a Slack group or out of it: where the policy asks the group, it is read again at once.
+
+    https://docs.slack.dev/reference/events/subteam_members_changed
+    """
+    with desk.store.write() as w:
+        w.enqueue("sources", f"usergroup:{str(event.get('subteam_id', ''))[:30]}", priority=jobs.PEOPLE)
+    ack()
 
 
 def _of_thread(session: Session, channel: str, thread: str) -> str | None:

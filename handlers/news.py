@@ -85,6 +85,12 @@ def _reminder(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     )
 
 
+def _source_changed(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    came = f" In it now: {', '.join(esc(name) for name in facts['came'][:20])}." if facts["came"] else ""
+    gone = f" Out of it: {', '.join(esc(name) for name in facts['gone'][:20])}." if facts["gone"] else ""
+    return f":busts_in_silhouette: {esc(facts['source'])}, whose people may answer, has changed.{came}{gone}"
+
+
 def _edited(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     assert view is not None
     by = esc(view.name(facts["by"]))
@@ -261,6 +267,7 @@ def standing(view: RequestView) -> str:
 SENTENCES = {
     "answer": _answer,
     "standing": _standing,
+    "source_changed": _source_changed,
     "stands_in": lambda facts, view, _: delegate.stands_in(facts),
     "stands_in_no_more": lambda facts, view, _: delegate.stands_in_no_more(facts),
     "voted": _voted,

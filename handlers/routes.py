@@ -87,6 +87,7 @@ SHORTCUTS: dict[str, Callable[..., None]] = {
 EVENTS: dict[str, Callable[..., None]] = {
     "app_mention": manage.mentioned,
     "app_home_opened": home.opened,
+    "subteam_members_changed": manage.group_changed,
 }
 
 

@@ -1,5 +1,6 @@
 """Atlassian as the decisions need it: which API owns what is asked, the steps, the calls, the read-back."""
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Protocol
@@ -24,6 +25,8 @@ from bot.atlassian.scim import ScimClient
 from bot.atlassian.scim_groups import RESERVED, is_reserved
 from bot.atlassian.shapes import OrgGroup, OrgUser
 from bot.atlassian.site import SiteClient
+
+MOST_APPROVERS = 1001  # one more than a source of approvers may have
 
 
 class Reachable(Protocol):
@@ -83,6 +86,12 @@ class AtlassianDirectory:
     def everyone(self) -> Iterable[OrgUser]:
         """Every account of the organization, for the mirror."""
         return self.lookups.everyone()
+
+    def members(self, group: str) -> frozenset[str]:
+        """The active accounts in a group, for a source of approvers; more than a thousand are not read to their end."""
+        found = self.lookups.organization.users_of_group(self.lookups.group(group).id)
+        read = itertools.islice(found, MOST_APPROVERS)
+        return frozenset(one.account_id for one in read if one.account_status in (None, "active"))
 
     # -- plans ----------------------------------------------------------------------------------------------------
 

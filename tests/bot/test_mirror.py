@@ -199,7 +199,7 @@ class Workspace:
 
 
 def refreshed(store: Store, name: str | None, mail: str | None = "Ada@Harbour.example") -> tuple[Person, SlackUser]:
-    mirror = Mirror(store, Workspace(name or ""), Accounts(name, mail), OURS)  # type: ignore[arg-type]
+    mirror = Mirror(store, Workspace(name or ""), Accounts(name, mail), OURS, None)  # type: ignore[arg-type]
     mirror.start()
     while (claim := store.claim()) is not None:
         mirror.run(claim)

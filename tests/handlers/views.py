@@ -80,6 +80,7 @@ FACTS: dict[str, dict[str, str]] = {
     "failed": {"because": "?"}, "rehearsed": {}, "done": {}, "ended": {"kept": "?"}, "about_you": {},
     "waiting": {"because": "?"}, "vote_refused": {"because": "?"}, "no_card": {"why": "?"},
     "answer": {}, "standing": {}, "no_card_for_operators": {"why": "?"}, "alarm": {"why": "?"},
+    "source_changed": {"source": "?"},
     "stands_in": {"whom": "?"},
     "stands_in_no_more": {"whom": "?"},
     "voted": {"because": "?"},
@@ -105,6 +106,8 @@ def news_of(kind: str, text: str, place: str = "person") -> News:
         "stages": 2,
         "starts_at": NOON.timestamp(),
         "until": NOON.timestamp(),
+        "came": [text],
+        "gone": [text],
         **foreign,
     }
     return News(key="k", kind=kind, place=place, request_id="REQ-23456789ab", facts=json.dumps(facts), at=NOON)

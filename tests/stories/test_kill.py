@@ -48,6 +48,7 @@ LABELS = (
 OF_OTHERS = (
     *("approve: before showing the plan", "approve: plan shown", "change: before asking", "change: asked"),
     *("change: intended", "change: called", "change: refused", "change: read back", "change: finished"),
+    *("sources: before reading", "sources: read"),
     *("private: before opening", "private: opened", "private: before filling", "private: filled"),
 )
 OF_THE_PROBE = ("probe: before putting in", "probe: put in", "probe: before taking out", "probe: taken out")
