@@ -13,7 +13,7 @@ class Freeze(SQLModel, table=True):
 
     __tablename__ = "freezes"
     id: int | None = Field(default=None, primary_key=True)
-    by: str  # account, or "os:<user>" from a shell
+    by: str  # account, or "shell:<user>" from a shell
     because: str = Field(default="", sa_column=Column(Text, nullable=False))
     at: datetime
     lifted_at: datetime | None = None
@@ -52,7 +52,7 @@ class Proposal(SQLModel, table=True):
     body: str = Field(sa_column=Column(Text, nullable=False))  # JSON, as the kind wants it
     shown: str = Field(default="", sa_column=Column(Text, nullable=False))  # what those who answer read
     needs: int  # how many must agree
-    by: str  # account, or "os:<user>" from a shell
+    by: str  # account, or "shell:<user>" from a shell
     status: str = "open"
     at: datetime
     lapses_at: datetime

@@ -13,12 +13,12 @@ from typing import Protocol
 from sqlalchemy import Connection, delete, func, insert
 from sqlmodel import Session, col, select
 
-from approvals import jobs
+from approvals import jobs, people
 from approvals.database import plain
 from approvals.models import AccessRequest, Destruction, Freeze, Lock, Person
 from approvals.policy import ORG_ADMIN, Policy
 from approvals.states import Status
-from approvals.store import Store, Write
+from approvals.store import Actor, Store, Write
 
 DESTROYS = frozenset({"revoke", "deactivate", "offboard", "suspend", "tokens", "email"})
 ADMINS_REMAIN = 2
@@ -36,7 +36,22 @@ class Admins(Protocol):
 def frozen(db: Session | Connection) -> str:
     """Since when everything stands still and because of whom; empty when it does not."""
     row = plain(db).execute(_FROZEN).first()
-    return f"everything that gives or destroys stands still since {row.at:%Y-%m-%d %H:%M} UTC" if row else ""
+    if row is None:
+        return ""
+    since = f"everything that gives or destroys stands still since {row.at:%Y-%m-%d %H:%M} UTC"
+    return f"{since}: {row.because or 'no reason was given'}. Two of the roles admin and security can let it go on"
+
+
+def freeze(w: Write, by: Actor, because: str) -> bool:
+    """Everything that gives or destroys stands still from now on; false when it does already. Ends go on."""
+    if frozen(w.connection):
+        return False
+    w.add(Freeze(by=by.account, because=because, at=w.now))
+    w.audit("frozen", actor=by, details={"because": because})
+    name = people.names(w.session, {by.account})[by.account]
+    for place in ("security", "operators"):
+        w.tell("frozen", place=place, once=f"frozen:{place}:{w.now.timestamp()}", by=name, because=because)
+    return True
 
 
 def why_not(w: Write, policy: Policy, request: AccessRequest) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, insert
 from sqlmodel import col, select
 
-from approvals import authority, jobs, limits, people
+from approvals import authority, jobs, limits, people, safety
 from approvals.audit import digest
 from approvals.authority import Case
 from approvals.cases import case_of, facts_of
@@ -133,6 +133,9 @@ class Workflow:
         rule = policy.rule(ask.verb, ask.entitlement)
         if rule is None:
             return no_such_rule(policy, ask.verb, ask.entitlement)
+        stands_still = safety.frozen(db)
+        if stands_still:
+            return Verdict(False, stands_still, "freeze")
         facts = facts_of(db, policy, rule, ask.subject, now)
         case = Case(policy, rule, ask.verb, speaker.account, ask.subject, facts)
         verdict = authority.may_ask(case, speaker, ask.duration, ask.reason)

@@ -18,9 +18,11 @@ from approvals.counting import Counting
 from approvals.database import Database
 from approvals.delegating import Delegating
 from approvals.models import AccessRequest, Grant, Job
+from approvals.performing import apply_policy, unfreeze
 from approvals.planning import Planning
 from approvals.policy import Policy
 from approvals.policy_book import PolicyBook, adopt_first
+from approvals.proposals import Proposals
 from approvals.provisioning import Effects, Provisioning
 from approvals.source import known
 from approvals.states import LIVE, Status
@@ -40,6 +42,7 @@ from bot.mirror import Mirror
 from bot.oncall.sources import Described, OnCallSources, build_on_call
 from bot.previews import Previews
 from bot.private_answers import PrivateAnswers
+from bot.proposal_cards import ProposalCards
 from bot.settings import Settings
 from bot.slack_budget import Budget
 from bot.slack_out import SlackOut
@@ -93,8 +96,9 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     sources = Sources(store, slack, directory, policies, on_call_of(settings, database, metrics))
     mirror = Mirror(store, slack, directory, settings.slack_team_id, sources)
     workflow = Workflow(store, policies)
-    desk = Desk(store, workflow, Delegating(store, policies), policies, slack.open_view)
-    worker = build_worker(settings, store, policies, directory, mirror, workflow, slack, threads)
+    proposals = Proposals(store, policies, mirror, {"policy": apply_policy, "unfreeze": unfreeze})
+    desk = Desk(store, workflow, Delegating(store, policies), proposals, policies, slack.open_view)
+    worker = build_worker(settings, store, policies, directory, mirror, proposals, slack, threads)
     listeners = Listeners(build_bolt(settings), desk, metrics)
     guard, socket = build_guard(settings, store, metrics), build_socket(settings, store, listeners)
     return House(
@@ -157,7 +161,7 @@ def build_worker(
     policies: PolicyBook,
     directory: AtlassianDirectory,
     mirror: Mirror,
-    workflow: Workflow,
+    proposals: Proposals,
     slack: SlackOut,
     threads: int,
 ) -> Worker:
@@ -177,6 +181,9 @@ def build_worker(
         "look up": mirror.look_up,
         "sources": mirror.sources.run,
         "home": Homes(store, slack, policies).draw,
+        "proposal": ProposalCards(store, slack, policies).draw,
+        "proposal over": proposals.over,
+        "agree": proposals.judge,
         "private": PrivateAnswers(store, slack, directory.facts, policies).fill,
         "preview": Previews(store, slack, directory, policies).fill,
     }

@@ -1,6 +1,5 @@
 """The command line: `gatehouse …`. Each command says in one sentence what is wrong, and never prints a secret."""
 
-import getpass
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from bot import cli_policy, cli_setup
+from bot import cli_freeze, cli_policy, cli_setup
 
 if TYPE_CHECKING:  # the commands import what they need themselves: `gatehouse --help` loads nothing else
     from approvals.database import Database
@@ -24,6 +23,7 @@ audit_app = typer.Typer(no_args_is_help=True, help="The record and its proof.")
 sandbox_app = typer.Typer(no_args_is_help=True, help="Local stand-ins of Slack and Atlassian, on loopback only.")
 app.command()(cli_setup.doctor)
 app.command()(cli_setup.manifest)
+app.command()(cli_freeze.freeze)
 app.add_typer(people_app, name="people")
 app.add_typer(cli_policy.app, name="policy")
 app.add_typer(audit_app, name="audit")
@@ -167,8 +167,9 @@ def people_import(
     dry: Annotated[bool, typer.Option("--dry-run", help="Print the difference and change nothing.")] = False,
 ) -> None:
     """Bind Slack users to Atlassian accounts and name their managers, from a CSV file."""
-    from approvals.store import Actor, Store
+    from approvals.store import Store
     from bot.people_import import BadFile, apply, read_csv
+    from bot.shell import shell_actor
 
     settings = read_settings(needs=())
     try:
@@ -180,7 +181,7 @@ def people_import(
     with open_database(settings) as database:
         prepare(database)
         store = Store(database, movable_time=settings.on_loopback)
-        found = apply(store, lines, actor=Actor(f"shell:{getpass.getuser()}"), move=move, dry=dry)
+        found = apply(store, lines, actor=shell_actor(), move=move, dry=dry)
     for mark, rows in (("+", found.added), ("~", found.changed), (">", found.moved)):
         for row in rows:
             typer.echo(f"{mark} {row}")

@@ -50,6 +50,45 @@ def explain(
         typer.echo(line)
 
 
+@app.command("apply")
+def apply(file: Annotated[Path | None, typer.Argument(help="Default: POLICY_FILE.")] = None) -> None:
+    """Propose a policy: it counts when one admin agrees in Slack, two where it changes who decides."""
+    from approvals.policy_book import NoPolicy, PolicyBook, adopt_first
+    from approvals.policy_difference import Difference
+    from approvals.proposals import open_proposal
+    from approvals.store import Store
+    from bot.cli import open_database, prepare, read_policy, read_settings
+    from bot.shell import shell_actor, tell_security
+
+    settings = read_settings(needs=())
+    path = file or settings.policy_file
+    policy, text = read_policy(path), Path(path).read_text(encoding="utf-8")
+    with open_database(settings) as database:
+        prepare(database)
+        store = Store(database, movable_time=settings.on_loopback)
+        try:
+            with store.read() as session:
+                old = PolicyBook().current(session)
+        except NoPolicy:
+            adopt_first(store, text, policy)
+            typer.echo(f"{path} is the first policy, so it counts at once.")
+            return
+        if old.hash == policy.hash:
+            typer.echo(f"{path} is the policy in force, so there is nothing to do.")
+            return
+        difference = Difference(old, policy)
+        shown = difference.sentences or ["The text differs, and nothing that it means."]
+        actor = shell_actor()
+        with store.write() as w:
+            body = {"text": text, "file": Path(path).name}
+            id = open_proposal(w, "policy", body, "\n".join(shown), difference.needs, actor)
+            tell_security(w, actor, f"proposed a policy: {id}")
+    for line in shown:
+        typer.echo(f"~ {line}")
+    who = "one admin agrees" if difference.needs == 1 else "two admins agree, for it changes who decides"
+    typer.echo(f"{id}: nothing has changed yet. It counts when {who} in Slack, within 24 hours.")
+
+
 def _in_force(session: "Session") -> "Policy":
     from approvals.policy_book import NoPolicy, PolicyBook
     from bot.cli import stop

@@ -11,6 +11,7 @@ from sqlmodel import select
 
 from approvals.models import Binding, Person
 from approvals.store import Actor, Store, Write
+from bot.shell import tell_security
 from handlers.text import plain
 
 COLUMNS = ("slack_user", "account_id", "email", "manager_email")
@@ -128,6 +129,9 @@ def apply(store: Store, lines: list[Line], *, actor: Actor, move: bool, dry: boo
                 data={"added": len(found.added), "changed": len(found.changed), "same": found.same},
                 details={"difference": "\n".join(found.added + found.changed + found.moved)},
             )
+            if not first:  # the first one of all is the installation itself
+                changed = len(found.added) + len(found.changed) + len(found.moved)
+                tell_security(w, actor, f"imported people: {changed} lines differ from before")
     return found
 
 

@@ -9,6 +9,7 @@ from sqlmodel import Session
 from approvals.delegating import Delegating
 from approvals.policy import Policy
 from approvals.policy_book import PolicyBook
+from approvals.proposals import Proposals
 from approvals.store import Store
 from approvals.workflow import Workflow
 from handlers.command import Command
@@ -30,6 +31,7 @@ class Desk:
     store: Store
     workflow: Workflow
     delegating: Delegating
+    proposals: Proposals
     policies: PolicyBook
     open_view: Callable[[str, dict[str, object]], bool]  # trigger id, view -> whether Slack opened it
 

@@ -91,6 +91,32 @@ def _source_changed(facts: dict[str, Any], view: RequestView | None, _: str) -> 
     return f":busts_in_silhouette: {esc(facts['source'])}, whose people may answer, has changed.{came}{gone}"
 
 
+def _proposal_asked(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    what = {"policy": "another policy", "unfreeze": "letting everything go on", "bind": "a new binding"}[facts["what"]]
+    return f":raised_hand: {facts['id']}, {what}, waits for your answer in the security channel."
+
+
+def _proposal_closed(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    return f":ballot_box_with_ballot: {facts['id']} is {facts['status']}: {esc(facts['because'], 500)}"
+
+
+def _policy_applied(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    file = esc(facts["file"])
+    return f":scroll: The policy of {file} counts from now on. Questions whose rule changed are asked anew."
+
+
+def _frozen(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    by = facts["by"].removeprefix("shell:") + (", from a shell" if facts["by"].startswith("shell:") else "")
+    return (
+        f":snowflake: Frozen by {esc(by)}: {esc(facts['because'], 1000)}. Nothing is given and nothing is destroyed; "
+        "what ends still ends. Two of the roles admin and security let it go on: `/access unfreeze`."
+    )
+
+
+def _shell_act(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    return f":keyboard: From a shell, *{esc(facts['by'])}* {esc(facts['did'], 1000)}."
+
+
 def _edited(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     assert view is not None
     by = esc(view.name(facts["by"]))
@@ -267,6 +293,12 @@ def standing(view: RequestView) -> str:
 SENTENCES = {
     "answer": _answer,
     "standing": _standing,
+    "proposal_asked": _proposal_asked,
+    "proposal_closed": _proposal_closed,
+    "policy_applied": _policy_applied,
+    "frozen": _frozen,
+    "shell_act": _shell_act,
+    "unfrozen": lambda facts, view, _: ":fire: Everything goes on again.",
     "source_changed": _source_changed,
     "stands_in": lambda facts, view, _: delegate.stands_in(facts),
     "stands_in_no_more": lambda facts, view, _: delegate.stands_in_no_more(facts),

@@ -327,6 +327,12 @@ def _nothing_more(reading: _Reading) -> None:
         raise _Wrong(f"“{_short(extra)}” is too much here.", f"Type “{VERBS[reading.verb]}”.")
 
 
+def _reason_only(reading: _Reading) -> None:
+    """Nothing but because what."""
+    if reading.pieces:
+        raise _Wrong(f"“{_short(reading.pieces[0].text)}” is too much here.", f"Type “{VERBS[reading.verb]}”.")
+
+
 def _help(reading: _Reading) -> None:
     """Whatever follows, help is given."""
     reading.reason = None
@@ -343,6 +349,8 @@ _READERS: dict[str, Callable[[_Reading], None]] = {
     "tokens": _one_person,
     "who": _one_name,
     "audit": _request_or_person,
+    "freeze": _reason_only,
+    "unfreeze": _reason_only,
     "delegate": _person_and_length,
     "mine": _nothing_more,
     "help": _help,

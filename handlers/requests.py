@@ -8,6 +8,7 @@ from approvals.models import AccessRequest, Grant
 from approvals.policy import Person as Speaker
 from approvals.states import LIVE, OPEN
 from approvals.workflow import Refused
+from handlers.administration import safety_status
 from handlers.cards import draw
 from handlers.cards import headline as headline_of
 from handlers.desk import Desk, Said
@@ -21,7 +22,7 @@ NONE_SUCH = "There is no request {id} that you may see. `/access mine` lists you
 def status(desk: Desk, speaker: Speaker, said: Said) -> str | dict[str, object]:
     """One request as its card shows it, without buttons; what one may not see does not exist."""
     if not said.command.request_id:
-        return "Which one? Type `/access status REQ-…`; `/access mine` lists yours."
+        return safety_status(desk, speaker)
     with desk.store.read() as session:
         policy, now = desk.policy(session), desk.store.time_in(session)
         request = session.get(AccessRequest, said.command.request_id)

@@ -10,7 +10,20 @@ from slack_bolt import App
 from approvals import people
 from approvals.cases import can_ask
 from approvals.policy import Person as Speaker
-from handlers import asking, change, confirm, decide, delegate, grant, home, manage, private, requests, verbs
+from handlers import (
+    administration,
+    asking,
+    change,
+    confirm,
+    decide,
+    delegate,
+    grant,
+    home,
+    manage,
+    private,
+    requests,
+    verbs,
+)
 from handlers.desk import Desk, Said
 from handlers.grant import FORM_IS_OPEN
 from handlers.parse import VERBS, Command, Problem, parse
@@ -48,13 +61,15 @@ COMMANDS: dict[str, Entry] = {
     "reactivate": Entry(verbs.ask_for, "asks to let a deactivated account in again"),
     "suspend": Entry(verbs.ask_for, "asks to suspend an account, which can be restored"),
     "restore": Entry(verbs.ask_for, "asks to restore a suspended account"),
-    "status": Entry(requests.status, "shows a request"),
+    "status": Entry(requests.status, "shows a request, or without one what stands still and what is protected"),
     "cancel": Entry(requests.cancel, "takes your request back"),
     "end": Entry(requests.end, "gives back early what you hold"),
     "whois": Entry(private.whois, "shows the state of an account, to you alone"),
     "who": Entry(private.who, "shows who holds an entitlement, to you alone"),
     "tokens": Entry(private.tokens, "lists the API tokens of an account, to you alone"),
     "audit": Entry(private.audit, "shows what the record has of a request or a person, to you alone"),
+    "freeze": Entry(administration.freeze, "stops everything that gives or destroys (admin, security)"),
+    "unfreeze": Entry(administration.unfreeze, "asks two of you to let everything go on (admin, security)"),
     "delegate": Entry(delegate.delegate, "lets somebody answer for you while you are away"),
     "mine": Entry(requests.mine, "lists what you asked for and what you hold"),
     "help": Entry(help_text, "prints this"),
@@ -63,6 +78,8 @@ ACTIONS: dict[str, Callable[..., None]] = {
     "approve": decide.approve,
     "deny": decide.deny,
     "change": decide.change,
+    "agree": administration.agree,
+    "reject": administration.reject,
     "status": manage.status,
     "cancel": manage.cancel,
     "extend": manage.extend,

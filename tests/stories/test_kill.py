@@ -48,6 +48,7 @@ LABELS = (
 OF_OTHERS = (
     *("approve: before showing the plan", "approve: plan shown", "change: before asking", "change: asked"),
     *("change: intended", "change: called", "change: refused", "change: read back", "change: finished"),
+    *("proposal: cast", "proposal: judged", "proposal: before showing", "proposal: shown"),
     *("sources: before reading", "sources: read"),
     *("private: before opening", "private: opened", "private: before filling", "private: filled"),
 )
