@@ -149,7 +149,7 @@ class Case:
         for number, source in enumerate(sources):
             named = self._accounts(source)
             free = [account for account in named if account not in (self.requester, self.subject)]
-            may_grow |= source.is_looked_up and not named
+            may_grow |= (source.is_looked_up or source in self.facts.unknown) and not named
             if not free:
                 missing.append(self._why_nobody(source, bool(named)))
             for account in free:

@@ -38,8 +38,7 @@ class Beginning:
             shown = plan_of(session, request)
         if rule is None or rule.rule_hash != request.rule_hash:
             raise NotBegun("the rule changed since the approval")
-        if rule.looked_up:
-            self.people.refresh_sources(rule.looked_up)
+        self.people.refresh_sources(rule.looked_up, request.subject)
         for approver in approvers:
             if approver is not None:
                 self.people.refresh(approver.team, approver.user)

@@ -14,6 +14,7 @@ from approvals.models import AccessRequest, SourceMember, SourceState
 from approvals.models import Delegation as DelegationRow
 from approvals.policy import Person, Policy, Rule, Source
 
+MANAGER = Source("manager")
 FRESH = timedelta(seconds=60)  # a decision never rests on anything older
 SETTLED = timedelta(minutes=10)  # somebody put into a Slack group a moment ago can't answer yet
 _DELEGATIONS = select(DelegationRow.absent, DelegationRow.stand_in).where(
@@ -33,6 +34,8 @@ def facts_of(
     unknown: dict[Source, str] = {}
     for source in rule.looked_up:
         members[source], unknown[source] = _members(db, source, now, fresh=fresh)
+    if "slack_profile" in policy.manager_sources and not people.profile_was_read(db, subject):
+        unknown[MANAGER] = "their Slack profile is not read yet, or can't be read"
     delegations = plain(db).execute(_DELEGATIONS, {"now": now}).all()
     return Facts(
         manager=people.manager_of(db, policy, subject),

@@ -52,8 +52,8 @@ class Counting:
         with self.store.read() as session:
             request = session.get(AccessRequest, request_id)
             rule = self.policies.current(session).rule(request.verb, request.entitlement) if request else None
-        if rule is not None and rule.looked_up:
-            self.people.refresh_sources(rule.looked_up)
+        if rule is not None and request is not None:
+            self.people.refresh_sources(rule.looked_up, request.subject)
         try:
             self.people.refresh(team, user)
         except PeopleError as error:

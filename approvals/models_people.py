@@ -51,7 +51,7 @@ class Manager(SQLModel, table=True):
     __tablename__ = "managers"
     account: str = Field(primary_key=True)
     source: str = Field(primary_key=True)  # slack_profile
-    manager: str  # account
+    manager: str  # account; empty: it was read, and names nobody
     read_at: datetime
 
 

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from approvals.authority import Candidate
 from approvals.database import plain
+from approvals.identity import UNBOUND as UNBOUND
 from approvals.identity import UNKNOWN as UNKNOWN
 from approvals.identity import Identity, does_not_count, not_heard
 from approvals.models import Binding, Manager, Person, SlackUser
@@ -81,6 +82,11 @@ def manager_of(db: Session | Connection, policy: Policy, account: str) -> str | 
         if manager and manager != account:
             return manager
     return None
+
+
+def profile_was_read(db: Session | Connection, account: str) -> bool:
+    """Whether the field with somebody's manager was read, whatever it said."""
+    return plain(db).execute(_IN_SLACK, {"account": account}).first() is not None
 
 
 def account_of(db: Session | Connection, team: str, user: str) -> str | None:

@@ -90,8 +90,7 @@ class Planning:
         if rule is None or rule.rule_hash != request.rule_hash:
             named = request.entitlement or request.verb
             return self._refuse(claim, request, f"The rule for `{named}` changed meanwhile; ask again.")
-        if rule.looked_up:
-            self.people.refresh_sources(rule.looked_up)
+        self.people.refresh_sources(rule.looked_up, request.subject)
         crash_point("plan: before reading")
         try:
             plan = survey(self.directory, request, policy)

@@ -119,8 +119,10 @@ class People(Protocol):
         """
         ...
 
-    def refresh_sources(self, sources: Iterable[Source]) -> None:
+    def refresh_sources(self, sources: Iterable[Source], subject: str) -> None:
         """Bring the mirror's copy of who is behind these sources up to date unless it is well below a minute old.
+
+        And of who manages ``subject``, where the policy reads that from somewhere.
 
         Raises nothing: what can't be read is written down with the reason, and gives nobody.
         """

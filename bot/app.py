@@ -14,6 +14,7 @@ from slack_bolt.response import BoltResponse
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from approvals.bindings import confirm
 from approvals.counting import Counting
 from approvals.database import Database
 from approvals.delegating import Delegating
@@ -96,7 +97,7 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     sources = Sources(store, slack, directory, policies, on_call_of(settings, database, metrics))
     mirror = Mirror(store, slack, directory, settings.slack_team_id, sources)
     workflow = Workflow(store, policies)
-    proposals = Proposals(store, policies, mirror, {"policy": apply_policy, "unfreeze": unfreeze})
+    proposals = Proposals(store, policies, mirror, {"policy": apply_policy, "unfreeze": unfreeze, "bind": confirm})
     desk = Desk(store, workflow, Delegating(store, policies), proposals, policies, slack.open_view)
     worker = build_worker(settings, store, policies, directory, mirror, proposals, slack, threads)
     listeners = Listeners(build_bolt(settings), desk, metrics)

@@ -7,11 +7,12 @@ from typing import Any, Protocol
 from sqlalchemy import bindparam
 from sqlmodel import col, select
 
-from approvals import jobs
-from approvals.models import Person, SlackUser
+from approvals import bindings, jobs
+from approvals.models import Binding, Person, SlackUser
 from approvals.policy import Source
 from approvals.ports import PeopleError
-from approvals.store import Store
+from approvals.store import MACHINE, Store
+from bot.managers import Managers
 from bot.slack_out import SlackError, SlackOut
 from bot.sources import Sources
 from handlers.text import plain
@@ -45,6 +46,7 @@ class Mirror:
         self.accounts = accounts
         self.teams = teams
         self.sources = sources
+        self.managers = Managers(store, slack)
 
     def refresh(self, team: str, user: str) -> None:
         """See ``approvals.ports.People``."""
@@ -55,14 +57,31 @@ class Mirror:
             return
         self._read(team, user)
 
-    def refresh_sources(self, sources: Iterable[Source]) -> None:
+    def refresh_sources(self, sources: Iterable[Source], subject: str) -> None:
         """See ``approvals.ports.People``."""
         self.sources.refresh(sources)
+        with self.store.look() as connection:
+            policy = self.sources.policies.current(connection)
+        self.managers.refresh(policy, subject)
 
     def look_up(self, claim: jobs.Claim) -> None:
-        """Somebody the mirror did not know has spoken."""
+        """Somebody whom the mirror or the bindings do not know has spoken: who are they, and whose is their address?"""
         team, _, user = claim.about.partition("/")
-        self._read(team, user)
+        found = self._read(team, user)
+        with self.store.read() as session:
+            if session.get(Binding, (team, user)) is not None:
+                return
+        domains = self.accounts.domains()
+        with self.store.work(claim, last=True) as w:
+            row = w.session.get(SlackUser, (team, user))
+            if row is None or w.session.get(Binding, (team, user)) is not None:
+                return
+            try:
+                confirmed = bool(found.get("is_email_confirmed"))
+                account = bindings.match(w.session, row, mail_confirmed=confirmed, domains=domains)
+            except bindings.NoMatch:
+                return  # they have read what to do in the acknowledgement
+            bindings.bind(w, team, user, account, how="match", actor=MACHINE, confirmed=False, mail=row.mail)
 
     def run(self, claim: jobs.Claim) -> None:
         """Read everybody again, and ask for the next time."""
@@ -71,6 +90,7 @@ class Mirror:
         else:
             self._atlassian()
         with self.store.work(claim) as w:
+            bindings.drop_changed(w)
             w.enqueue("mirror", claim.about, at=w.now + EVERY, priority=jobs.BACKGROUND)
 
     def start(self) -> None:
@@ -80,7 +100,7 @@ class Mirror:
             w.enqueue("mirror", "atlassian", priority=jobs.BACKGROUND)
             w.enqueue("sources", "all", priority=jobs.BACKGROUND)
 
-    def _read(self, team: str, user: str) -> None:
+    def _read(self, team: str, user: str) -> dict[str, Any]:
         try:
             found = self.slack.user(user)
         except SlackError as error:
@@ -90,6 +110,8 @@ class Mirror:
                 raise PeopleError(str(error), retry=error.retry, after=error.after) from None
         with self.store.write() as w:
             w.session.merge(self._row(found, team, w.now))
+            bindings.drop_changed(w)
+        return found
 
     def _slack(self) -> None:
         rows = self.slack.users()
@@ -127,6 +149,7 @@ class Accounts(Protocol):
     """Where the accounts of the organization are read."""
 
     def everyone(self) -> Iterable[Account]: ...
+    def domains(self) -> frozenset[str]: ...
 
 
 def standing(user: dict[str, Any], teams: frozenset[str]) -> str:

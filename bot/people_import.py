@@ -5,10 +5,10 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from sqlmodel import select
 
+from approvals import bindings
 from approvals.models import Binding, Person
 from approvals.store import Actor, Store, Write
 from bot.shell import tell_security
@@ -17,7 +17,6 @@ from handlers.text import plain
 COLUMNS = ("slack_user", "account_id", "email", "manager_email")
 SLACK_USER = re.compile(r"(T[A-Z0-9]+)/([UW][A-Z0-9]+)")
 ACCOUNT = re.compile(r"[A-Za-z0-9_|:-]{1,128}")
-PROBATION = timedelta(hours=24)  # a new or changed binding can't approve before
 
 
 class BadFile(Exception):
@@ -163,18 +162,10 @@ def _binding(w: Write, line: Line, found: Difference, actor: Actor, *, first: bo
         whose = f"{old.team}/{old.user} was bound to {old.account}"
         found.moved.append(f"{line.mail}: {whose}, and {line.team}/{line.user} would be bound to {line.account}")
         if move and not dry:
-            w.session.delete(old)
-            w.session.flush()
+            bindings.unbind(w, old, actor=actor, because="an import moved the binding to somebody else")
     if dry or ((by_user or by_account) and not move):
         return
-    votes_from = w.now if first else w.now + PROBATION
-    w.add(
-        Binding(
-            team=line.team, user=line.user, account=line.account, how="import", bound_at=w.now, votes_from=votes_from
-        )
-    )
-    w.audit(
-        "person.bound",
-        actor=actor,
-        data={"team": line.team, "user": line.user, "account": line.account, "votes_from": votes_from.isoformat()},
+    votes_from = w.now if first else None  # of the first import they count at once: the table was empty
+    bindings.bind(
+        w, line.team, line.user, line.account, how="import", actor=actor, votes_from=votes_from, announced=not first
     )

@@ -20,6 +20,8 @@ VERBS = {
     "audit": "/access audit REQ-… or @who",
     "freeze": "/access freeze because …",
     "unfreeze": "/access unfreeze",
+    "bind": "/access bind @who account-id-or-mail",
+    "unbind": "/access unbind @who",
     "delegate": "/access delegate @who for 5 days",
     "mine": "/access mine",
     "help": "/access help",
@@ -47,6 +49,7 @@ class Command:
     duration: Duration | None = None
     reason: str | None = None
     request_id: str | None = None  # in the record's spelling: REQ-k3m9…
+    target: str | None = None  # the account somebody is to be bound to, by id or address
     myself: bool = False  # said aloud: "me", where that makes a difference
 
 

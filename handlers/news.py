@@ -8,7 +8,7 @@ from approvals.models import News, StepRow
 from approvals.plan import Step
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
-from handlers import delegate
+from handlers import binding, delegate
 from handlers.cards import NO_REASON, Drawing, for_how_long, headline, mark
 from handlers.text import esc, mention, when, within
 from handlers.view import RequestView
@@ -16,7 +16,7 @@ from handlers.view import RequestView
 
 def draw_news(news: News, view: RequestView | None, *, audit_log: str) -> Drawing:
     """One piece of news as a message; ``audit_log`` is the address of the organization's audit log."""
-    facts = json.loads(news.facts)
+    facts = json.loads(news.facts) | {"place": news.place}
     first, *lines = SENTENCES[news.kind](facts, view, audit_log).split("\n")
     if view is not None and news.place != "thread":
         lines = [_where(view), *lines]
@@ -299,6 +299,8 @@ SENTENCES = {
     "frozen": _frozen,
     "shell_act": _shell_act,
     "unfrozen": lambda facts, view, _: ":fire: Everything goes on again.",
+    "bound": lambda facts, view, _: binding.bound(facts, facts.get("place", "person")),
+    "unbound": lambda facts, view, _: binding.unbound(facts, facts.get("place", "person")),
     "source_changed": _source_changed,
     "stands_in": lambda facts, view, _: delegate.stands_in(facts),
     "stands_in_no_more": lambda facts, view, _: delegate.stands_in_no_more(facts),

@@ -23,6 +23,7 @@ MEANT = {
     **dict.fromkeys(("?", "-h", "--help", "usage", "commands", "hello", "hi"), "help"),
 }
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+ACCOUNT = re.compile(r"[A-Za-z0-9_|:-]{6,128}")
 REQUEST_ID = re.compile(r"REQ-([0-9A-Z]{8,16})", re.IGNORECASE)
 EMAIL = re.compile(r"[^\s@<>|,;:\"“”„«»()&]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 BECAUSE = re.compile(r"(?:because[:,]?|reason:)(?P<more>.*)", re.IGNORECASE | re.DOTALL)
@@ -58,7 +59,7 @@ def canonical(command: Command) -> str:
     parts: list[str] = [command.verb, str(command.subject or "")]
     if command.entitlement:
         parts.append(_name_to_type(command.entitlement))
-    parts += [command.request_id or "", "me" if command.myself else ""]
+    parts += [command.target or "", command.request_id or "", "me" if command.myself else ""]
     if command.duration:
         parts.append(str(command.duration) if command.duration.until_revoked else f"for {command.duration}")
     if command.reason:
@@ -110,10 +111,12 @@ class _Reading:
         self.entitlement: str | None = None
         self.duration: Duration | None = None
         self.request_id: str | None = None
+        self.target: str | None = None
 
     def command(self) -> Command:
         myself = self.myself and self.verb in ("whois", "tokens", "audit")
-        return Command(self.verb, self.subject, self.entitlement, self.duration, self.reason, self.request_id, myself)
+        what = (self.subject, self.entitlement, self.duration, self.reason, self.request_id)
+        return Command(self.verb, *what, self.target, myself)
 
     def understood(self) -> str:
         """What is already clear, so that nobody has to guess how far the reading came."""
@@ -286,6 +289,22 @@ def _one_person(reading: _Reading) -> None:
         raise _Wrong(f"“{_short(extra)}” is too much here.", f"Type “{VERBS[reading.verb]}”.")
 
 
+def _bound_to(reading: _Reading) -> None:
+    """@who, and the account by its id or address."""
+    while reading.pieces:
+        piece = reading.take()
+        if piece.sort == "mention":
+            _set_subject(reading, Subject(slack_user=piece.text))
+        elif piece.text.casefold() in OPTIONAL:
+            continue
+        elif reading.target is None and (
+            piece.sort == "mail" or EMAIL.fullmatch(piece.text) or ACCOUNT.fullmatch(piece.text)
+        ):
+            reading.target = piece.text
+        else:
+            raise _Wrong(f"I can't read “{_short(piece.text)}”.", f"Type “{VERBS[reading.verb]}”.")
+
+
 def _one_name(reading: _Reading) -> None:
     """The name of an entitlement, and nothing else."""
     _grant(reading)
@@ -351,6 +370,8 @@ _READERS: dict[str, Callable[[_Reading], None]] = {
     "audit": _request_or_person,
     "freeze": _reason_only,
     "unfreeze": _reason_only,
+    "bind": _bound_to,
+    "unbind": _one_person,
     "delegate": _person_and_length,
     "mine": _nothing_more,
     "help": _help,

@@ -12,7 +12,7 @@ def who_speaks(desk: Desk, team: str, user: str, source: str, typed: str = "") -
         found = people.speaker(connection, desk.policy(connection), team, user)
     if isinstance(found, people.Stop):
         desk.workflow.refuse(Actor("unknown", team, user), found.because, source, typed=typed)
-        if found.because == people.UNKNOWN:
+        if found.because in (people.UNKNOWN, people.UNBOUND.format(who=f"{team}/{user}")):
             with desk.store.write() as w:
                 w.enqueue("look up", f"{team}/{user}")
     return found

@@ -13,6 +13,7 @@ from approvals.policy import Person as Speaker
 from handlers import (
     administration,
     asking,
+    binding,
     change,
     confirm,
     decide,
@@ -70,6 +71,8 @@ COMMANDS: dict[str, Entry] = {
     "audit": Entry(private.audit, "shows what the record has of a request or a person, to you alone"),
     "freeze": Entry(administration.freeze, "stops everything that gives or destroys (admin, security)"),
     "unfreeze": Entry(administration.unfreeze, "asks two of you to let everything go on (admin, security)"),
+    "bind": Entry(binding.bind, "says who a Slack user is in Atlassian; another admin confirms it (admin)"),
+    "unbind": Entry(binding.unbind, "ends that (admin)"),
     "delegate": Entry(delegate.delegate, "lets somebody answer for you while you are away"),
     "mine": Entry(requests.mine, "lists what you asked for and what you hold"),
     "help": Entry(help_text, "prints this"),

@@ -87,6 +87,10 @@ class AtlassianDirectory:
         """Every account of the organization, for the mirror."""
         return self.lookups.everyone()
 
+    def domains(self) -> frozenset[str]:
+        """The organization's verified domains, in lower case."""
+        return self.lookups.domains()
+
     def members(self, group: str) -> frozenset[str]:
         """The active accounts in a group, for a source of approvers; more than a thousand are not read to their end."""
         found = self.lookups.organization.users_of_group(self.lookups.group(group).id)

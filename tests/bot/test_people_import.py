@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlmodel import select
 
+from approvals.bindings import PROBATION
 from approvals.models import AuditDetail, AuditEntry, Binding, Person
 from approvals.store import Actor, Store
-from bot.people_import import PROBATION, BadFile, Difference, apply, read_csv
+from bot.people_import import BadFile, Difference, apply, read_csv
 from bot.sandbox import seed
 
 HEAD = "slack_user,account_id,email,manager_email,name\n"

@@ -49,6 +49,7 @@ OF_OTHERS = (
     *("approve: before showing the plan", "approve: plan shown", "change: before asking", "change: asked"),
     *("change: intended", "change: called", "change: refused", "change: read back", "change: finished"),
     *("proposal: cast", "proposal: judged", "proposal: before showing", "proposal: shown"),
+    *("manager: before reading", "manager: read"),
     *("sources: before reading", "sources: read"),
     *("private: before opening", "private: opened", "private: before filling", "private: filled"),
 )

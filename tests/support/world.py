@@ -169,9 +169,12 @@ class MemoryPeople:
     trouble: list[Exception] = field(default_factory=list)
     store: Store | None = None
 
-    def refresh_sources(self, sources: Iterable[Source]) -> None:
+    def refresh_sources(self, sources: Iterable[Source], subject: str) -> None:
         """They are as a test has written them; read just now."""
         assert self.store is not None
+        sources = list(sources)
+        if not sources:
+            return
         with self.store.write() as w:
             for source in sources:
                 for state in w.session.exec(select(SourceState).where(SourceState.source == source.key)):
