@@ -8,7 +8,7 @@ from approvals.models import Proposal
 from approvals.policy_book import PolicyBook
 from approvals.store import Store
 from bot.slack_out import GONE, SlackError, SlackOut
-from handlers.administration import draw_proposal
+from handlers.administration import proposal_card
 
 ROLES = {"policy": ("admin",), "unfreeze": ("admin", "security"), "bind": ("admin",)}
 
@@ -26,7 +26,7 @@ class ProposalCards:
         with self.store.read() as session:
             proposal = session.get(Proposal, claim.about)
             policy = self.policies.current(session)
-            drawing = draw_proposal(session, proposal) if proposal is not None else None
+            drawing = proposal_card(session, proposal) if proposal is not None else None
         if proposal is None or drawing is None:
             return
         crash_point("proposal: before showing")

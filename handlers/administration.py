@@ -1,5 +1,6 @@
 """What admins do: freeze and unfreeze, and agree to what was proposed; and the state of what holds people back."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -88,10 +89,13 @@ def _cast(body: dict[str, Any], desk: Desk, source: str, choice: str) -> None:
     desk.proposals.cast(body["team"]["id"], body["user"]["id"], channel, proposal, choice, source)
 
 
-def draw_proposal(session: Session, proposal: Proposal) -> Drawing:
+def proposal_card(session: Session, proposal: Proposal) -> Drawing:
     """The card of a proposal, as the record has it."""
     votes = session.exec(select(ProposalVote).where(ProposalVote.proposal_id == proposal.id)).all()
-    names = people.names(session, {vote.account for vote in votes} | {proposal.by})
+    return draw_proposal(proposal, votes, people.names(session, {vote.account for vote in votes} | {proposal.by}))
+
+
+def draw_proposal(proposal: Proposal, votes: Sequence[ProposalVote], names: dict[str, str]) -> Drawing:
     needs = "one of you" if proposal.needs == 1 else f"{proposal.needs} of you"
     state = STATES[proposal.status].format(needs=needs)
     shell = proposal.by.removeprefix("shell:")
@@ -118,7 +122,7 @@ def draw_proposal(session: Session, proposal: Proposal) -> Drawing:
 
 
 def _shown(proposal: Proposal) -> list[str]:
-    lines = proposal.shown.splitlines() or ["Nothing else is known of it."]
+    lines = [line for line in proposal.shown.split("\n") if line.strip()] or ["Nothing else is known of it."]
     return [f"• {esc(line, 400)}" for line in lines]
 
 

@@ -133,7 +133,7 @@ def written_down(request_id: str) -> View:
 
 def option(value: str, text: str) -> dict[str, Any]:
     """One choice of a list."""
-    return {"text": _plain(plain(text, SHOWN)), "value": value}
+    return {"text": _plain(plain(text, SHOWN).strip() or plain(value, SHOWN)), "value": value}
 
 
 def _select(name: str, label: str, hint: str, value: str, text: str) -> dict[str, Any]:

@@ -51,3 +51,29 @@ NAMES = [
 ]  # fmt: skip
 
 HOSTILE_TEXTS = [*MENTIONS, *LINKS, *MARKUP, *EMOJI, *ENTITIES, *HIDING, *LINES, *LONG, *NAMES]
+
+_USERS, _LABELS = ("U0OMAR005", "W012", "UXXXXXXXX", "B0BOT"), ("", "ok", "*b*", "a|b")
+MORE_MENTIONS = [
+    *(f"<@{user}|{label}>" for user in _USERS for label in _LABELS),
+    "<!subteam^S0GROUP000>", "<!channel|>", "<!here>\u200d", "\u200c<!everyone>", "<#C0ACCESS01|>", "<@>", "<!>", "<#>",
+    "<!date^0^{time}^https://evil.example|x>", "<|>", "<@U0OMAR005", "@U0OMAR005>", "&lt;!here&gt;<!here>",
+    "<<@U0OMAR005>", "<@U0OMAR005>>", "<!channel>\n<!channel>", "\t<!here>",
+]  # fmt: skip
+MORE_LINKS = [
+    *(f"<{scheme}evil.example|Open it>" for scheme in ("https://", "http://", "ftp://", "slack://", "//", "data:,")),
+    "www.evil.example", "https://admin.atlassian.com@evil.example", "https://evil.example#approve", "<mailto:x>",
+    "(https://evil.example)", "https://[::1]/", "mailto:omar@evil.example", "https://evil.example|Approve",
+    "tel:+491234", "https://еvil.example", "HTTP://EVIL.EXAMPLE/APPROVE",
+]  # fmt: skip
+MORE_MARKUP = [
+    f"{mark}{words}{mark}" for mark in "*_~`" for words in ("Approved", "done by Grace", "a b", "é", "1. x", " x ")
+]  # fmt: skip
+MORE_HIDING = [f"Grace{chr(code)}Okafor" for code in (
+    0x200b, 0x200c, 0x200d, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2060, 0x2061, 0x2066, 0x2067,
+    0x2068, 0x2069, 0xfeff, 0xfff9, 0xfffb, 0xe0001, 0x34f, 0x1d173, 0xad, 0x0, 0x1f, 0x7f, 0x9f,
+)]  # fmt: skip
+MORE_LONG = [
+    "<!here>" * 1429, "a" * 10_000, "*b* " * 2500, "&lt;" * 2500, "é" * 10_000, "\u202e" * 10_000, "x\n" * 5000,
+    "<https://evil.example|" + "x" * 9970 + ">", ":smile:" * 1429, "\u200b" * 10_000,
+]  # fmt: skip
+HOSTILE_TEXTS += [*MORE_MENTIONS, *MORE_LINKS, *MORE_MARKUP, *MORE_HIDING, *MORE_LONG]

@@ -4,10 +4,9 @@ import html
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
-from bot.sandbox.slack.limits import problems_of_message
-from handlers.cards import Drawing
+from tests.handlers.slack_limits import beyond
 
 JOINER = "\u2060"
 
@@ -50,7 +49,14 @@ def shown(text: str) -> str:
     return html.unescape(text).replace(JOINER, "")
 
 
-def mrkdwn_texts(drawing: Drawing) -> Iterator[str]:
+class Message(Protocol):
+    """What is sent: a text for notifications, and blocks."""
+
+    text: str
+    blocks: list[dict[str, Any]]
+
+
+def mrkdwn_texts(drawing: Message) -> Iterator[str]:
     """Every text Slack would look for markup in, the fallback first."""
     yield drawing.text
     yield from _in(drawing.blocks)
@@ -67,14 +73,14 @@ def _in(node: Any) -> Iterator[str]:
             yield from _in(inner)
 
 
-def insist_it_can_be_sent(drawing: Drawing) -> None:
-    assert problems_of_message(drawing.blocks) == []
+def insist_it_can_be_sent(drawing: Message) -> None:
+    assert beyond(drawing.blocks) == []
     assert 0 < len(drawing.text) <= 4000
     assert all(len(text) <= 3000 for text in _in(drawing.blocks))
     str(drawing).encode()  # no half of a pair is left
 
 
-def insist_nothing_foreign_lives(drawing: Drawing, harmless: Drawing) -> None:
+def insist_nothing_foreign_lives(drawing: Message, harmless: Message) -> None:
     """``harmless`` is the same drawing with ordinary words: only what lives there may live here."""
     for text, ordinary in zip(mrkdwn_texts(drawing), mrkdwn_texts(harmless), strict=True):
         assert not Counter(entities(text)) - Counter(entities(ordinary)), text

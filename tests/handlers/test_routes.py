@@ -16,7 +16,7 @@ from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from bot.sandbox.slack.limits import problems_of_message
 from handlers import change, confirm, decide, routes
-from handlers.administration import draw_proposal
+from handlers.administration import proposal_card
 from handlers.cards import draw
 from handlers.parse import VERBS, Command, Problem, Subject, parse
 from handlers.routes import ACTIONS, COMMANDS, VIEWS
@@ -116,7 +116,7 @@ def test_every_button_that_is_listened_to_is_drawn_somewhere(running: Living) ->
         drawn |= actions({"blocks": draw(view, buttons=True).blocks})
     with running.store.write() as w:
         id = open_proposal(w, "unfreeze", {}, "", 2, Actor("shell:root"))
-        drawn |= actions({"blocks": draw_proposal(w.session, w.session.get_one(Proposal, id)).blocks})
+        drawn |= actions({"blocks": proposal_card(w.session, w.session.get_one(Proposal, id)).blocks})
     assert set(ACTIONS) <= drawn
     click = decide._click({"team": {"id": "T"}, "user": {"id": "U"}, "container": {}}, "REQ-1:1", "deny", "source")
     medium = next(every_view("ordinary words"))

@@ -21,26 +21,34 @@ AUDIT_LOG = "https://admin.atlassian.com/o/0b1d7a52-6c38-4b57-9a3e-1f5a4d2c9e01/
 ADA, TOMAS, GRACE = "712020:ada", "712020:tomas", "712020:grace"
 
 
+ORDINARY = "ordinary words"
+# What somebody outside can write, and what is drawn of it.
+FIELDS = ("name", "mail", "reason", "words", "group", "warning", "because", "about", "candidate")
+
+
 def view_with(
     text: str, status: Status = Status.PENDING, *, grant: GrantStatus | None = None, approvers: int = 2, steps: int = 2,
-    warnings: int = 2, duration: int | None = 7200, **more: Any,
+    warnings: int = 2, duration: int | None = 7200, only: str = "", **more: Any,
 ) -> RequestView:  # fmt: skip
-    """Ada asks for something for Tomáš; ``text`` stands in every foreign field."""
+    """Ada asks for something for Tomáš; ``text`` stands in every foreign field, or in ``only`` one of FIELDS."""
     text = text.encode("utf-8", "ignore").decode()  # half a pair can't be stored, so it never comes this far
+    name, mail, reason, words, group, warning, because, about, candidate = (
+        text if only in ("", field) else ORDINARY for field in FIELDS
+    )
     decided = status in (Status.APPROVED, Status.APPLYING, Status.PARTLY, Status.DONE, Status.FAILED)
     request = AccessRequest(
         id="REQ-23456789ab", verb="grant", subject=TOMAS, requester=ADA, team="T0HARBOUR", user="U0ADA002",
-        entitlement="eu-jira-admins", duration=duration, reason=text, status=status, version=2, plan_hash="h",
-        rule_hash="r", policy_hash="p", source="s", asked_at=NOON, lapses_at=NOON, moved_at=NOON, because=text,
+        entitlement="eu-jira-admins", duration=duration, reason=reason, status=status, version=2, plan_hash="h",
+        rule_hash="r", policy_hash="p", source="s", asked_at=NOON, lapses_at=NOON, moved_at=NOON, because=because,
         approver=GRACE if decided else None, closed_by=GRACE,
     )  # fmt: skip
     request = AccessRequest(**{**request.model_dump(), **more})
     step = Step(
-        does="add_member", owner="scim:d1", target="g1", target_name=text, account=TOMAS, member="m1", api="SCIM",
-        method="PATCH", path="/scim/directory/d1/Groups/g1", words=f"add {text} to the group {text}",
+        does="add_member", owner="scim:d1", target="g1", target_name=group, account=TOMAS, member="m1", api="SCIM",
+        method="PATCH", path="/scim/directory/d1/Groups/g1", words=f"add {words} to the group {group}",
     )  # fmt: skip
     survey = Survey(
-        steps=(step,) * steps, holds=False, subject_name=text, subject_mail=text, warnings=(text,) * warnings
+        steps=(step,) * steps, holds=False, subject_name=name, subject_mail=mail, warnings=(warning,) * warnings
     )
     plan = Plan.of(verb="grant", subject=TOMAS, entitlement="eu-jira-admins", duration=duration, survey=survey)
     entitlement = POLICY.entitlement("eu-jira-admins")
@@ -53,15 +61,15 @@ def view_with(
     ]  # fmt: skip
     held = Grant(
         request_id=request.id, account=TOMAS, entitlement="eu-jira-admins", holding="h", status=grant or "promised",
-        held_before=False, promised_at=NOON, ends_at=NOON, ended_at=NOON, because=text,
+        held_before=False, promised_at=NOON, ends_at=NOON, ended_at=NOON, because=because,
     )  # fmt: skip
-    names = {ADA: text, TOMAS: text, GRACE: text} | {f"712020:{n}": text for n in range(approvers)}
+    names = {ADA: name, TOMAS: name, GRACE: name} | {f"712020:{n}": name for n in range(approvers)}
     return RequestView(
         request=request, plan=plan, grant=held if grant else None, given=rows[:1] * steps, taken=rows[1:] * steps,
-        entitlement=replace(entitlement, about=text),
-        approvers=[Candidate(f"712020:{n}", text, f"712020:{n}") for n in range(approvers)],
+        entitlement=replace(entitlement, about=about),
+        approvers=[Candidate(f"712020:{n}", candidate, f"712020:{n}") for n in range(approvers)],
         rule=entitlement, case=Case(POLICY, entitlement, "grant", ADA, TOMAS, Facts(GRACE)),
-        subject_name=text, subject_mail=text, names=names, slack={},
+        subject_name=name, subject_mail=mail, names=names, slack={},
         thread=Card(request_id=request.id, place="channel", channel="C0ACCESS01", ts="1.2", link="https://w.slack.com/p1"),
     )  # fmt: skip
 
@@ -99,9 +107,9 @@ FACTS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 
 
-def news_of(kind: str, text: str, place: str = "person") -> News:
-    """News of a kind; ``text`` stands in each fact that comes from outside."""
-    foreign = dict.fromkeys(FACTS[kind], text)
+def news_of(kind: str, text: str, place: str = "person", only: str = "") -> News:
+    """News of a kind; ``text`` stands in each fact that comes from outside, or in ``only`` one of them."""
+    foreign = {fact: text if only in ("", fact) else ORDINARY for fact in FACTS[kind]}
     facts = {
         "by": GRACE,
         "late": 7200.0,
@@ -121,8 +129,8 @@ def news_of(kind: str, text: str, place: str = "person") -> News:
         "id": "PRO-1",
         "what": "policy",
         "status": "agreed",
-        "came": [text],
-        "gone": [text],
+        "came": [text if only in ("", "came") else ORDINARY],
+        "gone": [text if only in ("", "gone") else ORDINARY],
         **foreign,
     }
     return News(key="k", kind=kind, place=place, request_id="REQ-23456789ab", facts=json.dumps(facts), at=NOON)

@@ -1,0 +1,151 @@
+"""Each hostile text in each foreign field of each thing the bot shows: nothing of it lives, and Slack takes it."""
+
+import ast
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from approvals.facts import AccountFacts, Held, Holder, TokenFacts
+from approvals.models import Grant, Proposal, ProposalVote
+from approvals.states import Grant as GrantStatus
+from approvals.states import Status
+from approvals.workflow import Click
+from handlers import change, confirm
+from handlers.administration import draw_proposal
+from handlers.cards import draw
+from handlers.news import SENTENCES, draw_news
+from handlers.private import draw_private
+from handlers.private_lines import lines_of_account, lines_of_holders, lines_of_tokens
+from handlers.request_form import Filled, draw_form, hints
+from tests.handlers import mrkdwn, slack_limits
+from tests.handlers.hostile_texts import HOSTILE_TEXTS
+from tests.handlers.mrkdwn import insist_nothing_foreign_lives
+from tests.handlers.slack_limits import beyond, beyond_in_view
+from tests.handlers.views import AUDIT_LOG, FACTS, FIELDS, NOON, ORDINARY, POLICY, every_view, news_of, view_with
+from tests.support.share import some_of
+
+CLICK = Click("REQ-23456789ab", 2, "approve", "T0", "U0", "C0", "source")
+PLACES = ("thread", "person", "operators", "security")
+
+
+@dataclass
+class Shown:
+    """A message, or a view with the title as its text."""
+
+    text: str
+    blocks: list[dict[str, Any]]
+    view: dict[str, Any] | None = None
+
+
+def of_view(view: dict[str, Any]) -> Shown:
+    return Shown(view.get("title", {"text": "x"})["text"], view["blocks"], view)
+
+
+def cards(text: str, only: str) -> Iterator[Shown]:
+    for view in every_view(text, only=only):
+        drawing = draw(view, buttons=True)
+        yield Shown(drawing.text, [block for block in drawing.blocks if block["type"] != "rich_text"])
+
+
+def news(kind: str) -> Callable[[str, str], Iterator[Shown]]:
+    def drawn(text: str, only: str) -> Iterator[Shown]:
+        fact = only.removeprefix("fact ") if only.startswith("fact ") else "none" if only else ""
+        view = view_with(text, Status.DONE, grant=GrantStatus.ACTIVE, only=only or "")
+        for place in PLACES:
+            drawing = draw_news(news_of(kind, text, place, fact), view, audit_log=AUDIT_LOG)
+            yield Shown(drawing.text, drawing.blocks)
+
+    return drawn
+
+
+def forms(text: str, only: str) -> Iterator[Shown]:
+    view = view_with(text, only=only)
+    assert view.rule is not None
+    for tier in ("medium", "high"):
+        tiered = type(view)(**{**vars(view), "rule": type(view.rule)(**{**fields(view.rule), "tier": tier})})
+        yield of_view(confirm.draw_confirmation(tiered, CLICK))
+    yield of_view(change.draw_change(view, CLICK))
+    name = text if only in ("", "name") else ORDINARY
+    reason = text[:1000] if only in ("", "reason") else ORDINARY
+    filled = Filled("712020:ada", name, "eu-jira-admins", "2h", reason)
+    yield of_view(draw_form(filled, hints(POLICY, filled)))
+
+
+def fields(rule: Any) -> dict[str, Any]:
+    return {name: getattr(rule, name) for name in type(rule).__dataclass_fields__}
+
+
+def private(text: str, only: str) -> Iterator[Shown]:
+    def at(field: str) -> str:
+        return text if only in ("", field) else ORDINARY
+
+    about = AccountFacts(
+        account="712020:ada", name=at("name"), mail=at("mail"), status=at("words"), membership="active", managed=True,
+        owner=at("words"), groups=(Held(at("group"), at("words")),), roles=(Held(at("words"), at("words")),),
+        products=(at("group"),), protected=at("because"),
+    )  # fmt: skip
+    grant = Grant(request_id="REQ-1", account="712020:ada", entitlement="e", holding="h", status="active",
+                  held_before=False, promised_at=NOON, ends_at=NOON)  # fmt: skip
+    entitlement = POLICY.entitlements[0]
+    lines = [
+        lines_of_account(about, [grant]),
+        lines_of_tokens([TokenFacts("t1", at("words"), NOON, None, None)]),
+        lines_of_holders(entitlement, [Holder("712020:ada", at("name"), at("mail"), True)], True, {}),
+    ]
+    for kind, some in zip(("whois", "tokens", "who"), lines, strict=True):
+        yield of_view(draw_private(kind, "private:x", some))
+
+
+def proposals(text: str, only: str) -> Iterator[Shown]:
+    def at(field: str) -> str:
+        return text if only in ("", field) else ORDINARY
+
+    for status in ("open", "agreed", "rejected", "lapsed"):
+        proposal = Proposal(
+            id="PRO-1", kind="policy", body="{}", shown=at("words").replace("\n", " "), needs=2, by="712020:ada",
+            status=status, at=NOON, lapses_at=NOON, because=at("because"),
+        )  # fmt: skip
+        votes = [ProposalVote(proposal_id="PRO-1", account="712020:mei", choice="agree", at=NOON)]
+        drawing = draw_proposal(proposal, votes, {"712020:ada": at("name"), "712020:mei": at("name")})
+        yield Shown(drawing.text, drawing.blocks)
+
+
+SHOWN: dict[str, Callable[[str, str], Iterator[Shown]]] = {
+    "cards": cards, "forms": forms, "private answers": private, "proposals": proposals,
+    **{f"news {kind}": news(kind) for kind in SENTENCES},
+}  # fmt: skip
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("what", SHOWN)
+def test_nothing_foreign_lives_in_any_field_of_it(what: str) -> None:
+    facts = [f"fact {fact}" for fact in FACTS[what.removeprefix("news ")]] if what.startswith("news ") else []
+    harmless = list(SHOWN[what](ORDINARY, ""))
+    for text in some_of(HOSTILE_TEXTS):
+        if not text.encode("utf-8", "ignore").decode().strip():
+            continue  # nothing of it is stored
+        for only in ("", *FIELDS, *facts):
+            for drawing, ordinary in zip(SHOWN[what](text, only), harmless, strict=True):
+                assert (beyond_in_view(drawing.view) if drawing.view else beyond(drawing.blocks)) == [], (text, only)
+                assert 0 < len(drawing.text) <= 4000
+                str(drawing.blocks).encode()
+                insist_nothing_foreign_lives(drawing, ordinary)
+
+
+def test_the_corpus_is_as_large_as_promised() -> None:
+    assert len(set(HOSTILE_TEXTS)) >= 300
+    assert max(map(len, HOSTILE_TEXTS)) >= 10_000
+
+
+@pytest.mark.parametrize("module", [mrkdwn, slack_limits])
+def test_what_reads_messages_knows_nothing_of_the_bot(module: Any) -> None:
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in imported - {"tests.handlers.slack_limits"}} <= set(
+        sys.stdlib_module_names
+    )
