@@ -10,6 +10,7 @@ from handlers.cards import HEADLINES, Drawing, draw, headline, mark
 from tests.handlers.hostile_texts import HOSTILE_TEXTS
 from tests.handlers.mrkdwn import insist_it_can_be_sent, insist_nothing_foreign_lives, mrkdwn_texts, shown
 from tests.handlers.views import every_view, view_with
+from tests.support.share import some_of
 
 HARMLESS = [draw(view, buttons=True) for view in every_view("ordinary words")]
 
@@ -18,7 +19,8 @@ def texts(drawing: Drawing) -> str:
     return "\n".join(mrkdwn_texts(drawing))
 
 
-@pytest.mark.parametrize("text", HOSTILE_TEXTS, ids=ascii)
+@pytest.mark.torture
+@pytest.mark.parametrize("text", some_of(HOSTILE_TEXTS), ids=ascii)
 def test_nothing_foreign_lives_in_any_state_of_a_card(text: str) -> None:
     for view, harmless in zip(every_view(text), HARMLESS, strict=True):
         drawing = draw(view, buttons=True)
