@@ -14,14 +14,26 @@ app = typer.Typer(no_args_is_help=True, help="The rules: who may ask, who must a
 
 
 @app.command("check")
-def check(file: Annotated[Path | None, typer.Argument(help="Default: POLICY_FILE.")] = None) -> None:
+def check(
+    file: Annotated[Path | None, typer.Argument(help="Default: POLICY_FILE.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Also ask Slack and Atlassian for all it names.")] = False,
+) -> None:
     """Read a policy file and say what is wrong with it."""
+    import os
+
     from bot.cli import read_policy, read_settings
 
     policy = read_policy(file or read_settings(needs=()).policy_file)
     typer.echo(
         f"{len(policy.entitlements)} entitlements, {len(policy.directories)} directories: the policy can be used."
     )
+    if live:
+        from bot.doctor.examination import examine, is_well, show
+
+        findings = examine(os.environ, Path(".env"), instead=policy)
+        show(findings)
+        if not is_well(findings):
+            raise typer.Exit(1)
 
 
 @app.command("explain")
@@ -48,6 +60,68 @@ def explain(
             lines = list(_lines(session, policy, entitlement, asker, account))
     for line in lines:
         typer.echo(line)
+
+
+@app.command("simulate")
+def simulate(
+    file: Annotated[Path, typer.Argument(help="The changed policy.")],
+    days: Annotated[int, typer.Option(help="How far to look back.")] = 30,
+) -> None:
+    """Say of the requests of the last weeks what a changed policy would have said otherwise. Changes nothing."""
+    from datetime import timedelta
+
+    from approvals.simulating import differences, page_of
+    from approvals.store import Store
+    from bot.cli import need_schema, open_database, read_policy, read_settings
+
+    settings = read_settings(needs=())
+    new = read_policy(file)
+    looked_at = differ = 0
+    with open_database(settings) as database:
+        need_schema(database)
+        store, after = Store(database, movable_time=settings.on_loopback), ""
+        while True:
+            with store.read() as session:
+                now = store.time_in(session)
+                page = page_of(session, now - timedelta(days=days), after)
+                old = _in_force(session)
+                found = [(request, list(differences(session, old, new, request, now))) for request in page]
+            for request, said in found:
+                looked_at, differ, after = looked_at + 1, differ + bool(said), request.id
+                what = f"{request.verb} {request.entitlement}".strip()
+                for line in said:
+                    typer.echo(f"{request.id} ({what}, {request.status}): {line}")
+            if not page:
+                break
+    typer.echo(f"{looked_at} requests of the last {days} days; {differ} would have gone otherwise.")
+
+
+@app.command("test")
+def try_cases(
+    file: Annotated[Path | None, typer.Argument(help="Default: POLICY_FILE.")] = None,
+    cases: Annotated[Path | None, typer.Argument(help="Default: policy.cases.toml beside it.")] = None,
+) -> None:
+    """Try the cases written beside a policy, for your own CI; status 1 when one comes out otherwise."""
+    from approvals.policy_cases import CasesProblem, read_cases, run_cases
+    from bot.cli import read_policy, read_settings, stop
+
+    path = file or Path(read_settings(needs=()).policy_file)
+    policy = read_policy(path)
+    beside = cases or path.with_suffix(".cases.toml")
+    try:
+        written, lines = read_cases(beside.read_text(encoding="utf-8"), str(beside))
+    except (OSError, UnicodeDecodeError) as error:
+        stop(f"{beside} can't be read ({error}). Start from policy.example.cases.toml.")
+    except CasesProblem as problem:
+        stop(str(problem))
+    results = list(run_cases(policy, written, lines))
+    for result in results:
+        wrong_because = f": {result.wrong}" if result.wrong else ""
+        typer.echo(f"{'✗' if result.wrong else '✓'} line {result.line}: {result.said}{wrong_because}")
+    wrong = sum(1 for result in results if result.wrong)
+    typer.echo(f"{len(results)} cases, {wrong} of them otherwise than expected.")
+    if wrong:
+        raise typer.Exit(1)
 
 
 @app.command("apply")
@@ -138,6 +212,7 @@ def _lines(
         f"{called[asker.account]} {'may' if verdict else 'may not'} ask for {entitlement.name}{whom}: "
         f"{verdict.because} ({verdict.rule}).",
         f"At most {say_duration(entitlement.longest)}; the question stays open {say_duration(entitlement.lifetime)}.",
+        *_how_many(entitlement),
     ]
     for candidate in named:
         reached = "" if candidate in asked else ", who can't be asked: not bound, or no full member of the workspace"
@@ -145,4 +220,23 @@ def _lines(
     lines += [f"Not counted: {why}." for why in named.missing]
     if not asked:
         lines.append("So nobody could answer, and the request would be refused when it is asked.")
+    return lines
+
+
+def _how_many(rule: "Entitlement") -> "list[str]":
+    """Tier, pause, steps and levels, where they are not the plainest."""
+    from approvals.policy import say_duration
+
+    lines = []
+    if rule.tier != "low" or rule.approvals > 1:
+        pause = f", then a pause of {say_duration(rule.pause)}" if rule.pause else ""
+        lines.append(f"Of the {rule.tier} tier: {rule.approvals} approvals{pause}.")
+    if len(rule.stages) > 1 or any(stage.different_groups for stage in rule.stages):
+        for number, stage in enumerate(rule.stages, 1):
+            groups = " from different groups" if stage.different_groups else ""
+            asked = ", ".join(source.said for source in stage.sources)
+            lines.append(f"Step {number}: {stage.approvals} of {asked}{groups}.")
+    for number, level in enumerate(rule.escalation, 1):
+        after = say_duration(number * rule.escalate_after)
+        lines.append(f"After {after} without enough answers also {', '.join(source.said for source in level)}.")
     return lines

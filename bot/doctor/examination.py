@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from approvals.policy import Policy
 from bot.atlassian.errors import shown
 from bot.doctor.atlassian import ATLASSIAN
 from bot.doctor.findings import Check, Facts, Finding, fail
@@ -21,19 +22,34 @@ from bot.doctor.inventory import INVENTORY
 from bot.doctor.keys import KEYS
 from bot.doctor.rights import RIGHTS
 from bot.doctor.slack import SLACK
+from bot.doctor.sources import SOURCES
 from bot.log import redactor
 
-CHECKS: tuple[Check, ...] = (*HERE, *KEYS, *SLACK, *ATLASSIAN, *RIGHTS, *INVENTORY)
+CHECKS: tuple[Check, ...] = (*HERE, *KEYS, *SLACK, *ATLASSIAN, *RIGHTS, *INVENTORY, *SOURCES)
+# What a policy names, and so what is worth a look before it is proposed.
+OF_A_POLICY = frozenset({
+    "people of the policy", "approvers", "channels", "user groups", "manager field", "directories", "groups",
+    "SCIM directories", "protected accounts", "roles and groups of the site", "sources of approvers",
+})  # fmt: skip
 STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red", "not tried": "dim"}
 NARROWEST = 150  # where the table goes into a file or a pipe, that knows no width
 
 
-def examine(environ: Mapping[str, str], env_file: Path | None = None) -> list[Finding]:
-    """Every finding, in the order of the checks; no text of it holds a secret."""
+def examine(
+    environ: Mapping[str, str], env_file: Path | None = None, *, instead: Policy | None = None
+) -> list[Finding]:  # fmt: skip
+    """Every finding, in the order of the checks; no text of it holds a secret.
+
+    ``instead`` of the policy in force: only what a policy names is looked at, and what must be sound for that.
+    """
     logging.getLogger("slack_sdk").setLevel(logging.CRITICAL)  # what it would say is in the table
-    facts = Facts(environ, env_file)
+    facts = Facts(environ, env_file, instead)
     with facts.closing:
-        findings = [finding for check in CHECKS for finding in _tried(check, facts)]
+        tried = [(check, list(_tried(check, facts))) for check in CHECKS]
+    findings = [
+        finding for check, found in tried for finding in found
+        if instead is None or check.name in OF_A_POLICY or finding.state == "FAIL"
+    ]  # fmt: skip
     redact = redactor(facts.settings.secrets()) if "some settings" in facts.have else redactor(())
     return [_clean(finding, redact) for finding in findings]
 

@@ -50,6 +50,7 @@ class Facts:
 
     environ: Mapping[str, str]
     env_file: Path | None
+    instead: Policy | None = None  # another policy than the one in force
     have: set[str] = field(default_factory=set)
     closing: ExitStack = field(default_factory=ExitStack)
     settings: Settings = field(init=False)

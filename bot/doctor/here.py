@@ -113,6 +113,10 @@ def record(facts: Facts) -> Iterator[Finding]:
 def policy(facts: Facts) -> Iterator[Finding]:
     """The file, and the policy in force, which is the one in the record; the checks go on with that one."""
     file, name = None, facts.settings.policy_file
+    if facts.instead is not None:
+        facts.policy = facts.instead
+        facts.have.add("a policy")
+        return
     try:
         file = facts.policy = Policy.parse(name.read_text(encoding="utf-8"), str(name))
         yield ok("policy file", f"{name}: {len(file.entitlements)} entitlements, {len(file.directories)} directories")

@@ -74,3 +74,17 @@ def test_what_is_not_known_is_a_sentence(explained: Explained, who: str, wants: 
     done = explained("--who", who, "--wants", wants)
     assert done.returncode == 2
     assert says in done.stderr
+
+
+def test_steps_levels_tier_and_pause_are_said(explained: Explained, tmp_path: Path) -> None:
+    changed = tmp_path / "changed.toml"
+    stages = (
+        'stages = [{approvers = ["manager"]}, {approvers = ["role:admin", "role:security"], different_groups = true}]'
+    )
+    more = f'{stages}\nescalation = [["role:admin"]]\nescalate_after = "2h"\ntier = "high"\npause = "7m"'
+    changed.write_text(SOUND.replace('group = "eu-jira-admins"', f'group = "eu-jira-admins"\n{more}'))
+    said = explained("--who", ADA.email, "--wants", "eu-jira-admins", "--file", str(changed)).stdout
+    assert "Of the high tier: 2 approvals, then a pause of 7 minutes." in said
+    assert "Step 1: 1 of the person's manager." in said
+    assert "Step 2: 1 of the role admin, the role security from different groups." in said
+    assert "After 2 hours without enough answers also the role admin." in said

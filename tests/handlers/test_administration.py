@@ -42,11 +42,11 @@ def card(bot: Living, words: str) -> dict[str, Any]:
     return [m for m in bot.slack.channel("#security") if words in text_of(m)][-1]
 
 
-def shell(bot: Living, url: str, *words: str) -> subprocess.CompletedProcess[str]:
+def shell(bot: Living, url: str, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Another process that opens the same record, as the operator does."""
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DATABASE_URL": url,
                "SLACK_API_URL": bot.house.settings.slack_api_url,
-               "ATLASSIAN_API_URL": bot.house.settings.atlassian_api_url}  # fmt: skip
+               "ATLASSIAN_API_URL": bot.house.settings.atlassian_api_url, **more}  # fmt: skip
     command = [sys.executable, "-m", "bot.cli", *words]
     return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
 
@@ -144,7 +144,7 @@ def test_a_policy_that_is_wrong_is_not_even_proposed(bot: Living, url: str, tmp_
 
 # What each command of the shell is. None of them may ever be "approves" or "gives".
 COMMANDS = {
-    "reads": {"doctor", "manifest", "policy check", "policy explain", "audit verify"},
+    "reads": {"doctor", "manifest", "policy check", "policy explain", "policy simulate", "policy test", "audit verify"},
     "asks admins": {"policy apply"},
     "holds back": {"freeze"},
     "says who is who": {"people import"},
@@ -164,3 +164,71 @@ def test_no_command_of_the_shell_approves_or_gives() -> None:
         )
 
     assert names(app) == set().union(*COMMANDS.values())
+
+
+# -- trying a policy before it is proposed ----------------------------------------------------------------------------
+
+
+def test_what_a_changed_policy_would_have_done_to_last_months_requests(bot: Living, url: str, tmp_path: Path) -> None:
+    who = next(_PEOPLE)
+    asked = ask(bot, who)
+    other = ask(bot, next(_PEOPLE), "eu-jira-admins")
+    settle(bot)
+    press(bot, "grace", "approve", copies(bot, asked)["grace"][0])
+    settle(bot)
+    file = tmp_path / "policy.toml"
+    file.write_text(
+        roomy()
+        .replace('approvers = ["manager", "owner"]', 'approvers = ["owner", "role:admin"]\napprovals = 2')
+        .replace('group = "eu-jira-admins"\nlongest = "8h"', 'group = "eu-jira-admins"\nlongest = "1h"')
+    )
+    done = shell(bot, url, "policy", "simulate", str(file))
+    assert done.returncode == 0, done.stderr
+    assert f"{asked} (grant eu-confluence-admins, done): would need 2 approvals, not 1" in done.stdout
+    assert f"{asked} (grant eu-confluence-admins, done): the approvals it got would not be enough" in done.stdout
+    assert f"{other} (grant eu-jira-admins, pending): would be refused when asked" in done.stdout
+    assert "1 hour at most" in done.stdout
+    assert "2 requests of the last 30 days; 2 would have gone otherwise." in done.stdout
+    file.write_text(roomy() + "\n# the same\n")
+    same = shell(bot, url, "policy", "simulate", str(file))
+    assert same.stdout.strip() == "2 requests of the last 30 days; 0 would have gone otherwise."
+
+
+def test_the_cases_beside_a_policy(bot: Living, url: str, tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text((ROOT / "policy.example.toml").read_text())
+    beside = tmp_path / "policy.cases.toml"
+    beside.write_text((ROOT / "policy.example.cases.toml").read_text())
+    done = shell(bot, url, "policy", "test", str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "7 cases, 0 of them otherwise than expected." in done.stdout
+    beside.write_text(beside.read_text().replace('expect = "refused"', 'expect = "allowed"', 1))
+    wrong = shell(bot, url, "policy", "test", str(file))
+    assert wrong.returncode == 1
+    assert "✗ line 44: ada grant eu-jira-admins: expected allowed, and it is refused" in wrong.stdout
+    beside.unlink()
+    assert "can't be read" in shell(bot, url, "policy", "test", str(file)).stderr
+
+
+def test_live_asks_slack_and_atlassian_for_all_a_policy_names(bot: Living, url: str, tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(roomy().replace('group = "eu-jira-admins"', 'group = "no-such-group"'))
+    done = shell(bot, url, "policy", "check", str(file), "--live", **secrets(bot))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "no-such-group" in done.stdout
+    assert "1 FAIL." in done.stdout
+    file.write_text(roomy())
+    well = shell(bot, url, "policy", "check", str(file), "--live", **secrets(bot))
+    assert "FAIL" not in well.stdout, well.stdout
+
+
+def secrets(bot: Living) -> dict[str, str]:
+    found = bot.house.settings
+    return {
+        "SLACK_BOT_TOKEN": found.slack_bot_token.get_secret_value(), "SLACK_TEAM_ID": ",".join(found.slack_team_id),
+        "SLACK_SIGNING_SECRET": found.slack_signing_secret.get_secret_value(),
+        "ATLASSIAN_ORG_ID": found.atlassian_org_id,
+        "ATLASSIAN_ORG_API_KEY": found.atlassian_org_api_key.get_secret_value(),
+        "ATLASSIAN_SCIM_DIRECTORY_ID": found.atlassian_scim_directory_id,
+        "ATLASSIAN_SCIM_API_KEY": found.atlassian_scim_api_key.get_secret_value(),
+    }  # fmt: skip
