@@ -15,18 +15,22 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, astuple
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from approvals import authority
+from approvals.authority import Case, Facts
+from approvals.policy import Person, Policy
 from bot.demo import Ports, choose_ports, gatehouse, settings, until_it_answers
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.slack.control import SlackControl, text_of
 from tests.bench.floor import Floor
 from tests.bench.load import Figures, accepted, read_answer, signed
+from tests.support.policies import roomy
 
 CONNECTIONS = (1, 8, 64)
 ROUNDS = 3
@@ -48,6 +52,7 @@ def main() -> None:
 def measure(folder: Path, requests: int, clicks: int) -> dict[str, object]:
     """Everything, on fresh databases."""
     figures: dict[str, object] = {"machine": machine(), "requests a line": requests, "rounds": ROUNDS}
+    figures["deciding, µs"] = deciding()
     commit = durable_commit(folder)
     with stage(folder) as (ports, environ):
         with server(folder, environ, "serve") as process:
@@ -131,6 +136,7 @@ def stage(folder: Path) -> Iterator[tuple[Ports, dict[str, str]]]:
     """Both sandboxes, and the environment of the bot."""
     ports = choose_ports(3900)
     environ = {**settings(folder, ports), "PYTHONPATH": os.getcwd(), "LOG_LEVEL": "ERROR"}
+    (folder / "policy.toml").write_text(roomy(), encoding="utf-8")  # nobody has asked enough
     with ExitStack() as started:
         events = f"http://127.0.0.1:{ports.bot}/slack/events"
         for words in (
@@ -146,6 +152,27 @@ def stage(folder: Path) -> Iterator[tuple[Ports, dict[str, str]]]:
         until_it_answers(f"http://127.0.0.1:{ports.atlassian}/control/ledger")
         SlackControl(f"http://127.0.0.1:{ports.slack}").settings(rate_limits=False)
         yield ports, environ
+
+
+def deciding(entitlements: int = 1000, rounds: int = 2000) -> dict[str, float]:
+    """How long one evaluation of a policy of a thousand entitlements takes: may it be asked, may it be approved."""
+    rules = [f'[entitlements.team-{n}]\nabout = "x"\ngroup = "team-{n}"\n' for n in range(entitlements)]
+    policy = Policy.parse(roomy() + "\n".join(rules))
+    asker = Person("712020:asker", seed.SLACK_TEAM, "U0ASKER")
+    took = []
+    for n in range(rounds):
+        begin = time.perf_counter()
+        rule = policy.rule("grant", f"team-{n % entitlements}")
+        assert rule is not None
+        case = Case(policy, rule, "grant", asker.account, asker.account, Facts("712020:manager"))
+        asked = authority.may_ask(case, asker, timedelta(hours=1), "a reason that is long enough")
+        assert asked
+        assert authority.may_approve(case, "712020:manager")
+        took.append((time.perf_counter() - begin) * 1e6)
+    return {
+        "median": round(statistics.median(took), 1),
+        "99 of 100 below": round(sorted(took)[len(took) * 99 // 100], 1),
+    }
 
 
 def durable_commit(folder: Path) -> float:
@@ -187,7 +214,7 @@ def _unknown(slack: SlackControl) -> bool:
 
 def _card(slack: SlackControl, number: int) -> dict[str, str]:
     """A question to Grace that nobody has answered, and nothing else going on."""
-    answer = slack.command("ada", f"grant eu-jira-admins for 2h because INC-{number}: the database is down")
+    answer = slack.command("ada", f"grant eu-jira-admins for {30 + number}m because INC-{number}: it is down")
     request = answer["body"]["text"].split()[1].rstrip(":")
     seen = slack.wait_for(
         lambda: next((m for m in slack.dms("grace") if f"{request} · asked" in text_of(m)), None), timeout=20
@@ -271,7 +298,7 @@ def show(figures: dict[str, object]) -> None:
         )  # fmt: skip
     console = Console()
     console.print(table)
-    for name in ("click to first call", "cold start s", "memory MB", "machine"):
+    for name in ("deciding, µs", "click to first call", "cold start s", "memory MB", "machine"):
         console.print(f"{name}: {figures[name]}")
 
 

@@ -58,9 +58,9 @@ def command(number: int, text: str) -> dict[str, str]:
 
 
 def accepted(port: int, connections: int, total: int, expected: bytes) -> Figures:
-    """Send ``total`` asks over so many connections at once; every answer must be 200 and hold ``expected``."""
+    """Send ``total`` asks over so many connections at once, none like another; each answer must hold ``expected``."""
     asks = [
-        signed("/slack/events", command(n, f"grant eu-jira-admins for 2h because INC-{n}: the database is down"))
+        signed("/slack/events", command(n, f"grant eu-jira-admins for {1 + n % 479}m because INC-{n}: it is down"))
         for n in range(total)
     ]
     took: list[float] = []
