@@ -13,9 +13,9 @@ from sqlmodel import col, select
 
 from approvals.models import Job
 from bot.sandbox import seed
-from bot.sandbox.demo_policy import demo_policy
 from bot.sandbox.slack.control import text_of
 from tests.support.living import Living, living
+from tests.support.policies import roomy
 from tests.support.share import part_of
 
 CONTESTS = part_of(200)
@@ -153,7 +153,7 @@ def cards_of(bot: Living, who: str) -> dict[str, str]:
 def wait_until_idle(bot: Living) -> None:
     def idle() -> dict[str, Any] | None:
         with bot.store.read() as session:
-            due = select(Job.key).where(col(Job.kind).not_in(["mirror", "wait", "end"]))
+            due = select(Job.key).where(col(Job.kind).not_in(["mirror", "sources", "wait", "end"]))
             return None if session.exec(due.limit(1)).first() else {"idle": True}
 
     bot.slack.wait_for(idle, timeout=120)
@@ -166,7 +166,7 @@ def policy() -> str:
         'approvers = ["manager", "owner"]\n'
         for number in range(GROUPS)
     )
-    return demo_policy() + "".join(entitlements)
+    return roomy() + "".join(entitlements)
 
 
 def make_groups(bot: Living) -> dict[str, str]:

@@ -157,7 +157,7 @@ def approve(bot: Bot, who: str, request: str) -> None:
         view = bot.slack.open_view(who)
         if view is None:
             if "Waiting for an answer" in text_of(shown):
-                bot.slack.click(who, "approve", ts=shown["ts"], channel=shown["channel"])
+                bot.slack.click(who, "approve", ts=shown["ts"], channel=shown["channel"], force=True)
             return False
         answer = bot.slack.submit(who, view["id"], {"name": {"name": TOMAS.name}})
         if answer["error"] is None:

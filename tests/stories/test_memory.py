@@ -77,7 +77,7 @@ def send(client: httpx.Client, url: str, number: int) -> httpx.Response:
 def words(number: int) -> str:
     kind = number % (REQUESTS // GRANTS)
     return {
-        0: f"grant eu-jira-admins for 2h because of ticket {number}",
+        0: f"grant eu-jira-admins for {30 + number % 449}m because of ticket {number}",
         1: "mine",
         2: "help",
         3: "status REQ-2222222222",

@@ -161,10 +161,12 @@ class Bot:
         return found
 
     def jobs(self) -> list[tuple[str, str]]:
-        """What is still to be done, or was given up: key and status; the mirror's next round apart."""
+        """What is still to be done, or was given up: key and status; the next rounds of the mirror apart."""
         with self._store() as store, store.read() as session:
             found = session.exec(select(Job.key, Job.status)).all()
-        return [(key, status) for key, status in found if not key.startswith("mirror:") or status == "dead"]
+        return [
+            (key, status) for key, status in found if not key.startswith(("mirror:", "sources:")) or status == "dead"
+        ]
 
     def effects(self, account: str) -> list[Json]:
         """The ledger's writes that changed something and name this account's record."""
