@@ -1,5 +1,7 @@
 """The last look before a deed: is it approved in the chain, by people who still may, and is it still the same thing?"""
 
+from datetime import datetime
+
 from sqlmodel import Session
 
 from approvals import audit, authority, people, safety
@@ -42,6 +44,8 @@ class Beginning:
         for approver in approvers:
             if approver is not None:
                 self.people.refresh(approver.team, approver.user)
+        if request.verb not in TAKES_AWAY:
+            self.people.refresh(request.team, request.user)
         try:
             plan = survey(self.directory, request, policy)
         except Impossible as no:
@@ -55,6 +59,9 @@ class Beginning:
         if not _proven(w.session, request):
             alarm(w, request, "it stands as approved, and no approval of this plan is in the record")
             return "no approval of this plan is in the record"
+        if not _its_time_has_come(w.session, request, w.now):
+            alarm(w, request, "it is to be begun before the time that is in the record")
+            return "the record has a later time for it"
         policy = self.policies.current(w.session)
         level = level_in_the_chain(w.session, request)
         case = case_of(w.session, policy, request, w.now, fresh=True, level=level)
@@ -64,6 +71,9 @@ class Beginning:
             gone = self._may_no_longer(w, request, one.account)
             if gone:
                 return gone
+        left = "" if request.verb in TAKES_AWAY else self._asker_has_left(w, request)
+        if left:
+            return left
         if not case.tally.complete:
             named = people.names(w.session, {one.account for one in case.yes})
             return f"the approval of {' and '.join(named.values())} no longer counts: {_who_may(case)}"
@@ -79,6 +89,14 @@ class Beginning:
             return f"{name}, who approved it, is no longer bound to an Atlassian account"
         voter = people.voter(w.session, self.policies.current(w.session), bound.team, bound.user, w.now)
         return f"{name}, who approved it, may no longer answer" if isinstance(voter, people.Stop) else ""
+
+    def _asker_has_left(self, w: Write, request: AccessRequest) -> str:
+        """Nothing is given on the word of somebody who is gone; what is taken away was decided by others."""
+        speaker = people.speaker(w.session, self.policies.current(w.session), request.team, request.user)
+        if isinstance(speaker, people.Stop) or speaker.account != request.requester:
+            name = people.names(w.session, {request.requester})[request.requester]
+            return f"{name}, who asked for it, is no longer somebody who may ask"
+        return ""
 
 
 def _who_may(case: authority.Case) -> str:
@@ -106,8 +124,21 @@ def _as_it_was_asked(session: Session, request: AccessRequest) -> bool:
         return False
     last = next((body["data"]["asked"] for body in reversed(asked) if "asked" in body["data"]), asked[0]["data"])
     value = audit.digest("", request.value) if request.value else ""
-    row = (request.verb, request.subject, request.entitlement, request.duration, value)
-    return row == (last["verb"], last["subject"], last["entitlement"], last["duration"], last.get("value", ""))
+    row = (request.verb, request.subject, request.entitlement, request.duration, value, _iso(request.ends_by))
+    said = (*(last[name] for name in ("verb", "subject", "entitlement", "duration")), last.get("value", ""))
+    return row == (*said, last.get("ends_by"))
+
+
+def _its_time_has_come(session: Session, request: AccessRequest, now: datetime) -> bool:
+    """The end of the pause, and the time that was asked for, as the chain has them: a row may say anything."""
+    asked = audit.find(session, event="request.asked", request=request.id)
+    paused = audit.find(session, event="request.scheduled", request=request.id)
+    times = [body["data"]["starts_at"] for body in (*asked[:1], *paused) if body["data"].get("starts_at")]
+    return all(datetime.fromisoformat(str(at)) <= now for at in times)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment is not None else None
 
 
 def _only_more_to_take(shown: Plan, plan: Plan) -> bool:

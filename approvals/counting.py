@@ -84,7 +84,8 @@ class Counting:
         unconfirmed = not_confirmed(case.rule.tier, vote, plan_of(w.session, request))
         if unconfirmed:
             return unconfirmed
-        vote.outcome, vote.because, vote.seat = "counted", verdict.because, verdict.seat
+        vote.outcome, vote.seat = "counted", verdict.seat
+        vote.because = verdict.because + _for_whom(w.session, verdict.seat, voter.account)
         return self._decide(w, vote, request, actor, case, verdict)
 
     def _too_late(self, session: Session, vote: Vote, request: AccessRequest) -> str:
@@ -176,6 +177,11 @@ def _why_nobody(case: Case, vote: Vote) -> str:
     """That a source could not be read, where it may be why somebody is not among those who may answer."""
     unread = [why for source, why in case.facts.unknown.items() if source in case.rule.approver_sources]
     return f". Who may answer can't be read completely: {unread[0]}" if unread and vote.choice == "approve" else ""
+
+
+def _for_whom(session: Session, seat: str | None, account: str) -> str:
+    """Whose answer it is, where somebody stands in."""
+    return f" (for {people.names(session, {seat})[seat]})" if seat and seat != account else ""
 
 
 def _is_the_entry_of(vote: Vote, data: dict[str, Any]) -> bool:

@@ -55,6 +55,7 @@ class AccessRequest(SQLModel, table=True):
     entitlement: str  # empty where the account itself is changed
     value: str = Field(default="", sa_column=Column(Text, nullable=False))  # a new address, a newcomer as JSON
     duration: int | None  # seconds; None = until revoked
+    ends_by: datetime | None = None  # asked "until Friday 18:00": over then at the latest
     reason: str = Field(sa_column=Column(Text, nullable=False))
     status: str = Field(index=True)
     version: int = 1
@@ -147,9 +148,13 @@ class Grant(SQLModel, table=True):
     """An entitlement held until a time because of a request."""
 
     __tablename__ = "grants"
-    __table_args__ = (one_of("status", GrantStatus), Index("grants_by_holding", "account", "holding", "status"))
+    __table_args__ = (
+        one_of("status", GrantStatus),
+        Index("grants_by_holding", "account", "holding", "status"),
+        UniqueConstraint("request_id", "account", "holding"),
+    )
     id: int | None = Field(default=None, primary_key=True)
-    request_id: str = Field(foreign_key="requests.id", unique=True)
+    request_id: str = Field(foreign_key="requests.id")  # one grant a request; of a bulk one a row
     account: str
     entitlement: str
     holding: str
@@ -161,6 +166,25 @@ class Grant(SQLModel, table=True):
     ended_at: datetime | None = None
     remove: bool = True  # decided when the end begins
     because: str = ""
+
+
+class BulkRow(SQLModel, table=True):
+    """One row of a bulk request's file: what it wants, whether it can be done, and what became of it."""
+
+    __tablename__ = "bulk_rows"
+    __table_args__ = (one_of("state", ("valid", "refused", "done", "failed")),)
+    request_id: str = Field(primary_key=True, foreign_key="requests.id")
+    number: int = Field(primary_key=True)  # of the file's lines, the heading is 1
+    person: str  # as it was written
+    account: str = ""
+    verb: str
+    entitlement: str = ""
+    until: str = ""  # as it was written
+    duration: int | None = None  # seconds; None = until revoked
+    reason: str = Field(default="", sa_column=Column(Text, nullable=False))
+    state: str = "valid"
+    because: str = ""
+    step: int | None = None  # position of the step that does it; several rows may share one
 
 
 class Job(SQLModel, table=True):

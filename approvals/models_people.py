@@ -28,6 +28,7 @@ class SlackUser(SQLModel, table=True):
     name: str
     mail: str = Field(default="", index=True)  # lower case
     standing: str
+    zone: str = ""  # where they are, as Slack tells: "Europe/Berlin"
     read_at: datetime
 
 

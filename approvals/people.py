@@ -25,6 +25,7 @@ _SPEAKER = (
 _STANDING = select(SlackUser.standing).join(Binding, _SAME_USER).where(Binding.account == bindparam("account"))
 _BOUND = select(Binding.account).where(Binding.team == bindparam("team"), Binding.user == bindparam("user"))
 _MAIL = select(SlackUser.mail).where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
+_ZONE = select(SlackUser.zone).where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
 _IN_FILE = select(Person.manager).where(Person.account == bindparam("account"))
 _IN_SLACK = select(Manager.manager).where(Manager.account == bindparam("account"), Manager.source == "slack_profile")
 
@@ -99,10 +100,21 @@ def account_of(db: Session | Connection, team: str, user: str) -> str | None:
     return account_with(db, mail) if mail else None
 
 
+def is_known(db: Session | Connection, account: str) -> bool:
+    """Whether the mirror has an account of this id."""
+    return plain(db).execute(select(Person.account).where(Person.account == account)).first() is not None
+
+
 def account_with(db: Session | Connection, mail: str) -> str | None:
     """The account with this mail address, when exactly one has it."""
     found = plain(db).execute(select(Person.account).where(Person.mail == mail.lower()).limit(2)).scalars().all()
     return found[0] if len(found) == 1 else None
+
+
+def zone_of(db: Session | Connection, team: str, user: str) -> str:
+    """The time zone a Slack user has set; empty where none is known."""
+    whom = {"team": team, "user": user}
+    return str(plain(db).execute(_ZONE, whom).scalar() or "")
 
 
 def slack_user_of(session: Session, account: str) -> Binding | None:

@@ -21,6 +21,7 @@ class Newcomer(BaseModel):
     name: str
     given: str = ""
     family: str = ""
+    also: tuple[str, ...] = ()  # entitlements that are asked for once there is an account
 
 
 class Step(BaseModel):

@@ -112,6 +112,7 @@ class Provisioning:
         live = [g for g in others if g.status in LIVE]
         held_before = any(g.held_before for g in live) if live else plan.holds
         ends_at = w.now + timedelta(seconds=request.duration) if request.duration else None
+        ends_at = min(filter(None, (ends_at, request.ends_by)), default=None)
         grant = w.add(
             Grant(
                 request_id=request.id,

@@ -61,6 +61,7 @@ class Replanning:
             "verb": request.verb,
             "subject": request.subject,
             "value": digest("", request.value) if request.value else "",
+            "ends_by": request.ends_by.isoformat() if request.ends_by and "duration" not in changes else None,
         }  # what the worker holds the row against before it acts
         w.move(
             request,
@@ -74,6 +75,7 @@ class Replanning:
             rule_hash=rule.rule_hash,
             policy_hash=policy.hash,
             **changes,
+            **({"ends_by": None} if "duration" in changes else {}),
         )
         w.enqueue("plan", request.id)
 

@@ -44,6 +44,7 @@ class Ask:
     home_thread: str = ""
     value: str = ""  # a new address, a newcomer as JSON
     starts_at: datetime | None = None  # not before
+    ends_by: datetime | None = None  # over then at the latest
 
 
 class Asked(NamedTuple):
@@ -175,13 +176,14 @@ class Workflow:
             "home_channel": ask.home_channel,
             "home_thread": ask.home_thread,
             "starts_at": ask.starts_at,
+            "ends_by": ask.ends_by,
         }
         w.connection.execute(_OPEN, values)
         w.audit(
             "request.asked",
             actor=actor,
             request=asked.id,
-            data={**chained, "value": digest("", ask.value) if ask.value else ""},  # it may hold names and addresses
+            data={**chained, "value": digest("", ask.value) if ask.value else "", **_times(ask)},
             details={"reason": ask.reason} | ({"value": ask.value} if ask.value else {}),
         )
         w.enqueue("plan", asked.id)
@@ -292,6 +294,11 @@ class Workflow:
                 channel=channel,
                 text=text,
             )
+
+
+def _times(ask: Ask) -> dict[str, str]:
+    times = {"starts_at": ask.starts_at, "ends_by": ask.ends_by}
+    return {name: moment.isoformat() for name, moment in times.items() if moment is not None}
 
 
 def no_such_rule(policy: Policy, verb: str, entitlement: str) -> Verdict:

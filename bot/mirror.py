@@ -141,6 +141,7 @@ class Mirror:
             name=_shown(profile.get("display_name") or profile.get("real_name") or user.get("name", user["id"])),
             mail=_shown(profile.get("email") or "").lower(),
             standing=standing(user, self.teams),
+            zone=_shown(user.get("tz") or ""),
             read_at=now,
         )
 

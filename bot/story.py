@@ -97,6 +97,7 @@ def tell(stage: Stage) -> list[str]:
         denying(stage)
         approving(stage, request)
         ending(stage, request)
+        leaving(stage)
         proving(stage)
     except TimeoutError as nothing:
         stage.expect(False, f"the story could go on: {nothing}")
@@ -177,6 +178,33 @@ def ending(stage: Stage, request: str) -> None:
     stage.expect(not held(stage, "ada"), "Atlassian says that Ada is out of the group")
     mei = seed.company().person("mei").account_id
     stage.expect(mei in stage.atlassian.members("eu-jira-admins"), "Mei, who was in it before, still is")
+
+
+def leaving(stage: Stage) -> None:
+    tomas = seed.company().person("tomas")
+    stage.title("Tomáš leaves the company, and must not see it before it is done")
+    stage.atlassian.make_token(tomas.account_id, label="made in the last moment", late=True)
+    before = [text_of(message) for message in stage.slack.messages("tomas")]
+    shown = stage.types("kofi", f"deactivate {tomas.email} because HR-7: the contract is over")
+    request = (re.search(r"REQ-[0-9a-z]+", shown) or ["REQ-none"])[0]
+    for who in ("grace", "omar"):
+        card = stage.card(who, request)
+        if who == "grace":
+            stage.line("Grace, directly", plain(text_of(card)))
+        stage.slack.click(who, "approve", ts=card["ts"], channel=card["channel"])
+        view = stage.slack.open_view(who)
+        stage.expect(view is not None, f"{seed.company().person(who).given} must type whose account it is")
+        if view is not None:
+            stage.slack.submit(who, view["id"], {"name": {"name": tomas.name}})
+    stage.sees("grace", "nothing is done before", "Grace, directly")
+    stage.expect(
+        [text_of(message) for message in stage.slack.messages("tomas")] == before, "Tomáš has seen nothing of it"
+    )
+    stage.move_time(timedelta(hours=2, minutes=6))
+    stage.sees("kofi", "is done.", "Kofi, directly")
+    account = stage.atlassian.account(tomas.account_id)
+    stage.expect(not account["active"], "Atlassian says that his account is deactivated")
+    stage.expect(account["tokens"] == [], "and that he has no API token any more, the one made meanwhile included")
 
 
 def proving(stage: Stage) -> None:

@@ -23,6 +23,11 @@ class Drawing:
 
 
 NO_REASON = "no reason was given"  # Slack did not open the form that asks for it
+NOUNS = {
+    "revoke": "removal", "deactivate": "deactivation", "reactivate": "reactivation", "suspend": "suspension",
+    "restore": "restoring", "offboard": "offboarding", "provision": "provisioning", "email": "change of address",
+    "tokens": "deletion of the API tokens",
+}  # fmt: skip
 HEADLINES = {
     Status.ASKED: (":hourglass_flowing_sand:", "Reading Atlassian"),
     Status.PENDING: (":raised_hand:", "Waiting for an answer"),
@@ -42,7 +47,7 @@ HEADLINES = {
 def draw(view: RequestView, *, buttons: bool) -> Drawing:
     """The card as it stands; ``buttons`` is whether this copy is one to answer on."""
     request = view.request
-    title = f"{view.name(request.requester)} asks for {request.entitlement or request.verb}"
+    title = f"{view.name(request.requester)} asks for {request.entitlement or 'the ' + NOUNS[request.verb]}"
     blocks = [_headline(view), _question(view), *_reason(view)]
     if view.plan is not None:
         blocks.append(_plan(view))
@@ -107,7 +112,9 @@ def what(view: RequestView) -> str:
     if request.verb == "grant":
         whose = "" if request.subject == request.requester else f" for *{esc(view.subject_name)}*"
         return f"{named.strip()}{whose}"
-    return f"*{request.verb}*{named} of *{esc(view.subject_name)}*"
+    if request.verb == "revoke":
+        return f"the removal of{named} from *{esc(view.subject_name)}*"
+    return f"the {NOUNS[request.verb]} of *{esc(view.subject_name)}*"
 
 
 def _plan(view: RequestView) -> Block:

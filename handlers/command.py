@@ -3,20 +3,25 @@
 from dataclasses import dataclass
 
 from handlers.durations import Duration
+from handlers.moments import Moment
 
 VERBS = {
     "grant": "/access grant [@who] entitlement for 4h because …",
     "revoke": "/access revoke [@who] entitlement because …",
     "deactivate": "/access deactivate @who because …",
     "reactivate": "/access reactivate @who because …",
+    "offboard": "/access offboard @who because … [on Friday 18:00]",
     "suspend": "/access suspend @who because …",
     "restore": "/access restore @who because …",
+    "provision": '/access provision mail "Name" [entitlement…] because …',
+    "email": "/access email @who new@mail because …",
     "status": "/access status [REQ-…]",
     "cancel": "/access cancel REQ-…",
     "end": "/access end REQ-…",
+    "extend": "/access extend REQ-… for 2h",
     "whois": "/access whois @who",
     "who": "/access who entitlement",
-    "tokens": "/access tokens @who",
+    "tokens": "/access tokens @who [delete because …]",
     "audit": "/access audit REQ-… or @who",
     "freeze": "/access freeze because …",
     "unfreeze": "/access unfreeze",
@@ -30,13 +35,14 @@ VERBS = {
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom a command is about: a Slack user or an e-mail address, never both."""
+    """Whom a command is about: a Slack user, an e-mail address or an account id; one of them."""
 
     slack_user: str | None = None
     email: str | None = None
+    account: str | None = None
 
     def __str__(self) -> str:
-        return f"<@{self.slack_user}>" if self.slack_user else str(self.email)
+        return f"<@{self.slack_user}>" if self.slack_user else str(self.email or self.account)
 
 
 @dataclass(frozen=True)
@@ -49,8 +55,13 @@ class Command:
     duration: Duration | None = None
     reason: str | None = None
     request_id: str | None = None  # in the record's spelling: REQ-k3m9…
-    target: str | None = None  # the account somebody is to be bound to, by id or address
+    target: str | None = None  # the account somebody is to be bound to, a new address, a newcomer's address
     myself: bool = False  # said aloud: "me", where that makes a difference
+    until: Moment | None = None  # instead of a length of time: until Friday 18:00
+    starts: Moment | None = None  # not before: on Friday 18:00
+    name: str | None = None  # a newcomer's
+    also: tuple[str, ...] = ()  # entitlements a newcomer is to have
+    options: frozenset[str] = frozenset()  # words that change what is done: "delete", "keep tokens", "at the site"
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,6 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from sqlmodel import Session
-
-from approvals import people
 from approvals.policy import Entitlement, say_duration
 from approvals.policy import Person as Speaker
 from approvals.store import Actor
@@ -14,6 +11,7 @@ from handlers.asking import open_form, prefilled
 from handlers.desk import Desk, Said
 from handlers.durations import Duration
 from handlers.parse import Command, Subject, canonical
+from handlers.people import account_said
 from handlers.text import esc, sentence
 
 FORM_IS_OPEN = "the form is open"  # nothing to say in the acknowledgement
@@ -27,7 +25,7 @@ def grant(desk: Desk, speaker: Speaker, said: Said) -> str:
         return _ask(desk, speaker, said, speaker.account)  # nothing to look up: most are like this
     with desk.store.read() as session:
         policy = desk.policy(session)
-        subject = _subject(session, speaker, command.subject)
+        subject = account_said(session, speaker, command.subject)
         entitlement = policy.entitlement(command.entitlement or "")
     if subject is None:
         because = (
@@ -70,14 +68,6 @@ def _form_instead(desk: Desk, subject: str, command: Command, trigger: str) -> s
     length = str(command.duration) if command.duration else ""
     filled = prefilled(desk, subject, command.entitlement or "", length, command.reason or "")
     return FORM_IS_OPEN if open_form(desk, trigger, filled) else ""
-
-
-def _subject(session: Session, speaker: Speaker, said: Subject | None) -> str | None:
-    if said is None:
-        return speaker.account
-    if said.email:
-        return people.account_with(session, said.email)
-    return people.account_of(session, speaker.team, said.slack_user or "")
 
 
 def _missing(command: Command, entitlement: Entitlement | None, *, reason_needed: bool) -> str:

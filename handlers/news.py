@@ -9,7 +9,7 @@ from approvals.plan import Step
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
 from handlers import binding, delegate
-from handlers.cards import NO_REASON, Drawing, for_how_long, headline, mark
+from handlers.cards import NO_REASON, NOUNS, Drawing, for_how_long, headline, mark
 from handlers.text import esc, mention, when, within
 from handlers.view import RequestView
 
@@ -30,18 +30,14 @@ def _where(view: RequestView) -> str:
 
 
 def _what(view: RequestView) -> str:
-    if view.request.verb != "grant":
-        return _asked(view)
-    whose = "" if view.request.subject == view.request.requester else f" for {esc(view.subject_name)}"
-    return f"`{view.request.entitlement}`{whose}"
-
-
-def _asked(view: RequestView) -> str:
-    """What was asked for, as the words of a command."""
+    """What was asked for, as the object of a sentence."""
     request = view.request
-    what = f" `{request.entitlement}`" if request.entitlement else ""
-    whose = "" if request.subject == request.requester and request.verb == "grant" else f" of {esc(view.subject_name)}"
-    return f"{request.verb}{what}{whose}"
+    if request.verb == "grant":
+        whose = "" if request.subject == request.requester else f" for {esc(view.subject_name)}"
+        return f"`{request.entitlement}`{whose}"
+    if request.verb == "revoke":
+        return f"the removal of `{request.entitlement}` from {esc(view.subject_name)}"
+    return f"the {NOUNS[request.verb]} of {esc(view.subject_name)}"
 
 
 def _asker(view: RequestView) -> str:
@@ -66,7 +62,7 @@ def _scheduled(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     assert view is not None
     at = when(datetime.fromtimestamp(facts["starts_at"], UTC))
     return (
-        f":calendar: {_asked(view)} is approved, and nothing is done before {at}. "
+        f":calendar: {_what(view)} is approved, and nothing is done before {at}. "
         "Any approver and whoever asked can stop it until then: *Cancel the request* on the card."
     )
 
@@ -80,7 +76,7 @@ def _escalated(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
 def _reminder(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     assert view is not None
     return (
-        f":alarm_clock: {_asked(view)} still waits for your answer, as {esc(facts['because'])}. "
+        f":alarm_clock: {_what(view)} still waits for your answer, as {esc(facts['because'])}. "
         f"It lapses {when(view.request.lapses_at)}."
     )
 
@@ -125,7 +121,7 @@ def _edited(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
 
 def _changed(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
     assert view is not None
-    lines = [f":large_green_circle: {_asker(view)}, {_asked(view)} is done."]
+    lines = [f":large_green_circle: {_asker(view)}, {_what(view)} is done."]
     lines += [_taken_step(row) for row in view.given]
     lines.append(f"<{audit_log}|Atlassian's audit log>")
     return "\n".join(lines)
@@ -133,7 +129,7 @@ def _changed(facts: dict[str, Any], view: RequestView | None, audit_log: str) ->
 
 def _partly(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
     assert view is not None
-    lines = [f":warning: {_asker(view)}, {_asked(view)} is done in part only: {esc(facts['because'], 1500)}"]
+    lines = [f":warning: {_asker(view)}, {_what(view)} is done in part only: {esc(facts['because'], 1500)}"]
     lines += [f"{mark(row.status)} {esc(Step.model_validate_json(row.body).words, 600)}" for row in view.given]
     lines.append(f"<{audit_log}|Atlassian's audit log>")
     return "\n".join(lines)
@@ -177,9 +173,9 @@ def _refused(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
 
 def _failed(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
     assert view is not None
-    because = esc(facts["because"], 2000)
+    because, done = esc(facts["because"], 2000), "given" if view.request.verb == "grant" else "done"
     return (
-        f":red_circle: {_asker(view)}, {_what(view)} could not be given and was given up: {because}"
+        f":red_circle: {_asker(view)}, {_what(view)} could not be {done} and was given up: {because}"
         f"\n<{audit_log}|Atlassian's audit log>"
     )
 

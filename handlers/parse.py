@@ -18,7 +18,10 @@ MEANT = {
     **dict.fromkeys(("show", "info", "state", "where", "check"), "status"),
     **dict.fromkeys(("stop", "withdraw", "abort", "undo", "delete"), "cancel"),
     **dict.fromkeys(("remove", "take", "take-away"), "revoke"),
-    **dict.fromkeys(("disable", "lock", "offboard"), "deactivate"),
+    **dict.fromkeys(("disable", "lock"), "deactivate"),
+    **dict.fromkeys(("leave", "fire", "terminate"), "offboard"),
+    **dict.fromkeys(("invite", "create", "onboard"), "provision"),
+    **dict.fromkeys(("longer", "prolong", "renew"), "extend"),
     **dict.fromkeys(("my", "list", "me"), "mine"),
     **dict.fromkeys(("?", "-h", "--help", "usage", "commands", "hello", "hi"), "help"),
 }
@@ -59,7 +62,9 @@ def canonical(command: Command) -> str:
     parts: list[str] = [command.verb, str(command.subject or "")]
     if command.entitlement:
         parts.append(_name_to_type(command.entitlement))
-    parts += [command.target or "", command.request_id or "", "me" if command.myself else ""]
+    parts += [command.target or "", f'"{command.name}"' if command.name else "", *command.also]
+    parts += [command.request_id or "", "me" if command.myself else ""]
+    parts += ["delete"] if "delete" in command.options and not command.reason else []
     if command.duration:
         parts.append(str(command.duration) if command.duration.until_revoked else f"for {command.duration}")
     if command.reason:
@@ -112,11 +117,17 @@ class _Reading:
         self.duration: Duration | None = None
         self.request_id: str | None = None
         self.target: str | None = None
+        self.name: str | None = None
+        self.also: list[str] = []
+        self.options: set[str] = set()
 
     def command(self) -> Command:
         myself = self.myself and self.verb in ("whois", "tokens", "audit")
         what = (self.subject, self.entitlement, self.duration, self.reason, self.request_id)
-        return Command(self.verb, *what, self.target, myself)
+        return Command(
+            self.verb, *what, self.target, myself, name=self.name, also=tuple(self.also),
+            options=frozenset(self.options),
+        )  # fmt: skip
 
     def understood(self) -> str:
         """What is already clear, so that nobody has to guess how far the reading came."""
@@ -320,6 +331,67 @@ def _request_or_person(reading: _Reading) -> None:
         _one_person(reading)
 
 
+def _person_and_address(reading: _Reading) -> None:
+    """@who, and the new address; of two addresses the first says who."""
+    while reading.pieces:
+        piece = reading.take()
+        is_mail = piece.sort == "mail" or bool(EMAIL.fullmatch(piece.text))
+        if piece.sort == "mention":
+            _set_subject(reading, Subject(slack_user=piece.text))
+        elif piece.text.casefold() in OPTIONAL:
+            continue
+        elif is_mail and reading.subject is None and reading.target is None and _another_address(reading):
+            _set_subject(reading, _by_email(piece.text))
+        elif is_mail and reading.target is None:
+            reading.target = _by_email(piece.text).email
+        else:
+            raise _Wrong(f"I can't read “{_short(piece.text)}”.", f"Type “{VERBS[reading.verb]}”.")
+
+
+def _another_address(reading: _Reading) -> bool:
+    return any(piece.sort in ("mail", "mention") or EMAIL.fullmatch(piece.text) for piece in reading.pieces)
+
+
+def _newcomer(reading: _Reading) -> None:
+    """An address, a name in quotes, and the entitlements they are to have."""
+    while reading.pieces:
+        piece = reading.take()
+        if piece.sort == "quoted" and reading.name is None:
+            reading.name = piece.text
+        elif reading.target is None and (piece.sort == "mail" or EMAIL.fullmatch(piece.text)):
+            reading.target = _by_email(piece.text).email
+        elif piece.sort == "word" and piece.text.casefold() in {"with", "and", *OPTIONAL}:
+            continue
+        elif piece.sort in ("word", "quoted") and NAME.fullmatch(piece.text):
+            reading.also.append(piece.text)
+        else:
+            raise _Wrong(f"I can't read “{_short(piece.text)}”.", f"Type “{VERBS[reading.verb]}”.")
+
+
+def _tokens_of(reading: _Reading) -> None:
+    """@who, to look at them; with "delete because …" a request."""
+    words = [piece for piece in reading.pieces if not (piece.sort == "word" and piece.text.casefold() == "delete")]
+    if len(words) < len(reading.pieces) or reading.reason:
+        reading.options.add("delete")
+    reading.pieces = deque(words)
+    if "delete" in reading.options:
+        _done_to_somebody(reading)
+    else:
+        _one_person(reading)
+
+
+def _longer(reading: _Reading) -> None:
+    """A request's id, and for how much longer."""
+    for piece in list(reading.pieces):
+        if piece.sort == "word" and REQUEST_ID.fullmatch(piece.text):
+            reading.request_id = f"REQ-{REQUEST_ID.fullmatch(piece.text)[1].lower()}"  # type: ignore[index]
+            reading.pieces.remove(piece)
+    _grant(reading)
+    if reading.entitlement or reading.subject or reading.myself:
+        extra = reading.entitlement or str(reading.subject or "me")
+        raise _Wrong(f"“{_short(extra)}” is too much here.", f"Type “{VERBS[reading.verb]}”.")
+
+
 # --- the verbs with a request, and those with nothing ----------------------------------------------------------------
 
 
@@ -360,12 +432,15 @@ def _help(reading: _Reading) -> None:
 _READERS: dict[str, Callable[[_Reading], None]] = {
     "grant": _grant,
     "revoke": _taken,
-    **dict.fromkeys(("deactivate", "reactivate", "suspend", "restore"), _done_to_somebody),
+    **dict.fromkeys(("deactivate", "reactivate", "suspend", "restore", "offboard"), _done_to_somebody),
+    "provision": _newcomer,
+    "email": _person_and_address,
+    "extend": _longer,
     "status": _one_request,
     "cancel": _one_request,
     "end": _one_request,
     "whois": _one_person,
-    "tokens": _one_person,
+    "tokens": _tokens_of,
     "who": _one_name,
     "audit": _request_or_person,
     "freeze": _reason_only,

@@ -1,8 +1,11 @@
 """Who is speaking: a Slack user made a bound person, or stopped politely before anything else is looked at."""
 
+from sqlmodel import Session
+
 from approvals import people
 from approvals.policy import Person as Speaker
 from approvals.store import Actor
+from handlers.command import Subject
 from handlers.desk import Desk
 
 
@@ -16,3 +19,14 @@ def who_speaks(desk: Desk, team: str, user: str, source: str, typed: str = "") -
             with desk.store.write() as w:
                 w.enqueue("look up", f"{team}/{user}")
     return found
+
+
+def account_said(session: Session, speaker: Speaker, said: Subject | None) -> str | None:
+    """The account that somebody named: a mention, an address, an account id; oneself when nobody was named."""
+    if said is None:
+        return speaker.account
+    if said.account:
+        return said.account if people.is_known(session, said.account) else None
+    if said.email:
+        return people.account_with(session, said.email)
+    return people.account_of(session, speaker.team, said.slack_user or "")

@@ -14,7 +14,7 @@ from approvals.policy import Person as Speaker
 from approvals.store import Actor
 from handlers.desk import Desk, Said
 from handlers.grant import FORM_IS_OPEN
-from handlers.parse import Subject
+from handlers.people import account_said
 from handlers.text import plain, within
 from handlers.view import may_see
 
@@ -96,21 +96,13 @@ def _about_somebody(desk: Desk, speaker: Speaker, said: Said, kind: str, usage: 
     subject = said.command.subject
     with desk.store.read() as session:
         policy = desk.policy(session)
-        account = _account(session, speaker, subject)
+        account = account_said(session, speaker, subject)
         allowed = account is not None and may_look(session, policy, speaker, account)
     if subject is None and not said.command.myself:
         return usage
     if account is None or not allowed:
         return _turned_away(desk, speaker, said, "There is nobody of that name whose account you may look at.")
     return _open(desk, speaker, said, Wanted(kind, account=account))
-
-
-def _account(session: Session, speaker: Speaker, subject: Subject | None) -> str | None:
-    if subject is None:
-        return speaker.account
-    if subject.email:
-        return people.account_with(session, subject.email)
-    return people.account_of(session, speaker.team, subject.slack_user or "")
 
 
 def _turned_away(desk: Desk, speaker: Speaker, said: Said, because: str) -> str:

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 
 from sqlmodel import Session, col, select
 
+from approvals.extending import longer
 from approvals.models import AccessRequest, Grant
 from approvals.policy import Person as Speaker
 from approvals.states import LIVE, OPEN
 from approvals.workflow import Refused
 from handlers.administration import safety_status
-from handlers.cards import draw
+from handlers.cards import draw, what
 from handlers.cards import headline as headline_of
 from handlers.desk import Desk, Said
-from handlers.text import esc, sentence, when, within
+from handlers.text import sentence, when, within
 from handlers.view import may_see, view_of
 
 SHOWN = 20
@@ -55,6 +56,29 @@ def end(desk: Desk, speaker: Speaker, said: Said) -> str:
     return f":hourglass: {request.id} is being ended. Its thread says when Atlassian shows it."
 
 
+def extend(desk: Desk, speaker: Speaker, said: Said) -> str:
+    """Hold it longer: the same question to the same people."""
+    command = said.command
+    if not command.request_id or command.duration is None or command.duration.length is None:
+        return "Which one, and for how much longer? Type `/access extend REQ-… for 2h`; `/access mine` lists yours."
+    with desk.store.read() as session:
+        policy, now = desk.policy(session), desk.store.time_in(session)
+        request = session.get(AccessRequest, command.request_id)
+        if request is None or not may_see(session, policy, speaker, request, now):
+            return NONE_SUCH.format(id=command.request_id)
+        found = longer(session, policy, request, command.duration.length, now)
+    if isinstance(found, str):
+        return found
+    try:
+        asked = desk.workflow.ask(speaker, found.ask(command.reason or "", said.source))
+    except Refused as refused:
+        return sentence(str(refused))
+    return (
+        f":hourglass_flowing_sand: {asked.id} asks for `{asked.entitlement}` until {when(found.ends_by)}. Whoever must "
+        f"answer is asked, and {request.id} goes on meanwhile."
+    )
+
+
 def mine(desk: Desk, speaker: Speaker, said: Said) -> str:
     """What one asked for that is not over, and what one holds through Gatehouse."""
     with desk.store.read() as session:
@@ -64,7 +88,7 @@ def mine(desk: Desk, speaker: Speaker, said: Said) -> str:
     lines = []
     for view in filter(None, views):
         icon, words = headline_of(view)
-        lines.append(f"{icon} {view.request.id}: `{view.request.entitlement}` for {esc(view.subject_name)}: {words}")
+        lines.append(f"{icon} {view.request.id}: {what(view)}: {words}")
     lines += [held_line(grant) for grant in held[:SHOWN]]
     more = max(0, len(requests) - SHOWN) + max(0, len(held) - SHOWN)
     if more:

@@ -417,7 +417,7 @@ def test_a_stand_in_answers_for_whoever_is_away_and_says_so(world: World) -> Non
     assert status(world, request) == Status.DONE
     (entry,) = world.record("vote.counted")
     assert (entry["actor"], entry["data"]["seat"]) == (account("tomas"), account("grace"))
-    assert world.request(request).because == "standing in for the person's manager"
+    assert world.request(request).because == "standing in for the person's manager (for Grace Okafor)"
     assert world.news("stands_in")[0].user == COMPANY.person("tomas").slack_id
 
 

@@ -18,7 +18,7 @@ def test_a_bot_token_that_slack_refuses(house: House) -> None:
     assert (wrong.check, wrong.found) == ("Slack", "the bot token does not work (invalid_auth)")
     assert "SLACK_BOT_TOKEN" in wrong.mend
     assert {f.check for f in house.look() if f.state == "not tried"} == {
-        *("Slack scopes", "channels", "user groups", "manager field", "clock"),
+        *("Slack scopes", "channels", "user groups", "manager field", "sources of approvers", "clock"),
     }
 
 

@@ -83,7 +83,7 @@ def test_a_revoke_takes_it_and_the_thread_says_what_stays(bot: Living, who: str)
     taken = types(bot, "grace", f"revoke eu-jira-admins from {COMPANY.person(who).email} {BECAUSE}")
     settle(bot)
     shown = text_of(card(bot, "omar", taken))
-    assert "*revoke* `eu-jira-admins` of *" in shown
+    assert "the removal of `eu-jira-admins` from *" in shown
     assert "take" in shown
     assert "out of the group eu-jira-admins by SCIM" in shown
     approve(bot, "omar", taken)

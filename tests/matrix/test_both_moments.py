@@ -152,3 +152,28 @@ def test_the_manager_who_is_one_no_more_counts_at_neither_moment(store: Store, m
     another(world)
     world.run()
     assert not world.holds("ada")
+
+
+LEFT = {"guest", "deleted", "other team", "bot", "unbound", "another account"}
+
+
+@pytest.mark.parametrize("change", sorted(LEFT))
+def test_nothing_is_given_on_the_word_of_somebody_who_left_since(world: World, change: str) -> None:
+    """Grace asked for Ada, Mei said yes; then Grace is gone."""
+    asker = (seed.SLACK_TEAM, COMPANY.person("grace").slack_id)
+    request = world.ask("grace", subject="ada")
+    world.run()
+    world.click("mei", request)
+    count(world)
+    with world.store.write() as w:
+        user, binding = w.session.get_one(SlackUser, asker), w.session.get_one(Binding, asker)
+        if change == "unbound":
+            w.session.delete(binding)
+        elif change == "another account":
+            binding.account = "712020:somebody-else"
+        else:
+            user.standing = "stranger" if change == "other team" else change
+    world.run()
+    assert world.request(request).status == Status.REFUSED
+    assert "is no longer somebody who may ask" in world.request(request).because
+    assert (world.directory.calls, world.holds("ada")) == ([], False)

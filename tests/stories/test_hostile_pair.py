@@ -153,7 +153,7 @@ class Judge:
             self.seen = max(self.seen, int(call["number"]))
             if call.get("applied", True) and int(call["status"]) < 300:
                 self._judge(call)
-        left = self.pair.bot.house.directory.org_admins()
+        left = self.pair.bot.atlassian.org_admins()
         assert len(left) >= 2, f"{len(left)} admins are left"
 
     def _judge(self, call: dict[str, Any]) -> None:

@@ -121,7 +121,9 @@ def deactivating(bot: Bot) -> None:
     """Two type the name, the pause passes, the tokens and the account go."""
     bot.atlassian.make_token(TOMAS.account_id, label="laptop")
     answer = bot.insist(
-        lambda: bot.slack.command("kofi", f"deactivate {TOMAS.email} because HR-7: over", channel=CHANNEL)
+        lambda: bot.slack.command(
+            "kofi", f"deactivate {TOMAS.email} because HR-7: the contract is over", channel=CHANNEL
+        )
     )
     assert answer is not None
     request = bot.until(lambda: asked(bot))
@@ -140,7 +142,7 @@ def asked(bot: Bot) -> str | None:
 
 
 def direct(bot: Bot, who: str, request: str) -> dict[str, Any] | None:
-    seen = [m for m in bot.slack.dms(who) if f"{request} · asked" in text_of(m) and "deactivate" in text_of(m)]
+    seen = [m for m in bot.slack.dms(who) if f"{request} · asked" in text_of(m) and "deactivation" in text_of(m)]
     return seen[-1] if seen else None
 
 

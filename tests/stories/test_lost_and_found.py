@@ -149,8 +149,7 @@ def running(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture
 def scene(running: Clock) -> Iterator[Scene]:
-    ledger = running.bot.atlassian.ledger()
-    yield Scene(running, next(ASKERS), since=ledger[-1]["number"])
+    yield Scene(running, next(ASKERS), since=running.bot.atlassian.newest())
     running.bot.atlassian.clear_faults()
     running.bot.slack.clear_faults()
 

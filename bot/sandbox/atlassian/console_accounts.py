@@ -9,6 +9,7 @@ from bot.sandbox import seed
 from bot.sandbox.atlassian.answers import answer
 from bot.sandbox.atlassian.console import control_body, may, refuse
 from bot.sandbox.atlassian.identity_provider import resync
+from bot.sandbox.atlassian.roles import held, is_org_admin
 from bot.sandbox.atlassian.routes import Call, route
 from bot.sandbox.atlassian.state import Account, Sandbox
 
@@ -20,6 +21,7 @@ def console_account_routes(sandbox: Sandbox) -> list[Route]:
     return [
         route(sandbox, ACCOUNT, may, GET=read_account, POST=change_account),
         route(sandbox, f"{ACCOUNT}/tokens", may, POST=make_token),
+        route(sandbox, "/control/org-admins", may, GET=read_org_admins),
         route(sandbox, "/control/resync", may, POST=resync_directory),
     ]
 
@@ -30,6 +32,15 @@ def read_account(sandbox: Sandbox, call: Call) -> Response:
     groups = [group.name for group in sandbox.records.groups_of(account.id)]
     tokens = [asdict(token) | {"works": account.active} for token in sandbox.records.tokens_of(account.id)]
     return answer(asdict(account) | {"scim": links, "groups": groups, "tokens": tokens})
+
+
+def read_org_admins(sandbox: Sandbox, call: Call) -> Response:
+    """Who is an active organization admin, in truth."""
+    records = sandbox.records
+    active = [
+        one.id for one in records.accounts.values() if one.active and records.standing.get(one.id, "active") == "active"
+    ]
+    return answer({"accounts": [id for id in active if is_org_admin(held(records, id))]})
 
 
 def change_account(sandbox: Sandbox, call: Call) -> Response:

@@ -27,6 +27,11 @@ class AtlassianControl:
         entries: list[dict[str, Any]] = self._ask("GET", f"/ledger?after={after}&writes={int(writes)}")["entries"]
         return entries
 
+    def newest(self) -> int:
+        """The number of the newest call; 0 before the first."""
+        entries = self.ledger()
+        return int(entries[-1]["number"]) if entries else 0
+
     def clear_ledger(self) -> None:
         self._ask("DELETE", "/ledger")
 
@@ -49,6 +54,10 @@ class AtlassianControl:
     def members(self, group_name: str) -> set[str]:
         """The account ids of a group's members, in truth rather than as the organization shows them."""
         return set(self._ask("GET", f"/group/{quote(group_name, safe='')}")["members"])
+
+    def org_admins(self) -> set[str]:
+        """The active organization admins, in truth."""
+        return set(self._ask("GET", "/org-admins")["accounts"])
 
     def account(self, account_id: str) -> dict[str, Any]:
         return self._ask("GET", f"/account/{quote(account_id, safe='')}")

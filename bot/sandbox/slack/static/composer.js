@@ -53,7 +53,7 @@ export function composer(app, { room, name, thread = null }) {
       return fitting.map(({ command, description }) => ({ shown: command, about: description, text: `${command} `, from: 0 }));
     }
     const fitting = app.directory.usages.filter((usage) => usage.startsWith(before.trimEnd()));
-    return fitting.map((usage) => ({ shown: usage, text: beginning(usage), from: 0 })).slice(0, MOST);
+    return fitting.map((usage) => ({ shown: usage, text: beginning(usage), from: 0 }));
   }
 
   /** A usage up to where one's own words begin. */

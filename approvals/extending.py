@@ -1,0 +1,69 @@
+"""Longer: a new question to the same rule; counted from when it was first held, the longest stays the longest."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from approvals.durations import say_duration, write_duration
+from approvals.models import AccessRequest, Grant
+from approvals.policy import Policy
+from approvals.states import LIVE
+from approvals.workflow import Ask
+
+
+@dataclass(frozen=True)
+class Longer:
+    """What an extension asks for: the same, until a later moment."""
+
+    request: AccessRequest
+    ends_by: datetime
+    duration: timedelta  # from now on
+
+    def ask(self, reason: str, source: str) -> Ask:
+        request = self.request
+        return Ask(
+            "grant", request.subject, request.entitlement, self.duration, reason or request.reason, source,
+            home_channel=request.home_channel, home_thread=request.home_thread, ends_by=self.ends_by,
+        )  # fmt: skip
+
+
+def longer(session: Session, policy: Policy, request: AccessRequest, by: timedelta, now: datetime) -> Longer | str:
+    """The question, or why there is none."""
+    grant = session.exec(select(Grant).where(Grant.request_id == request.id)).first()
+    if request.verb != "grant" or grant is None or grant.status not in LIVE:
+        return f"{request.id} gives nothing at the moment, so there is nothing to extend. Ask for it anew."
+    if grant.ends_at is None:
+        return f"{request.id} has no end: it is held until revoked."
+    entitlement = policy.entitlement(request.entitlement)
+    if entitlement is None:
+        return f"`{request.entitlement}` is no longer in the policy."
+    ends_by = grant.ends_at + by
+    held = ends_by - held_since(session, grant)
+    if entitlement.longest is not None and held > entitlement.longest:
+        left = entitlement.longest - (held - by)
+        most = f"{write_duration(_whole_minutes(left))} more at most" if left >= timedelta(minutes=1) else "no longer"
+        return (
+            f"`{entitlement.name}` may be held for {say_duration(entitlement.longest)} at a stretch, so {request.id} "
+            f"can be extended by {most}."
+        )
+    return Longer(request, ends_by, _whole_minutes(ends_by - now + timedelta(seconds=59)))
+
+
+def held_since(session: Session, grant: Grant) -> datetime:
+    """When the account began to hold it without a break, by this grant and those before it."""
+    since = grant.promised_at
+    earlier = session.exec(
+        select(Grant)
+        .where(Grant.account == grant.account, Grant.holding == grant.holding, Grant.promised_at < since)
+        .order_by(col(Grant.promised_at).desc())
+    )
+    for one in earlier:
+        over = one.ended_at or one.ends_at
+        if one.active_at is not None and (over is None or over >= since):
+            since = one.promised_at
+    return since
+
+
+def _whole_minutes(length: timedelta) -> timedelta:
+    return timedelta(minutes=length // timedelta(minutes=1))
