@@ -75,6 +75,25 @@ ask_for_others = ["manager", "role:admin", "role:security", "role:helpdesk"]
 approvers = ["role:admin", "role:security"]
 tier = "medium"
 
+[verbs.offboard]
+who_may_ask = []
+ask_for_others = ["manager", "role:admin", "role:security", "role:helpdesk"]
+approvers = ["manager", "role:admin", "role:security"]
+
+[verbs.tokens]
+who_may_ask = []
+ask_for_others = ["manager", "role:admin", "role:security"]
+approvers = ["role:admin", "role:security"]
+
+[verbs.email]
+ask_for_others = ["manager", "role:admin", "role:helpdesk"]
+approvers = ["manager", "role:admin"]
+
+[verbs.provision]
+who_may_ask = []
+ask_for_others = ["everyone"]
+approvers = ["role:admin"]
+
 [entitlements.eu-jira-admins]
 about = "Administer Jira in the EU site"
 group = "eu-jira-admins"
