@@ -346,9 +346,20 @@ def may_cancel(case: Case, person: Person, *, paused: bool) -> Verdict:
         return Verdict(True, "who asked", "cancel")
     if paused and may_deny(case, person.account):
         return Verdict(True, "one of the approvers", "cancel")
+    if paused and case.verb == "email" and person.account == case.subject:
+        return Verdict(True, "whose address it is", "cancel")
     if may_do("cancel others", person):
         return Verdict(True, "who looks after requests", "roles")
     return Verdict(False, f"only the person who asked{' or an approver' if paused else ''} can cancel it", "cancel")
+
+
+def may_resume(case: Case, person: Person) -> Verdict:
+    """Going on with what was done in part, or giving it up: who asked, who may answer, who looks after everything."""
+    if person.account == case.requester:
+        return Verdict(True, "who asked", "resume")
+    if may_deny(case, person.account):
+        return Verdict(True, "one of the approvers", "resume")
+    return may_do("cancel others", person)
 
 
 def may_end(case: Case, person: Person) -> Verdict:

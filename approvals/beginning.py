@@ -142,8 +142,13 @@ def _iso(moment: datetime | None) -> str | None:
 
 
 def _only_more_to_take(shown: Plan, plan: Plan) -> bool:
-    """For what takes away: the same owners, whatever else is found."""
-    return plan.verb in TAKES_AWAY and {step.owner for step in shown.steps} == {step.owner for step in plan.steps}
+    """For what takes away: the account has the same owners, whatever else is found to be taken."""
+    return plan.verb in TAKES_AWAY and _owners(shown) == _owners(plan)
+
+
+def _owners(plan: Plan) -> set[str]:
+    """Who owns what was approved to be taken: of a revoke the group or role, of the other verbs the account."""
+    return {step.owner for step in plan.steps if plan.verb == "revoke" or step.does != "remove_member"}
 
 
 def _difference(plan: Plan) -> str:

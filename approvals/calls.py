@@ -88,6 +88,17 @@ def steps_of(session: Session, request_id: str, purpose: str) -> Sequence[StepRo
     ).all()
 
 
+def answers_of(session: Session, request_id: str) -> dict[int, str]:
+    """By step, what Atlassian said to its last call."""
+    said = session.exec(
+        select(Call.step_id, Call.answer)
+        .join(StepRow, col(StepRow.id) == col(Call.step_id))
+        .where(StepRow.request_id == request_id, col(Call.answer).is_not(None))
+        .order_by(col(Call.id))
+    ).all()
+    return {step: answer for step, answer in said if answer}
+
+
 def may_have_been_given(session: Session, request_id: str) -> bool:
     """Whether any giving call was answered well or not at all."""
     answers = session.exec(

@@ -117,6 +117,17 @@ def zone_of(db: Session | Connection, team: str, user: str) -> str:
     return str(plain(db).execute(_ZONE, whom).scalar() or "")
 
 
+def is_someone_elses(db: Session | Connection, mail: str, account: str) -> bool:
+    """Whether a full member of the workspace, who is not this account, has the address."""
+    query = (
+        select(Binding.account)
+        .select_from(SlackUser)
+        .join(Binding, _SAME_USER, isouter=True)
+        .where(SlackUser.mail == mail.lower(), SlackUser.standing == "member")
+    )
+    return any(owner != account for owner in plain(db).execute(query).scalars())
+
+
 def slack_user_of(session: Session, account: str) -> Binding | None:
     """Where an account is reached in Slack."""
     return session.exec(select(Binding).where(Binding.account == account)).first()

@@ -16,6 +16,7 @@ from approvals.plan import Newcomer, Plan, Survey
 from approvals.policy import ORG_ADMIN, Entitlement, Policy
 from approvals.policy_book import PolicyBook
 from approvals.ports import AccountPlans, Directory, DirectoryError, Impossible, People
+from approvals.remarks import remarks
 from approvals.states import QUIET as QUIET
 from approvals.states import Status
 from approvals.store import MACHINE, Store, Write
@@ -53,6 +54,10 @@ def _surveyed(directory: Atlassian, request: AccessRequest, entitlement: Entitle
             return directory.survey_deactivate(subject)
         case "reactivate":
             return directory.survey_reactivate(subject, keep_tokens=request.value == "keep tokens")
+        case "tokens":
+            return directory.survey_tokens(subject)
+        case "offboard":
+            return directory.survey_offboard(subject)
         case "suspend":
             return directory.survey_suspend(subject)
         case "restore":
@@ -60,7 +65,8 @@ def _surveyed(directory: Atlassian, request: AccessRequest, entitlement: Entitle
         case "email":
             return directory.survey_email(subject, request.value)
         case "provision":
-            return directory.survey_provision(Newcomer.model_validate_json(request.value))
+            newcomer = Newcomer.model_validate_json(request.value)
+            return directory.survey_provision(newcomer, by_site=newcomer.by_site)
     raise Impossible(f"Nobody knows how to {request.verb} {request.entitlement}.")
 
 
@@ -114,6 +120,7 @@ class Planning:
                 why = authority.nobody_is_left(case) if case else "The rule is no longer in the policy."
                 now = w.move(request, "refuse", actor=MACHINE, details={"because": why}, because=why)
                 return tell_outcome(w, now, "refused", because=why)
+            plan = plan.model_copy(update={"warnings": (*plan.warnings, *remarks(w.session, policy, request))})
             body = plan.model_dump_json()
             w.add(PlanRow(request_id=request.id, version=request.version, hash=plan.hash, body=body, made_at=w.now))
             asked = who_may_answer(w.session, replace(case, level=level))

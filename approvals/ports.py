@@ -1,6 +1,7 @@
 """What the decisions need from outside, as small protocols, and the errors that say whether to try again."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -94,6 +95,14 @@ class AccountPlans(Protocol):
         """The account let in again; the tokens that would live again are named, and deleted before."""
         ...
 
+    def survey_tokens(self, account: str) -> Survey:
+        """The account's API tokens deleted, and nothing else."""
+        ...
+
+    def survey_offboard(self, account: str) -> Survey:
+        """Deactivated (an unmanaged account: suspended), and taken out of what only the Jira site knows."""
+        ...
+
     def survey_suspend(self, account: str) -> Survey:
         """All access taken in each directory of the organization, until it is restored."""
         ...
@@ -106,6 +115,23 @@ class AccountPlans(Protocol):
 
     def survey_provision(self, newcomer: Newcomer, *, by_site: bool = False) -> Survey:
         """An account for somebody; one that exists is adopted. ``by_site``: the Jira site's way, when asked for."""
+        ...
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A newcomer's account, once Atlassian shows it, and the products it opens already, in words."""
+
+    account: str
+    name: str
+    products: tuple[str, ...] = ()
+
+
+class Newcomers(Protocol):
+    """Where it is looked whether somebody has arrived."""
+
+    def arrived(self, mail: str) -> Arrived | None:
+        """Who has this address now; None while the organization shows nobody. Raises ``DirectoryError``."""
         ...
 
 

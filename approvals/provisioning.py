@@ -44,7 +44,7 @@ class Provisioning:
         self.effects = effects
         self.beginning = Beginning(store, directory, people_outside, policies)
         self.calls = Calls(store, directory)
-        self.changing = Changing(store, directory, self.calls)
+        self.changing = Changing(store, directory, self.calls, policies)
         self.ending = Ending(store, directory, effects is not Effects.OFF)
 
     def apply(self, claim: jobs.Claim) -> None:

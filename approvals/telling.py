@@ -13,15 +13,19 @@ from approvals.store import Write
 YES = frozenset({Status.APPROVED, Status.SCHEDULED, Status.APPLYING, Status.PARTLY, Status.DONE})
 
 
-def tell_outcome(w: Write, request: AccessRequest, kind: str, **facts: Any) -> None:
-    """An end of the story: into the thread, to the requester, and to the subject when that is somebody else."""
-    w.tell(kind, place="thread", request=request.id, once=f"{kind}:{request.id}", **facts)
+def tell_outcome(w: Write, request: AccessRequest, kind: str, again: int = 0, **facts: Any) -> None:
+    """An end of the story: into the thread, to the requester, and to the subject when that is somebody else.
+
+    ``again`` counts the times that the same may happen to one request.
+    """
+    nth = f":{again}" if again else ""
+    w.tell(kind, place="thread", request=request.id, once=f"{kind}:{request.id}{nth}", **facts)
     told = {(request.team, request.user)}
     bound = people.slack_user_of(w.session, request.subject)
     if bound is not None and request.verb not in QUIET:
         told.add((bound.team, bound.user))
     for team, user in sorted(told):
-        once = f"{kind}:{request.id}:{user}"
+        once = f"{kind}:{request.id}:{user}{nth}"
         w.tell(kind, place="person", request=request.id, once=once, team=team, user=user, **facts)
 
 

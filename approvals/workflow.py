@@ -137,6 +137,8 @@ class Workflow:
         stands_still = safety.frozen(db)
         if stands_still:
             return Verdict(False, stands_still, "freeze")
+        if ask.verb == "email" and people.is_someone_elses(db, ask.value, ask.subject):
+            return Verdict(False, f"{ask.value} is the Slack address of somebody else", "email")
         facts = facts_of(db, policy, rule, ask.subject, now)
         case = Case(policy, rule, ask.verb, speaker.account, ask.subject, facts)
         verdict = authority.may_ask(case, speaker, ask.duration, ask.reason)
@@ -257,6 +259,44 @@ class Workflow:
         if after(Status(request.status), "cancel") is None:
             return f"{who_was_first(w.session, request)} It can't be taken back any more."
         return ""
+
+    def resume(self, speaker: Speaker, request_id: str, source: str, *, give_up: bool = False) -> AccessRequest:
+        """Go on with what was done in part, or leave it so; what is true stays so either way."""
+        actor = Actor(speaker.account, speaker.team, speaker.user)
+        with self.store.write() as w:
+            request = w.session.get(AccessRequest, request_id)
+            because = self._why_not_resume(w, request, speaker)
+            try:
+                w.first_time(source)
+            except AlreadyThere:
+                if request is not None and not because:
+                    return request
+                raise Refused(because) from None
+            if request is None or because:
+                known = request.id if request else None
+                w.note_refusal("resume.refused", actor=actor, because=because, request=known)
+            elif give_up:
+                name = people.names(w.session, {speaker.account})[speaker.account]
+                left = f"left as it is by {name}"
+                now = w.move(request, "fail", actor=actor, closed_by=speaker.account, because=left)
+                tell_outcome(w, now, "left", by=speaker.account)
+                return now
+            else:
+                now = w.move(request, "resume", actor=actor)
+                w.enqueue("apply", request.id, priority=jobs.EFFECTS)
+                return now
+        raise Refused(because)
+
+    def _why_not_resume(self, w: Write, request: AccessRequest | None, speaker: Speaker) -> str:
+        none_such = "There is no such request of yours. `/access mine` lists them."
+        if request is None:
+            return none_such
+        case = case_of(w.session, self.policies.current(w.session), request, w.now)
+        if case is None or not authority.may_resume(case, speaker):
+            return none_such
+        if request.status != Status.PARTLY:
+            return f"{request.id} is {request.status}: there is nothing to go on with."
+        return safety.frozen(w.connection)
 
     def end(self, speaker: Speaker, request_id: str, source: str) -> AccessRequest:
         """Give back early what one holds, or what one asked for; those who look after it may end it too."""

@@ -30,6 +30,7 @@ from approvals.states import LIVE, Status
 from approvals.states import Grant as GrantStatus
 from approvals.store import Store
 from approvals.waiting import Waiting
+from approvals.welcoming import Welcoming
 from approvals.workflow import Workflow
 from bot.announcer import Announcer
 from bot.atlassian.directory import AtlassianDirectory
@@ -186,6 +187,7 @@ def build_worker(
         "proposal over": proposals.over,
         "agree": proposals.judge,
         "private": PrivateAnswers(store, slack, directory.facts, policies).fill,
+        "welcome": Welcoming(store, directory, policies, Workflow(store, policies)).welcome,
         "preview": Previews(store, slack, directory, policies).fill,
     }
     return Worker(store, kinds, threads=threads, poll=1.0 if store.database.is_sqlite else 0.2)

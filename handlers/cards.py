@@ -147,14 +147,14 @@ def _state(view: RequestView) -> list[Block]:
     if request.approver and view.case is not None and len(view.case.yes) > 1:
         lines += [f"Approved by *{esc(view.name(one.account))}*" for one in view.case.yes]
     elif request.approver:
-        stopped = request.status in (Status.REFUSED, Status.FAILED)
+        stopped = request.status in (Status.REFUSED, Status.FAILED, Status.PARTLY)
         because = "" if stopped else f": {esc(request.because)}"
         lines.append(f"Approved by *{esc(view.name(request.approver))}*{because}")
     if request.status == Status.DENIED:
         lines.append(f"Denied by *{esc(view.name(request.closed_by))}*: {esc(request.because or NO_REASON, 900)}")
     if request.status == Status.CANCELLED:
         lines.append(f"Taken back by *{esc(view.name(request.closed_by))}*.")
-    if request.status in (Status.REFUSED, Status.FAILED, Status.LAPSED):
+    if request.status in (Status.REFUSED, Status.FAILED, Status.LAPSED, Status.PARTLY):
         lines.append(f"Because {esc(request.because, 900)}")
     lines += [f"{mark(row.status)} {esc(Step.model_validate_json(row.body).words, 600)}" for row in view.given]
     if grant is not None and grant.status == GrantStatus.ACTIVE:
@@ -209,6 +209,8 @@ def _manage(view: RequestView) -> Block:
     elements = [_button(view, "status", "Status")]
     if view.request.status in (Status.ASKED, Status.PENDING, Status.SCHEDULED):
         elements.append(_button(view, "cancel", "Cancel the request"))
+    if view.request.status == Status.PARTLY:
+        elements += [_button(view, "continue", "Continue", style="primary"), _button(view, "leave", "Leave it so")]
     if view.grant is not None and view.grant.status == GrantStatus.ACTIVE and not view.grant.held_before:
         elements += [_button(view, "extend", "Extend…"), _button(view, "end", "End now")]
     return {"type": "actions", "block_id": "manage", "elements": elements}

@@ -59,6 +59,26 @@ def end(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     ack()
 
 
+def resume(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
+    """Try again what is left of something that was done in part."""
+    _go_on(ack, body, desk, source, give_up=False)
+
+
+def leave(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
+    """Leave it as it is, done in part."""
+    _go_on(ack, body, desk, source, give_up=True)
+
+
+def _go_on(ack: Any, body: dict[str, Any], desk: Desk, source: str, *, give_up: bool) -> None:
+    speaker = _clicker(desk, body, source)
+    if speaker is not None:
+        try:
+            desk.workflow.resume(speaker, _request_id(body), source, give_up=give_up)
+        except Refused as refused:
+            _say(desk, speaker, body, esc(sentence(str(refused))), source)
+    ack()
+
+
 def extend(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """Ask for the same once more: a new question to the same rule; what overlaps ends with the last."""
     speaker = _clicker(desk, body, source)

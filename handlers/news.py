@@ -4,13 +4,14 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from approvals.models import News, StepRow
+from approvals.models import News
 from approvals.plan import Step
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
-from handlers import binding, delegate
-from handlers.cards import NO_REASON, NOUNS, Drawing, for_how_long, headline, mark
-from handlers.text import esc, mention, when, within
+from handlers import binding, delegate, news_of_changes
+from handlers.cards import NO_REASON, Drawing, for_how_long, headline
+from handlers.news_parts import asker, object_of
+from handlers.text import esc, when, within
 from handlers.view import RequestView
 
 
@@ -27,21 +28,6 @@ def draw_news(news: News, view: RequestView | None, *, audit_log: str) -> Drawin
 def _where(view: RequestView) -> str:
     thread = f"<{view.thread.link}|its thread>" if view.thread and view.thread.link else ""
     return view.request.id + (f" · {thread}" if thread else "")
-
-
-def _what(view: RequestView) -> str:
-    """What was asked for, as the object of a sentence."""
-    request = view.request
-    if request.verb == "grant":
-        whose = "" if request.subject == request.requester else f" for {esc(view.subject_name)}"
-        return f"`{request.entitlement}`{whose}"
-    if request.verb == "revoke":
-        return f"the removal of `{request.entitlement}` from {esc(view.subject_name)}"
-    return f"the {NOUNS[request.verb]} of {esc(view.subject_name)}"
-
-
-def _asker(view: RequestView) -> str:
-    return mention(view.request.user)
 
 
 def _approved(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
@@ -62,7 +48,7 @@ def _scheduled(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     assert view is not None
     at = when(datetime.fromtimestamp(facts["starts_at"], UTC))
     return (
-        f":calendar: {_what(view)} is approved, and nothing is done before {at}. "
+        f":calendar: {object_of(view)} is approved, and nothing is done before {at}. "
         "Any approver and whoever asked can stop it until then: *Cancel the request* on the card."
     )
 
@@ -76,7 +62,7 @@ def _escalated(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
 def _reminder(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     assert view is not None
     return (
-        f":alarm_clock: {_what(view)} still waits for your answer, as {esc(facts['because'])}. "
+        f":alarm_clock: {object_of(view)} still waits for your answer, as {esc(facts['because'])}. "
         f"It lapses {when(view.request.lapses_at)}."
     )
 
@@ -119,27 +105,6 @@ def _edited(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     return f":pencil2: *{by}* changed it from {esc(facts['was'])} to {esc(facts['now'])}: it is planned and asked anew."
 
 
-def _changed(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
-    assert view is not None
-    lines = [f":large_green_circle: {_asker(view)}, {_what(view)} is done."]
-    lines += [_taken_step(row) for row in view.given]
-    lines.append(f"<{audit_log}|Atlassian's audit log>")
-    return "\n".join(lines)
-
-
-def _partly(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
-    assert view is not None
-    lines = [f":warning: {_asker(view)}, {_what(view)} is done in part only: {esc(facts['because'], 1500)}"]
-    lines += [f"{mark(row.status)} {esc(Step.model_validate_json(row.body).words, 600)}" for row in view.given]
-    lines.append(f"<{audit_log}|Atlassian's audit log>")
-    return "\n".join(lines)
-
-
-def _taken_step(row: StepRow) -> str:
-    at = f" · read back {when(row.true_at)}" if row.true_at else ""
-    return f":white_check_mark: {esc(Step.model_validate_json(row.body).words, 600)}{at}"
-
-
 def _alarm(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     return (
         f":rotating_light: The database and the record do not agree: {esc(facts['why'])}. Nothing was done. "
@@ -150,32 +115,33 @@ def _alarm(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
 def _denied(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     assert view is not None
     by, why = esc(view.name(facts["by"])), esc(facts["reason"] or NO_REASON, 2000)
-    return f":no_entry_sign: {_asker(view)}, {_what(view)} was denied by *{by}*: {why}"
+    return f":no_entry_sign: {asker(view)}, {object_of(view)} was denied by *{by}*: {why}"
 
 
 def _cancelled(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     assert view is not None
-    return f":wastebasket: The request for {_what(view)} was taken back by *{esc(view.name(facts['by']))}*."
+    if facts.get("because"):
+        return f":wastebasket: The request for {object_of(view)} is closed: {esc(facts['because'], 300)}."
+    return f":wastebasket: The request for {object_of(view)} was taken back by *{esc(view.name(facts['by']))}*."
 
 
 def _lapsed(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     assert view is not None
-    return (
-        f":zzz: {_asker(view)}, the request for {_what(view)} has lapsed: {esc(facts['because'])}. You may ask again."
-    )
+    because = esc(facts["because"])
+    return f":zzz: {asker(view)}, the request for {object_of(view)} has lapsed: {because}. You may ask again."
 
 
 def _refused(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     assert view is not None
     because = esc(facts["because"], 2000)
-    return f":no_entry: {_asker(view)}, {_what(view)} is refused: {because} Nothing was changed in Atlassian."
+    return f":no_entry: {asker(view)}, {object_of(view)} is refused: {because} Nothing was changed in Atlassian."
 
 
 def _failed(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
     assert view is not None
     because, done = esc(facts["because"], 2000), "given" if view.request.verb == "grant" else "done"
     return (
-        f":red_circle: {_asker(view)}, {_what(view)} could not be {done} and was given up: {because}"
+        f":red_circle: {asker(view)}, {object_of(view)} could not be {done} and was given up: {because}"
         f"\n<{audit_log}|Atlassian's audit log>"
     )
 
@@ -183,14 +149,14 @@ def _failed(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> 
 def _rehearsed(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     assert view is not None
     steps = [f"• {esc(Step.model_validate_json(row.body).words, 600)}" for row in view.given]
-    first = f":performing_arts: REHEARSAL: {_what(view)} was approved; nothing was written. It would have been:"
+    first = f":performing_arts: REHEARSAL: {object_of(view)} was approved; nothing was written. It would have been:"
     return "\n".join([first, *steps])
 
 
 def _done(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
     assert view is not None
     grant = view.grant
-    lines = [f":large_green_circle: {_asker(view)}, {_what(view)} is given *{for_how_long_from_now(view)}*."]
+    lines = [f":large_green_circle: {asker(view)}, {object_of(view)} is given *{for_how_long_from_now(view)}*."]
     for row in view.given:
         at = f" · read back {when(row.true_at)}" if row.true_at else ""
         lines.append(f":white_check_mark: {esc(Step.model_validate_json(row.body).words, 600)}{at}")
@@ -209,8 +175,8 @@ def for_how_long_from_now(view: RequestView) -> str:
 def _ended(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
     assert view is not None
     early = view.grant.because if view.grant and view.grant.because.startswith("ended early") else ""
-    what = f"{_what(view)} was {esc(early)}." if early else f"the time of {_what(view)} is over."
-    lines = [f":white_circle: {_asker(view)}, {what}"]
+    what = f"{object_of(view)} was {esc(early)}." if early else f"the time of {object_of(view)} is over."
+    lines = [f":white_circle: {asker(view)}, {what}"]
     if facts["kept"]:
         lines.append(f"Nothing was taken away: {esc(facts['kept'])}.")
     for row in view.taken:
@@ -225,14 +191,14 @@ def _ended(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> s
 def _about_you(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     assert view is not None
     asker = esc(view.name(view.request.requester))
-    return f":bell: *{asker}* asks for {_what(view)}: this is about your Atlassian account."
+    return f":bell: *{asker}* asks for {object_of(view)}: this is about your Atlassian account."
 
 
 def _waiting(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     assert view is not None
     return (
         f":hourglass: Atlassian can't be read just now ({esc(facts['because'])}). I keep trying "
-        f"for {_what(view)} until {when(view.request.lapses_at)}; nobody is asked before that."
+        f"for {object_of(view)} until {when(view.request.lapses_at)}; nobody is asked before that."
     )
 
 
@@ -243,7 +209,7 @@ def _vote_refused(facts: dict[str, Any], view: RequestView | None, _: str) -> st
 def _no_card(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     assert view is not None
     return (
-        f":warning: The card for {_what(view)} could not be posted to <#{facts['where']}> ({esc(facts['why'])}). "
+        f":warning: The card for {object_of(view)} could not be posted to <#{facts['where']}> ({esc(facts['why'])}). "
         "Those who may answer were asked directly; invite Gatehouse to the channel to see it there."
     )
 
@@ -276,7 +242,7 @@ def _standing(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
 def standing(view: RequestView) -> str:
     """How a request stands, in a line or two."""
     icon, words = headline(view)
-    lines = [f"{icon} {view.request.id}: {_what(view)}: *{words}*."]
+    lines = [f"{icon} {view.request.id}: {object_of(view)}: *{words}*."]
     grant = view.grant
     if grant is not None and grant.status == GrantStatus.ACTIVE:
         lines.append(f"Held until {when(grant.ends_at)}." if grant.ends_at else "Held until revoked.")
@@ -305,8 +271,10 @@ SENTENCES = {
     "escalated": _escalated,
     "reminder": _reminder,
     "edited": _edited,
-    "changed": _changed,
-    "partly": _partly,
+    "changed": news_of_changes.changed,
+    "partly": news_of_changes.partly,
+    "left": news_of_changes.left,
+    "welcomed": news_of_changes.welcomed,
     "alarm": _alarm,
     "approved": _approved,
     "denied": _denied,

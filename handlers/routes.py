@@ -89,6 +89,8 @@ ACTIONS: dict[str, Callable[..., None]] = {
     "reject": administration.reject,
     "status": manage.status,
     "cancel": manage.cancel,
+    "continue": manage.resume,
+    "leave": manage.leave,
     "extend": manage.extend,
     "end": manage.end,
     WHO: asking.chosen,

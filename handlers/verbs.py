@@ -118,7 +118,10 @@ def _newcomer(policy: Policy, command: Command) -> Newcomer:
             raise Unsaid(f"There is no entitlement `{esc(one)}` in the policy.{hint} `/access help` lists them all.")
         wanted.append(found.name)
     given, _, family = name.rpartition(" ")
-    return Newcomer(mail=mail, name=name, given=given or name, family=family if given else "", also=tuple(wanted))
+    return Newcomer(
+        mail=mail, name=name, given=given or name, family=family if given else "", also=tuple(wanted),
+        by_site="at the site" in command.options,
+    )  # fmt: skip
 
 
 def tokens(desk: Desk, speaker: Speaker, said: Said) -> str:

@@ -1,14 +1,14 @@
 """Everything a drawing of a request needs, gathered from the record in one read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlmodel import Session, select
 
 from approvals import authority, people
 from approvals.authority import Candidate, Case
-from approvals.calls import steps_of
+from approvals.calls import answers_of, steps_of
 from approvals.cases import case_of, who_may_answer
 from approvals.models import AccessRequest, Card, Grant, Person, StepRow
 from approvals.plan import Plan
@@ -36,6 +36,7 @@ class RequestView:
     names: dict[str, str]
     slack: dict[str, str]  # account -> Slack user, of those who are bound
     thread: Card | None
+    answers: dict[int, str] = field(default_factory=dict)  # by step, what Atlassian said last
 
     def name(self, account: str | None) -> str:
         return self.names.get(account or "", account or "Gatehouse")
@@ -67,6 +68,7 @@ def view_of(session: Session, policy: Policy, request_id: str, now: datetime) ->
         subject_mail=plan.subject_mail if plan else subject.mail if subject else "",
         names=people.names(session, accounts),
         slack=people.slack_users_of(session, accounts),
+        answers=answers_of(session, request_id),
         thread=session.exec(select(Card).where(Card.request_id == request_id, Card.place == "channel")).first(),
     )
 

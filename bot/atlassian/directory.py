@@ -7,13 +7,14 @@ from typing import Protocol
 
 from approvals.plan import Newcomer, Step, Survey
 from approvals.policy import Entitlement, Policy
-from approvals.ports import Impossible
+from approvals.ports import Arrived, Impossible
 from bot.atlassian.accounts import AccountsClient
 from bot.atlassian.errors import BadRequest
 from bot.atlassian.limits import GroupLimits
 from bot.atlassian.organization import OrganizationClient
 from bot.atlassian.plans.address import Address
 from bot.atlassian.plans.facts import Facts
+from bot.atlassian.plans.leaving import Leaving
 from bot.atlassian.plans.lookups import Lookups, Rules, named
 from bot.atlassian.plans.more_roads import RoleRoad, SiteRoad
 from bot.atlassian.plans.newcomers import Newcomers
@@ -63,6 +64,7 @@ class AtlassianDirectory:
         self._scim = {id: ScimRoad(self.lookups, id) for id in clients.scim}
         self._standing, self._address = Standing(self.lookups), Address(self.lookups)
         self._newcomers = Newcomers(self.lookups)
+        self._leaving = Leaving(self.lookups, self._standing)
         self._org_admins = OrgAdmins(self.lookups, self._taken_out)
         self.facts = Facts(self.lookups)  # for people to read
         # The first line that fits decides: a road, or why there is none and where to ask instead.
@@ -132,6 +134,12 @@ class AtlassianDirectory:
     def survey_reactivate(self, account: str, *, keep_tokens: bool = False) -> Survey:
         return self._standing.reactivate(account, keep_tokens=keep_tokens)
 
+    def survey_tokens(self, account: str) -> Survey:
+        return self._standing.tokens(account)
+
+    def survey_offboard(self, account: str) -> Survey:
+        return self._leaving.plan(account)
+
     def survey_suspend(self, account: str) -> Survey:
         return self._standing.suspend(account)
 
@@ -143,6 +151,9 @@ class AtlassianDirectory:
 
     def survey_provision(self, newcomer: Newcomer, *, by_site: bool = False) -> Survey:
         return self._newcomers.plan(newcomer, by_site=by_site)
+
+    def arrived(self, mail: str) -> Arrived | None:
+        return self._newcomers.arrived(mail)
 
     # -- deeds ----------------------------------------------------------------------------------------------------
 

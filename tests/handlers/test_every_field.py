@@ -54,10 +54,11 @@ def cards(text: str, only: str) -> Iterator[Shown]:
 def news(kind: str) -> Callable[[str, str], Iterator[Shown]]:
     def drawn(text: str, only: str) -> Iterator[Shown]:
         fact = only.removeprefix("fact ") if only.startswith("fact ") else "none" if only else ""
-        view = view_with(text, Status.DONE, grant=GrantStatus.ACTIVE, only=only or "")
-        for place in PLACES:
-            drawing = draw_news(news_of(kind, text, place, fact), view, audit_log=AUDIT_LOG)
-            yield Shown(drawing.text, drawing.blocks)
+        for verb in ("grant", "offboard"):
+            view = view_with(text, Status.DONE, grant=GrantStatus.ACTIVE, only=only or "", verb=verb)
+            for place in PLACES:
+                drawing = draw_news(news_of(kind, text, place, fact), view, audit_log=AUDIT_LOG)
+                yield Shown(drawing.text, drawing.blocks)
 
     return drawn
 

@@ -23,7 +23,7 @@ ADA, TOMAS, GRACE = "712020:ada", "712020:tomas", "712020:grace"
 
 ORDINARY = "ordinary words"
 # What somebody outside can write, and what is drawn of it.
-FIELDS = ("name", "mail", "reason", "words", "group", "warning", "because", "about", "candidate")
+FIELDS = ("name", "mail", "reason", "words", "group", "warning", "because", "about", "candidate", "answer")
 
 
 def view_with(
@@ -32,7 +32,7 @@ def view_with(
 ) -> RequestView:  # fmt: skip
     """Ada asks for something for Tomáš; ``text`` stands in every foreign field, or in ``only`` one of FIELDS."""
     text = text.encode("utf-8", "ignore").decode()  # half a pair can't be stored, so it never comes this far
-    name, mail, reason, words, group, warning, because, about, candidate = (
+    name, mail, reason, words, group, warning, because, about, candidate, answer = (
         text if only in ("", field) else ORDINARY for field in FIELDS
     )
     decided = status in (Status.APPROVED, Status.APPLYING, Status.PARTLY, Status.DONE, Status.FAILED)
@@ -69,7 +69,7 @@ def view_with(
         entitlement=replace(entitlement, about=about),
         approvers=[Candidate(f"712020:{n}", candidate, f"712020:{n}") for n in range(approvers)],
         rule=entitlement, case=Case(POLICY, entitlement, "grant", ADA, TOMAS, Facts(GRACE)),
-        subject_name=name, subject_mail=mail, names=names, slack={},
+        subject_name=name, subject_mail=mail, names=names, slack={}, answers={0: answer},
         thread=Card(request_id=request.id, place="channel", channel="C0ACCESS01", ts="1.2", link="https://w.slack.com/p1"),
     )  # fmt: skip
 
@@ -101,8 +101,11 @@ FACTS: dict[str, dict[str, str]] = {
     "stands_in_no_more": {"whom": "?"},
     "voted": {"because": "?"},
     "scheduled": {},
-    "edited": {"was": "?", "now": "?"}, "escalated": {}, "reminder": {"because": "?"}, "changed": {},
+    "edited": {"was": "?", "now": "?"}, "escalated": {}, "reminder": {"because": "?"},
+    "changed": {"in lists": "?"},
     "partly": {"because": "?"},
+    "left": {},
+    "welcomed": {"in lists": "?"},
     "job_in_trouble": {"why": "?", "job": "?"},
 }  # fmt: skip
 
@@ -131,6 +134,12 @@ def news_of(kind: str, text: str, place: str = "person", only: str = "") -> News
         "status": "agreed",
         "came": [text if only in ("", "came") else ORDINARY],
         "gone": [text if only in ("", "gone") else ORDINARY],
+        "products": [text if only in ("", "in lists") else ORDINARY],
+        "asked": [["REQ-1", text if only in ("", "in lists") else ORDINARY]],
+        "refused": [text if only in ("", "in lists") else ORDINARY],
+        "ended": [[text if only in ("", "in lists") else ORDINARY, "REQ-1", NOON.timestamp()]],
+        "account": "712020:new",
+        "cancelled": [["REQ-1", NOON.timestamp()]],
         **foreign,
     }
     return News(key="k", kind=kind, place=place, request_id="REQ-23456789ab", facts=json.dumps(facts), at=NOON)

@@ -21,10 +21,11 @@ from approvals.planning import Planning
 from approvals.policy import Entitlement, Policy, Source
 from approvals.policy import Person as Speaker
 from approvals.policy_book import PolicyBook, adopt_first
-from approvals.ports import Impossible
+from approvals.ports import Arrived, Impossible
 from approvals.provisioning import Effects, Provisioning
 from approvals.store import Actor, Store
 from approvals.waiting import Waiting
+from approvals.welcoming import Welcoming
 from approvals.workflow import Ask, Asked, Click, Workflow
 from bot.people_import import apply, read_csv
 from bot.sandbox import seed
@@ -52,6 +53,8 @@ class MemoryDirectory:
     active: dict[str, bool] = field(default_factory=dict)
     tokens: dict[str, int] = field(default_factory=dict)
     refuses: dict[str, Exception] = field(default_factory=dict)  # does -> raised by each perform of it
+    at_site: tuple[str, ...] = ()  # groups that only the site knows
+    shows_newcomers: bool = True
     more_tokens: bool = False  # one more step is found when it is begun
     on_perform: Callable[[Step], None] = lambda step: None
 
@@ -86,6 +89,27 @@ class MemoryDirectory:
 
     def survey_reactivate(self, account: str, *, keep_tokens: bool = False) -> Survey:
         return self._about(account, *(() if keep_tokens else ("delete_tokens",)), "reactivate")
+
+    def survey_tokens(self, account: str) -> Survey:
+        return self._about(account, "delete_tokens")
+
+    def survey_offboard(self, account: str) -> Survey:
+        """With the groups of the site that the account is in, however often it is asked."""
+        out = self.survey_deactivate(account)
+        return out.model_copy(update={"steps": (*out.steps, *self._out_of_the_site(account))})
+
+    def _out_of_the_site(self, account: str) -> list[Step]:
+        held = [name for name in self.at_site if account in self.held(name)]
+        return [
+            Step(does="remove_member", owner="site", target=f"id-{name}", target_name=name, account=account,
+                 member=account, api="Jira site (legacy)", method="DELETE", path="/group/user",
+                 words=f"take them out of {name}")
+            for name in held
+        ]  # fmt: skip
+
+    def arrived(self, mail: str) -> Arrived | None:
+        self._read()
+        return Arrived(f"712020:{mail}", mail, ("jira-software",)) if self.shows_newcomers else None
 
     def survey_suspend(self, account: str) -> Survey:
         return self._about(account, "suspend")
@@ -212,6 +236,7 @@ class World:
                 "wait": Waiting(store, self.policies).look,
                 "apply": self.provisioning.apply,
                 "end": self.provisioning.ending.end,
+                "welcome": Welcoming(store, self.directory, self.policies, self.workflow).welcome,
                 "draw": self.told.append,
                 "tell": self.told.append,
             },

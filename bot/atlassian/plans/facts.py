@@ -8,7 +8,7 @@ from approvals.ports import Impossible
 from bot.atlassian.errors import AtlassianError
 from bot.atlassian.org_roles import ORG_ADMIN
 from bot.atlassian.plans.lookups import NOBODY, Lookups, named
-from bot.atlassian.plans.routes import product
+from bot.atlassian.plans.products import product
 from bot.atlassian.scim_groups import is_reserved
 from bot.atlassian.shapes import OrgUser, RoleAssignment
 

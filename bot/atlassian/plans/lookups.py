@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from approvals.policy import Policy, ScimDirectory
 from approvals.ports import Impossible
 from bot.atlassian.accounts import AccountsClient
+from bot.atlassian.errors import AtlassianError
+from bot.atlassian.org_shapes import Workspace
 from bot.atlassian.organization import OrganizationClient
+from bot.atlassian.plans.products import product
 from bot.atlassian.plans.remembered import Remembered
 from bot.atlassian.scim import ScimClient
 from bot.atlassian.shapes import OrgGroup, OrgUser, ScimLink
@@ -58,6 +62,7 @@ class Lookups:
         self._people = Remembered[str, OrgUser](KNOWN, most=200_000)
         self._groups = Remembered[str, OrgGroup](OWNER_FRESH)
         self._links = Remembered[str, tuple[ScimLink, ...]](LINKS_FRESH)
+        self._hosts = Remembered[str, dict[str, str]](KNOWN)
         self._scim_groups = Remembered[tuple[str, str], str](LINKS_FRESH)
 
     def everyone(self) -> Iterator[OrgUser]:
@@ -114,6 +119,20 @@ class Lookups:
         """The SCIM records behind an account: one for each directory it is in."""
         known = self._links.get(account)
         return known if known is not None else self._links.put(account, tuple(self.organization.scim_links(account)))
+
+    def product_on_site(self, resource: str) -> str:
+        """A product's workspace for people: "jira-software on harbour.atlassian.net"."""
+        hosts = self._hosts.get("all")
+        if hosts is None:
+            hosts = self._hosts.put("all", {one.id: one.attributes.host_url or "" for one in self._workspaces()})
+        host = urlsplit(hosts.get(resource, "")).hostname
+        return f"{product(resource)} on {host}" if host else product(resource)
+
+    def _workspaces(self) -> list[Workspace]:
+        try:
+            return self.organization.workspaces()
+        except AtlassianError:
+            return []  # it only informs
 
     def forget(self, account: str, group: str = "") -> None:
         """Something remembered turned out to be wrong."""

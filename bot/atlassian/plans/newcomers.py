@@ -3,7 +3,7 @@
 from itertools import islice
 
 from approvals.plan import Newcomer, Step, Survey
-from approvals.ports import Impossible
+from approvals.ports import Arrived, Impossible
 from bot.atlassian.errors import Conflict, Unreadable
 from bot.atlassian.plans.address import domain_of
 from bot.atlassian.plans.lookups import GONE, Lookups, named
@@ -105,6 +105,15 @@ class Newcomers:
     def record(self, directory: str, mail: str) -> ScimUser | None:
         """The record of this address in a directory, by its user name."""
         return self.lookups.scim[directory].find_by_user_name(mail)
+
+    def arrived(self, mail: str) -> Arrived | None:
+        """The account of this address as the organization shows it, with what it opens."""
+        found = self.organization.users_by_email([mail], expand=("productAccess",))
+        person = next((one for one in found if one.email and same_text(one.email, mail)), None)
+        if person is None:
+            return None
+        held = {self.lookups.product_on_site(one.id or one.key or "") for one in person.product_access or []}
+        return Arrived(person.account_id, named(person), tuple(sorted(held)))
 
     def perform(self, step: Step) -> str:
         newcomer = Newcomer.model_validate_json(step.value)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from approvals.ports import Impossible
 from bot.atlassian.org_roles import ORG_ADMIN
 from bot.atlassian.plans.lookups import Lookups, named
+from bot.atlassian.plans.products import product
 from bot.atlassian.shapes import OrgUser, RoleAssignment
 
 ADMIN = (
@@ -52,9 +53,3 @@ def _other_groups(lookups: Lookups, account: str, but: str) -> dict[str, list[st
             if one.resource_id:
                 found.setdefault(one.resource_id, []).append(group.name)
     return found
-
-
-def product(resource: str) -> str:
-    """The product of a workspace's id, for people: ``ari:cloud:confluence::site/…`` is confluence."""
-    parts = resource.split(":")
-    return parts[2] if len(parts) > 2 and parts[2] else resource

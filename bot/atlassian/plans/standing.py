@@ -9,7 +9,7 @@ from approvals.ports import DirectoryError, Impossible
 from bot.atlassian.org_roles import ORG_ADMIN
 from bot.atlassian.plans.lookups import Lookups, named
 from bot.atlassian.plans.roads import UNDONE
-from bot.atlassian.plans.routes import ADMIN, product
+from bot.atlassian.plans.routes import ADMIN
 from bot.atlassian.shapes import OrgUser, Privileges, ScimLink
 
 TOKENS_FOR = 10.0  # seconds that the tokens may hold up the deactivation
@@ -49,8 +49,7 @@ class Standing:
         tokens = self.accounts.api_tokens(account)
         warnings = [f"{len(tokens)} API tokens are deleted; nothing brings them back."] if tokens else []
         warnings += [UNDONE for _, directory in records if directory.owner == "fed"]
-        products = [product(one.id or one.key or "") for one in person.product_access or []]
-        warnings += [f"Active in {', '.join(sorted(set(products)))}."] if products else []
+        warnings += self._where_active(person)
         first = self._tokens(person).model_copy(update={"optional": True})
         steps = (first, *self._switch(person, records, "deactivate"), self._tokens(person))
         return survey_of(person, steps, person.account_status == "inactive" and not tokens, warnings)
@@ -80,6 +79,18 @@ class Standing:
         steps = (*before, *self._switch(person, records, "reactivate"))
         return survey_of(person, steps, person.account_status == "active", warnings)
 
+    def tokens(self, account: str) -> Survey:
+        """Only the API tokens; ``holds`` says that there is none."""
+        person = self._person(account)
+        if person.claim_status == "unmanaged":
+            raise Impossible(
+                f"The account of {named(person)} is not managed by the organization, so its API tokens can't be "
+                "deleted here. It can be suspended (`/access suspend`)."
+            )
+        tokens = self.accounts.api_tokens(account)
+        warnings = [f"{len(tokens)} API tokens are deleted; nothing brings them back."] if tokens else []
+        return survey_of(person, (self._tokens(person),) if tokens else (), not tokens, warnings)
+
     def suspend(self, account: str) -> Survey:
         return self._in_each_directory(account, "suspend")
 
@@ -91,6 +102,11 @@ class Standing:
         if ORG_ADMIN in (person.platform_roles or []):
             raise Impossible(ADMIN.format(name=named(person)))
         return person
+
+    def _where_active(self, person: OrgUser) -> list[str]:
+        """The products somebody is active in, each with its site."""
+        held = sorted({self.lookups.product_on_site(one.id or one.key or "") for one in person.product_access or []})
+        return [f"Active in {', '.join(held)}."] if held else []
 
     def _switch(self, person: OrgUser, records: list[tuple[ScimLink, ScimDirectory]], does: Does) -> list[Step]:
         """SCIM where a directory that we may write has the account, in each of them; User management otherwise."""

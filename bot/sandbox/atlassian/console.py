@@ -24,6 +24,7 @@ def console_routes(sandbox: Sandbox) -> list[Route]:
         route(sandbox, "/control/clock", may, POST=set_clock),
         route(sandbox, GROUP, may, GET=read_group),
         route(sandbox, f"{GROUP}/members", may, POST=change_by_hand),
+        route(sandbox, "/control/site-groups", may, POST=make_site_group),
         route(sandbox, "/control/reset", may, POST=reset),
     ]
 
@@ -93,6 +94,17 @@ def change_by_hand(sandbox: Sandbox, call: Call) -> Response:
         applied=changed.members != group.members,
     )
     return answer(_membership(sandbox, changed))
+
+
+def make_site_group(sandbox: Sandbox, call: Call) -> Response:
+    """A group that was made at the Jira site and never reached the organization."""
+    body = control_body(call)
+    name, members = body.get("name"), body.get("members", [])
+    if not isinstance(name, str) or not set(members) <= set(sandbox.records.accounts):
+        refuse("name must be a string and members a list of account ids")
+    group = Group(sandbox.new_id(), name, None, None, tuple(members), reaches_organization=False, site_only=True)
+    sandbox.save(group)
+    return answer(_membership(sandbox, group), 201)
 
 
 def reset(sandbox: Sandbox, call: Call) -> Response:

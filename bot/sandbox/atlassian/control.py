@@ -80,6 +80,10 @@ class AtlassianControl:
     def remove_by_hand(self, group: str, account: str) -> None:
         self._ask("POST", f"/group/{quote(group, safe='')}/members", {"remove": [account]})
 
+    def make_site_group(self, name: str, members: list[str]) -> None:
+        """A group that only the Jira site knows."""
+        self._ask("POST", "/site-groups", {"name": name, "members": members})
+
     def reset(self) -> None:
         self._ask("POST", "/reset")
 

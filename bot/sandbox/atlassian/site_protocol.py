@@ -42,7 +42,8 @@ def caller(sandbox: Sandbox, call: Call) -> Account:
 def groups(sandbox: Sandbox) -> list[Group]:
     """The site's own groups as they are, synced ones as far as they have arrived."""
     synced = [group for group in sandbox.visible().organization_groups() if group.directory]
-    return [*(group for group in sandbox.records.organization_groups() if not group.directory), *synced]
+    own = [group for group in sandbox.records.organization_groups() if not group.directory]
+    return [*own, *(group for group in sandbox.records.groups.values() if group.site_only), *synced]
 
 
 def holders(sandbox: Sandbox, group: Group) -> list[str]:

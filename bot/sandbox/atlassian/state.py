@@ -87,6 +87,7 @@ class Group:
     members: tuple[str, ...]
     default: bool = False
     reaches_organization: bool = True
+    site_only: bool = False  # a group that only the Jira site knows
     created: str = SEEDED_AT
     modified: str = SEEDED_AT
     description: str = ""

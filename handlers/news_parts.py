@@ -1,0 +1,26 @@
+"""The parts that sentences about a request are made of."""
+
+from datetime import UTC, datetime
+
+from handlers.cards import NOUNS
+from handlers.text import esc, mention, when
+from handlers.view import RequestView
+
+
+def object_of(view: RequestView) -> str:
+    """What was asked for, as the object of a sentence."""
+    request = view.request
+    if request.verb == "grant":
+        whose = "" if request.subject == request.requester else f" for {esc(view.subject_name)}"
+        return f"`{request.entitlement}`{whose}"
+    if request.verb == "revoke":
+        return f"the removal of `{request.entitlement}` from {esc(view.subject_name)}"
+    return f"the {NOUNS[request.verb]} of {esc(view.subject_name)}"
+
+
+def asker(view: RequestView) -> str:
+    return mention(view.request.user)
+
+
+def at_time(seconds: float) -> str:
+    return when(datetime.fromtimestamp(seconds, UTC))
