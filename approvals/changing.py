@@ -81,7 +81,8 @@ class Changing:
         if going_on:
             raise jobs.Later(ENDS_TAKE, f"{going_on} grants are still ending")
         with self.store.read() as session:
-            plan = survey(self.directory, request, self.policies.current(session))
+            policy = self.policies.current(session)
+        plan = survey(self.directory, request, policy)
         with self.store.work(claim) as w:
             known = [Step.model_validate_json(row.body) for row in steps_of(w.session, request.id, "apply")]
             new = [step for step in plan.steps if not plan.holds and not any(_same(step, one) for one in known)]

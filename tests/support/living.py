@@ -77,6 +77,12 @@ def settings_for(slack: str, atlassian: str, database_url: str, *, socket: bool 
     )
 
 
+def site_settings(atlassian: str) -> dict[str, str]:
+    """Of the Jira site, which the sandbox is as well."""
+    token = {"ATLASSIAN_SITE_EMAIL": seed.SITE_EMAIL, "ATLASSIAN_SITE_API_TOKEN": seed.SITE_API_TOKEN}
+    return {"ATLASSIAN_SITE_URL": atlassian, **token}
+
+
 @contextmanager
 def living(
     database_url: str,
@@ -85,9 +91,10 @@ def living(
     limits: bool = False,
     works: bool = True,
     socket: bool = False,
+    site: bool = False,
     **more: str,
 ) -> Iterator[Living]:
-    """Everything, started and talked to over real sockets.
+    """Everything, started and talked to over real sockets; with ``site`` it has the key of the Jira site too.
 
     ``limits`` switches Slack's rate limits and our budget on; with ``socket`` Slack comes by Socket Mode only.
     """
@@ -95,6 +102,7 @@ def living(
     with ExitStack() as stack:
         slack = stack.enter_context(slack_running(rate_limits=limits))
         atlassian = stack.enter_context(atlassian_running())
+        more |= site_settings(atlassian) if site else {}
         settings = settings_for(slack, atlassian, database_url, socket=socket, **more)
         known = _like_one_before(database_url, text)
         if not known:
