@@ -17,7 +17,7 @@ from approvals.planning import QUIET, first_level
 from approvals.policy import Person as Speaker
 from approvals.policy import Policy, Verdict
 from approvals.policy_book import PolicyBook
-from approvals.states import LIVE, Status, after
+from approvals.states import LIVE, OPEN, Status, after
 from approvals.store import Actor, AlreadyThere, Store, Write, new_request_id
 from approvals.telling import tell_outcome, who_was_first
 
@@ -352,8 +352,16 @@ def no_such_rule(policy: Policy, verb: str, entitlement: str) -> Verdict:
     return Verdict(False, because, "verbs")
 
 
+def _is_hidden_from(request: AccessRequest, speaker: Speaker) -> bool:
+    """A quiet request does not exist for whom it is about, before the deed."""
+    about = speaker.account == request.subject != request.requester
+    return about and request.verb in QUIET and request.status in OPEN
+
+
 def _why_not_end(request: AccessRequest | None, grant: Grant | None, speaker: Speaker) -> str:
     looks_after = bool(authority.may_do("end others", speaker))
+    if request is not None and _is_hidden_from(request, speaker):
+        request = None
     if request is None or not (looks_after or speaker.account in (request.requester, request.subject)):
         return "There is no such request of yours. `/access mine` lists them."
     if grant is None or grant.status not in LIVE:

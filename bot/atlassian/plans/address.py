@@ -6,7 +6,7 @@ from typing import Any
 from approvals.plan import Step, Survey
 from approvals.ports import Impossible
 from bot.atlassian.org_roles import ORG_ADMIN
-from bot.atlassian.plans.lookups import Lookups, named
+from bot.atlassian.plans.lookups import Lookups, insist_not_closed, named
 from bot.atlassian.plans.routes import ADMIN
 from bot.atlassian.plans.standing import LIVES_ON, refusal, step_about, survey_of
 from bot.atlassian.shapes import OrgUser, ScimUser
@@ -36,6 +36,7 @@ class Address:
         person = self.lookups.person_now(account, expand=("platformRoles",))
         if ORG_ADMIN in (person.platform_roles or []):
             raise Impossible(ADMIN.format(name=named(person)))
+        insist_not_closed(person)
         if person.claim_status == "unmanaged":
             raise Impossible(LIVES_ON.format(name=named(person), done="given another address"))
         steps = tuple(self._steps(person, address))

@@ -172,6 +172,12 @@ def may_be_given(person: OrgUser, rules: Rules) -> list[str]:
     return [f"{whose}: what it may do here can be taken, the account itself lives on."]
 
 
+def insist_not_closed(person: OrgUser) -> None:
+    """An account that was deleted is nobody's any more; what it held is gone with it."""
+    if person.account_status == "closed":
+        raise Impossible(f"The account of {named(person)} was deleted for good, so nothing of it can be changed.")
+
+
 def named(person: OrgUser) -> str:
     """Some accounts show no name."""
     return person.name or person.account_id

@@ -65,6 +65,9 @@ class Newcomers:
     def _step(self, newcomer: Newcomer, person: OrgUser | None, by_site: bool) -> tuple[Step | None, bool, list[str]]:
         ours = [directory for directory in self.lookups.rules.directories if directory.owner == "ours"]
         directory = next((directory for directory in ours if directory.id in self.lookups.scim), None)
+        elsewhere = self._fed_from_elsewhere(person)
+        if elsewhere:
+            return None, True, [elsewhere]
         if directory is not None and not by_site:
             record = self.record(directory.id, newcomer.mail)
             words = (
@@ -88,6 +91,13 @@ class Newcomers:
         words = f"invite {newcomer.name} by the Organizations API, because no SCIM directory is ours"
         path = f"/admin/v2/orgs/{self.organization.org_id}/users/invite"
         return _step_for(newcomer, None, "invite", "org", "Organizations", path, words), False, []
+
+    def _fed_from_elsewhere(self, person: OrgUser | None) -> str:
+        """Whose account another directory feeds has it already; a second record would make two owners of it."""
+        links = self.lookups.links(person.account_id) if person is not None else ()
+        owners = [self.lookups.rules.directory(link.directory_id) for link in links]
+        fed = next((owner for owner in owners if owner.owner != "ours"), None)
+        return f"The account is fed by the identity provider of directory {fed.name}, so none is made." if fed else ""
 
     def _default_groups(self, directory: str) -> list[str]:
         """Atlassian puts everybody of a directory into a group of its own making; which one is read, never assumed."""

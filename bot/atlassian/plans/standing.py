@@ -7,7 +7,7 @@ from approvals.plan import Does, Step, Survey
 from approvals.policy import ScimDirectory
 from approvals.ports import DirectoryError, Impossible
 from bot.atlassian.org_roles import ORG_ADMIN
-from bot.atlassian.plans.lookups import Lookups, named
+from bot.atlassian.plans.lookups import Lookups, insist_not_closed, named
 from bot.atlassian.plans.roads import UNDONE
 from bot.atlassian.plans.routes import ADMIN
 from bot.atlassian.shapes import OrgUser, Privileges, ScimLink
@@ -20,6 +20,10 @@ REASONS = {
     "can lift that",
     "administrative.notMyself": "nobody changes their own account",
 }
+NOT_OURS_TO_OPEN = (
+    "The account of {name} is not managed by the organization, so only Atlassian can let it in again. Access here that "
+    "was suspended comes back with `/access restore`."
+)
 LIVES_ON = (
     "The account of {name} is not managed by the organization, so it can't be {done}. It can be suspended "
     "(`/access suspend`): that takes its access here, and its Atlassian account lives on."
@@ -58,7 +62,7 @@ class Standing:
         """By ``active: true`` where a directory of ours has the account; what would live again is named and deleted."""
         person = self._person(account)
         if person.claim_status == "unmanaged":
-            raise Impossible(LIVES_ON.format(name=named(person), done="reactivated"))
+            raise Impossible(NOT_OURS_TO_OPEN.format(name=named(person)))
         privileges = self.accounts.privileges(account)
         if person.status == "for_deletion":
             raise Impossible(
@@ -101,6 +105,7 @@ class Standing:
         person = self.lookups.person_now(account, expand=("platformRoles", "productAccess"))
         if ORG_ADMIN in (person.platform_roles or []):
             raise Impossible(ADMIN.format(name=named(person)))
+        insist_not_closed(person)
         return person
 
     def _where_active(self, person: OrgUser) -> list[str]:

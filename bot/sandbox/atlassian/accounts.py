@@ -68,7 +68,7 @@ def get_profile(sandbox: Sandbox, call: Call) -> Response:
 def shown(account: Account) -> dict[str, Any]:
     return {
         "account_id": account.id,
-        "account_status": "active" if account.active else "inactive",
+        "account_status": "closed" if account.closed else "active" if account.active else "inactive",
         "account_type": "atlassian",
         "name": account.name,
         "email": account.email,

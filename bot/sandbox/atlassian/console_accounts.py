@@ -14,7 +14,7 @@ from bot.sandbox.atlassian.routes import Call, route
 from bot.sandbox.atlassian.state import Account, Sandbox
 
 ACCOUNT = "/control/account/{account}"
-STATES = ("active", "managed", "google", "export_control", "pending_deletion")
+STATES = ("active", "managed", "google", "export_control", "pending_deletion", "closed")
 
 
 def console_account_routes(sandbox: Sandbox) -> list[Route]:
@@ -48,7 +48,7 @@ def change_account(sandbox: Sandbox, call: Call) -> Response:
     account, body = _account(sandbox, call), control_body(call)
     if not set(body) <= set(STATES) or not all(isinstance(value, bool) for value in body.values()):
         refuse(f"an account takes {', '.join(STATES)}, each true or false")
-    if body.get("pending_deletion") or body.get("export_control"):
+    if body.get("pending_deletion") or body.get("export_control") or body.get("closed"):
         body = {"active": False} | body
     changed = replace(account, **body)
     if changed.active != account.active:

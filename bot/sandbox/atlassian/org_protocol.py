@@ -119,7 +119,7 @@ def found_member(sandbox: Sandbox, call: Call) -> Account:
 
 
 def account_status(account: Account) -> str:
-    return "active" if account.active else "inactive"
+    return "closed" if account.closed else "active" if account.active else "inactive"
 
 
 def nine_digits(moment: str) -> str:

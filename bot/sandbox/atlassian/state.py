@@ -43,6 +43,7 @@ class Account:
     google: bool = False  # synced from Google
     export_control: bool = False
     pending_deletion: bool = False
+    closed: bool = False  # deleted for good
     locale: str = "en-GB"
     organization: str = ""
     location: str = ""
