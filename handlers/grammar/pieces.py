@@ -22,7 +22,7 @@ from handlers.words import Token
 
 NOBODY = "nobody"
 WHENCE = frozenset({"to", "from"})  # say something before an address only
-NO_NAMES = WHENCE | UNTIL | STARTS | SELF | {"for", "access", "with", "and"}
+NO_NAMES = WHENCE | UNTIL | STARTS | SELF | {"for", "access", "with", "and", "please"}
 
 
 def read(reading: Reading) -> None:
@@ -79,6 +79,8 @@ def _take_word(reading: Reading, word: str) -> None:
         reading.set_request(f"REQ-{request[1].lower()}")
     elif request:
         raise Wrong(f"“{short(word)}” is a request, and none is needed here.", reading.usage)
+    elif _wants_a_request(reading) and reading.request_id:
+        raise reading.too_much(word)
     elif _wants_a_request(reading):
         raise Wrong(f"“{short(word)}” is not the id of a request.", f"{reading.usage} The id is on the request's card.")
     elif folded in SELF:
@@ -103,7 +105,7 @@ def _says_nothing(reading: Reading, folded: str) -> bool:
         reading.listing = True
         return True
     access = folded == "access" and reading.next_word() == "to"
-    return access or folded in WHENCE or folded in reading.form.passed_over
+    return access or folded == "please" or folded in WHENCE or folded in reading.form.passed_over
 
 
 def _wants_a_request(reading: Reading) -> bool:
@@ -119,7 +121,7 @@ def _take_name(reading: Reading, word: str, folded: str) -> None:
     elif reading.takes(Takes.ALSO):
         _add(reading, word)
     elif not reading.takes(Takes.ENTITLEMENT):
-        raise reading.too_much(word)
+        raise _not_needed(reading, word)
     elif not reading.takes(Takes.PERSON):  # a name and nothing else: what is apart may belong together
         joined = f"{reading.entitlement or ''} {word}".strip()
         if len(joined) > LONGEST_NAME:
@@ -127,6 +129,14 @@ def _take_name(reading: Reading, word: str, folded: str) -> None:
         reading.entitlement = joined
     else:
         _set_entitlement(reading, word)
+
+
+def _not_needed(reading: Reading, word: str) -> Wrong:
+    """A word that has no place; where nobody was named yet it may be a first name."""
+    wrong = reading.too_much(word)
+    if reading.takes(Takes.PERSON) and reading.subject is None and not reading.myself:
+        wrong.do += " If it is a person, type @ and pick the name from the list, or write their e-mail address."
+    return wrong
 
 
 def _set_entitlement(reading: Reading, word: str) -> None:
@@ -171,9 +181,8 @@ def _set_target(reading: Reading, account: str) -> None:
 
 def _keep_quotation(reading: Reading, text: str) -> None:
     """An id or an address is what it is, in quotes or not; a newcomer's name is; the rest is looked at in the end."""
-    is_id = EMAIL.fullmatch(text) or REQUEST_ID.fullmatch(text) or (
-        ACCOUNT.fullmatch(text) and not reading.takes(Takes.ENTITLEMENT)
-    )  # fmt: skip
+    named = ACCOUNT.fullmatch(text) and not reading.takes(Takes.ENTITLEMENT)
+    is_id = EMAIL.fullmatch(text) or named or (REQUEST_ID.fullmatch(text) and reading.takes(Takes.REQUEST))
     if (is_id and not reading.takes(Takes.ALSO)) or reading.takes(Takes.ACCOUNT):
         _take_word(reading, text)
     elif not reading.takes(Takes.NAME):
@@ -240,7 +249,7 @@ def _tokens(reading: Reading) -> None:
 
 def _one_thing(reading: Reading) -> None:
     if reading.request_id and (reading.subject or reading.myself):
-        raise Wrong(f"I read a request and a person: {reading.request_id} and somebody.", "Name one of the two.")
+        raise Wrong("I read a request and a person.", "Name one of the two.")
 
 
 _FINISHES: dict[str, Callable[[Reading], None]] = {

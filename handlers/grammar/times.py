@@ -13,7 +13,7 @@ SELF = frozenset({"me", "myself"})
 TYPE_UNTIL = "Type it like “until Friday 18:00”, “until tomorrow 9am” or “until 24 December”."
 TYPE_WHEN = "Type it like “on Friday 18:00”, “at 18:00” or “tomorrow 9:00”."
 NOT_LATER = "Gatehouse gives as soon as somebody has approved it, and not at a time that you set."
-NO_LENGTH = "What is done here is done for no length of time."
+NO_LENGTH = "This can't be asked for a length of time."
 
 
 def take_time(reading: Reading) -> bool:
@@ -46,6 +46,9 @@ def _take_for(reading: Reading) -> bool:
     passed = 0
     while words[passed : passed + 1] and words[passed] in AFTER_FOR:
         passed += 1
+    moment = _moment(words[passed:], TYPE_UNTIL)
+    if moment is not None:
+        raise Wrong("After “for” comes a length of time.", f"For a day or a time type “until {moment[0]}”.")
     found = _duration(words[passed:], expected=True)
     if found is None:
         raise Wrong(f"“{short(first)}” is not a length of time.", TYPE_THIS)
@@ -73,18 +76,18 @@ def _refuse_length(reading: Reading) -> None:
 
 def _take_length(reading: Reading, word: str) -> bool:
     words = reading.words_ahead()
-    if word in UNTIL and not (word == "by" and reading.takes(Takes.REQUEST) and _duration(words[1:])):
+    if word in UNTIL and not (word == "by" and reading.takes(Takes.REQUEST) and _is_length(words[1:])):
         _take_until(reading, word, words[1:])
-        return True
-    found = _duration(words)
-    if found is not None:
-        reading.skip(found[1])
-        reading.set_duration(found[0])
         return True
     moment = _moment(words[1:] if word in STARTS else words, TYPE_UNTIL)
     if moment is not None:
         raise Wrong(NOT_LATER, f"Say how long instead, like “until {moment[0]}” or “for 4h”.")
-    return False
+    found = _duration(words)
+    if found is None:
+        return False
+    reading.skip(found[1])
+    reading.set_duration(found[0])
+    return True
 
 
 def _take_until(reading: Reading, word: str, words: list[str]) -> None:
@@ -92,9 +95,9 @@ def _take_until(reading: Reading, word: str, words: list[str]) -> None:
         reading.skip(2)
         reading.set_duration(Duration(None))
         return
-    length = _duration(words)
-    if length is not None and not length[0].until_revoked:
-        raise Wrong(f"After “{word}” comes a day or a time.", f"For a length of time type “for {length[0]}”.")
+    length = _is_length(words)
+    if length is not None:
+        raise Wrong(f"After “{word}” comes a day or a time.", f"For a length of time type “for {length}”.")
     moment = _moment(words, TYPE_UNTIL, expected=True)
     if moment is not None:
         reading.skip(1 + moment[1])
@@ -106,17 +109,25 @@ def _take_start(reading: Reading, word: str) -> bool:
     if word in STARTS:
         moment = _moment(words[1:], TYPE_WHEN, expected=True)
         reading.take()
-    elif word == "in" and _duration(words[1:]):
-        raise Wrong("Gatehouse wants to hear the time itself.", TYPE_WHEN)
-    elif word in UNTIL or _duration(words):
-        raise Wrong(NO_LENGTH, f"To have it done later, say when. {TYPE_WHEN}")
     else:
         moment = _moment(words, TYPE_WHEN)
-    if moment is None:
-        return False
-    reading.skip(moment[1])
-    reading.set_starts(moment[0])
-    return True
+    if moment is not None:
+        reading.skip(moment[1])
+        reading.set_starts(moment[0])
+        return True
+    if word == "in" and _is_length(words[1:]):
+        raise Wrong("Gatehouse wants to hear the time itself.", TYPE_WHEN)
+    if word in UNTIL or _is_length(words):
+        raise Wrong(NO_LENGTH, f"To have it done later, say when. {TYPE_WHEN}")
+    return False
+
+
+def _is_length(words: list[str]) -> Duration | None:
+    try:
+        found = read_duration(words)
+    except WrongDuration:
+        return None
+    return found[0] if found else None
 
 
 def _duration(words: list[str], *, expected: bool = False) -> tuple[Duration, int] | None:
