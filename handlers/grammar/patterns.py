@@ -5,7 +5,7 @@ import re
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 SEVERAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?: +[A-Za-z0-9][A-Za-z0-9._-]*)+")  # a name without its hyphens
 LONGEST_NAME = 128
-REQUEST_ID = re.compile(r"REQ-([0-9A-Z]{8,16})", re.IGNORECASE)
+REQUEST_ID = re.compile(r"REQ-([0-9A-Z]{8,16})", re.IGNORECASE | re.ASCII)  # or İ would be an I
 EMAIL = re.compile(r"[^\s@<>|,;:\"“”„«»()&]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 # https://developer.atlassian.com/platform/user-management/ shows both kinds: with the shard they came from, and older.
 ACCOUNT = re.compile(

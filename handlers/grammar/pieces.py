@@ -147,9 +147,9 @@ def _set_entitlement(reading: Reading, word: str) -> None:
     except Wrong as wrong:
         if not apart:
             raise
-        more = takewhile(lambda next: NAME.fullmatch(next) and next not in NO_NAMES, reading.words_ahead(3))
+        more = takewhile(lambda next: next[0].isalpha() and next not in NO_NAMES, reading.words_ahead(3))
         one = "-".join((first, word, *more))
-        raise Wrong(wrong.wrong, f"{wrong.do} A name has no spaces: is it “{short(one)}”?") from None
+        raise Wrong(wrong.wrong, f"{wrong.do} A name has no spaces, like “{short(one)}”.") from None
 
 
 def _add(reading: Reading, name: str) -> None:
@@ -189,10 +189,12 @@ def _keep_quotation(reading: Reading, text: str) -> None:
         reading.quoted.append(text)
     elif EMAIL.fullmatch(text):
         _take_address(reading, text)
-    elif is_entitlement(text) and (reading.listing or reading.name):
+    elif NAME.fullmatch(text) and (reading.listing or reading.name):
         _add(reading, text)
     elif reading.name is None:
         reading.name = _as_name(text)
+    elif reading.listing and is_entitlement(text):
+        _add(reading, text)
     else:
         raise Wrong(f"I read two names: “{short(reading.name)}” and “{short(text)}”.", reading.usage)
 

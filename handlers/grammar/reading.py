@@ -120,6 +120,8 @@ class Reading:
 
     def set_subject(self, subject: Subject | None) -> None:
         """None is the person who types, said aloud."""
+        if self.takes(Takes.ENTITLEMENT) and not self.takes(Takes.PERSON):
+            raise Wrong("Only the name of an entitlement is needed here.", self.usage)
         if not self.takes(Takes.PERSON):
             raise self.too_much(str(subject.email or subject.account or "@…") if subject else "me")
         known = self.subject is not None or self.myself
