@@ -193,6 +193,8 @@ def _keep_quotation(reading: Reading, text: str) -> None:
         _add(reading, text)
     elif reading.name is None:
         reading.name = _as_name(text)
+    elif reading.reason is None:
+        reading.set_reason(text)
     elif reading.listing and is_entitlement(text):
         _add(reading, text)
     else:

@@ -127,6 +127,8 @@ NEWCOMERS: list[tuple[str, Command]] = [
         (f'provision {NEW} "{ADA}" at the site because x', NEW, ADA, (), "x", ("at the site",)),
         (f'provision at the site "{ADA}" {NEW} with eu', NEW, ADA, ("eu",), None, ("at the site",)),
         (f"provision {NEW} «Ada “the first” Lovelace»", NEW, "Ada the first Lovelace", (), None, ()),
+        (f'provision {NEW} "{ADA}" "she begins on Monday"', NEW, ADA, (), "she begins on Monday", ()),
+        (f'provision {NEW} "{ADA}" with "eu jira admins" because x', NEW, ADA, ("eu jira admins",), "x", ()),
         (f'provision "{NEW}" "{ADA}"', NEW, ADA, (), None, ()),
     )
 ]
@@ -238,7 +240,7 @@ PROBLEMS: list[tuple[str, str, str]] = [
     (f"suspend {AT} eu", "“eu” is too much", "/access suspend"),
     (f"revoke {AT} eu us", "two things to take", "one at a time"),
     (f"provision {AT} “Ada”", "not by a mention", "/access provision"),
-    (f'provision {NEW} "Ada L" "Grace H"', "two names", "/access provision"),
+    (f'provision {NEW} "Ada L" "Grace H" because x', "two names", "/access provision"),
     (f"provision {NEW} a@x.example “Ada”", "two addresses", "one newcomer"),
     (f"provision {NEW} “Ada” for 2h", "too much here", "/access provision"),
     (f"provision {NEW} “Ada” until Friday", "as soon as", "/access provision"),
