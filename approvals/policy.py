@@ -169,11 +169,11 @@ class Policy:
 
     def nearest(self, name: str) -> list[str]:
         """At most three names somebody may have meant, the best first."""
-        names = {entitlement.name.casefold(): entitlement.name for entitlement in self.entitlements}
-        wanted = name.strip().casefold()[:100]
-        within = [plain for plain in names if len(wanted) > 2 and wanted in plain]
-        close = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
-        return [names[plain] for plain in dict.fromkeys(within + close)][:3]
+        letters = {entitlement.name: _letters(entitlement.name) for entitlement in self.entitlements}
+        wanted = _letters(name)[:100]
+        within = [plain for plain in letters.values() if len(wanted) > 2 and wanted in plain]
+        close = difflib.get_close_matches(wanted, letters.values(), n=3, cutoff=0.5)
+        return [known for near in dict.fromkeys(within + close) for known in letters if letters[known] == near][:3]
 
     def directory(self, id: str) -> ScimDirectory | None:
         """The SCIM directory of this id; one that is not named is fed by an identity provider."""
@@ -205,6 +205,11 @@ class Policy:
             because = f"the reason must name a ticket; for {rule.name} it is written like {rule.ticket}"
             return Verdict(False, because, f"{rule.path}.ticket")
         return Verdict(True, "the reason is given", "reason")
+
+
+def _letters(name: str) -> str:
+    """What is compared of a name: hyphens, underscores, dots and spaces are easily forgotten."""
+    return re.sub(r"[-_. ]+", "", name.casefold())
 
 
 def listed(words: list[str]) -> str:

@@ -15,6 +15,7 @@ from approvals.policy import Entitlement, Policy
 from approvals.policy import Person as Speaker
 from approvals.workflow import Ask, Refused
 from handlers.desk import Desk
+from handlers.lasting import NotToCome, term_of
 from handlers.people import who_speaks
 from handlers.request_form import (
     LENGTH,
@@ -33,7 +34,7 @@ from handlers.request_form import (
     usual_length,
     written_down,
 )
-from handlers.text import sentence
+from handlers.text import plain, sentence
 
 HERE = "request_access_here"  # the message shortcut
 MOST_OPTIONS = 100  # https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element
@@ -179,8 +180,15 @@ def sent(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     if errors:
         ack(response_action="errors", errors=errors)
         return
-    length = read_length(filled.length).length
-    ask = Ask("grant", filled.subject, filled.entitlement, length, filled.reason, source, *vars(filled.home).values())
+    try:
+        term = term_of(desk, speaker.team, speaker.user, read_length(filled.length))
+    except NotToCome as never:
+        ack(response_action="errors", errors={LENGTH: plain(str(never))})
+        return
+    ask = Ask(
+        "grant", filled.subject, filled.entitlement, term.length, filled.reason, source, filled.home.channel,
+        filled.home.thread, ends_by=term.ends_by,
+    )  # fmt: skip
     try:
         request = desk.workflow.ask(speaker, ask)
     except Refused as refused:

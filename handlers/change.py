@@ -8,6 +8,7 @@ from approvals.crash import crash_point
 from approvals.policy import Entitlement, write_duration
 from approvals.workflow import Click
 from handlers.desk import Desk
+from handlers.lasting import NotToCome, term_of
 from handlers.request_form import Unreadable, option, read_length
 from handlers.text import plain
 from handlers.view import RequestView, view_of
@@ -75,8 +76,9 @@ def changed(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     view = body["view"]
     meant, values = json.loads(view["private_metadata"]), view["state"]["values"]
     try:
-        length = read_length(values[LENGTH][LENGTH].get("value") or "").length
-    except Unreadable as wrong:
+        said = read_length(values[LENGTH][LENGTH].get("value") or "")
+        length = term_of(desk, body["team"]["id"], body["user"]["id"], said).length
+    except (Unreadable, NotToCome) as wrong:
         ack(response_action="errors", errors={LENGTH: str(wrong)})
         return
     chosen = values.get(WHAT, {}).get(WHAT, {}).get("selected_option")

@@ -7,6 +7,8 @@ from approvals.durations import say_duration
 from approvals.policy import Person as Speaker
 from approvals.workflow import Refused
 from handlers.desk import Desk, Said
+from handlers.lasting import NotToCome, term_of
+from handlers.people import account_said
 from handlers.text import esc, sentence, when
 
 USAGE = "Type `/access delegate @who for 5 days`, and `/access delegate nobody` when you are back."
@@ -20,15 +22,14 @@ def delegate(desk: Desk, speaker: Speaker, said: Said) -> str:
         return "You answer for yourself again." if ended else "Nobody stands in for you."
     if command.subject is None:
         return f"Who is to answer for you? {USAGE}"
-    length = command.duration.length if command.duration else None
+    try:
+        length = term_of(desk, speaker.team, speaker.user, command.until or command.duration).length
+    except NotToCome as never:
+        return str(never)
     if length is None:
         return f"For how long? At most 30 days. {USAGE}"
     with desk.store.read() as session:
-        stand_in = (
-            people.account_with(session, command.subject.email)
-            if command.subject.email
-            else people.account_of(session, speaker.team, command.subject.slack_user or "")
-        )
+        stand_in = account_said(session, speaker, command.subject)
     if stand_in is None:
         return f"I know no Atlassian account for {command.subject}. {USAGE}"
     try:

@@ -52,8 +52,6 @@ def read_duration(words: Sequence[str], *, expected: bool = False) -> tuple[Dura
     words = [word.casefold() for word in words]
     if " ".join(words[:2]) == UNTIL_REVOKED:
         return Duration(None), 2
-    if words[:1] == ["until"]:
-        raise WrongDuration("Gatehouse counts a length of time and does not take a date or a time of day.")
     minutes, taken = Fraction(0), 0
     while part := _read_part(words[taken:], expected):
         minutes += part[0]
@@ -68,6 +66,8 @@ def _read_part(words: Sequence[str], expected: bool) -> tuple[Fraction, int] | N
     if not words:
         return None
     first, second = words[0], words[1] if len(words) > 1 else ""
+    if first == "half" and second in ("a", "an") and words[2:3] and words[2] in UNITS:
+        return Fraction(UNITS[words[2]], 2), 3
     if _GLUED.fullmatch(first):
         parts = _PART.findall(first)
         strange = next((unit for _, unit in parts if unit not in UNITS), None)

@@ -10,9 +10,11 @@ from approvals.workflow import Ask, Refused
 from handlers.asking import open_form, prefilled
 from handlers.desk import Desk, Said
 from handlers.durations import Duration
+from handlers.lasting import NotToCome, Term, term_of
+from handlers.moments import Moment
 from handlers.parse import Command, Subject, canonical
 from handlers.people import account_said
-from handlers.text import esc, sentence
+from handlers.text import esc, sentence, when
 
 FORM_IS_OPEN = "the form is open"  # nothing to say in the acknowledgement
 HINT = timedelta(hours=2)  # in an example of what to type
@@ -21,7 +23,7 @@ HINT = timedelta(hours=2)  # in an example of what to type
 def grant(desk: Desk, speaker: Speaker, said: Said) -> str:
     """Ask, or open the form for what is missing; the answer is what the acknowledgement shows."""
     command, source = said.command, said.source
-    if command.subject is None and command.entitlement and command.duration and command.reason:
+    if command.subject is None and command.entitlement and _said_how_long(command) and command.reason:
         return _ask(desk, speaker, said, speaker.account)  # nothing to look up: most are like this
     with desk.store.read() as session:
         policy = desk.policy(session)
@@ -42,8 +44,12 @@ def grant(desk: Desk, speaker: Speaker, said: Said) -> str:
 
 def _ask(desk: Desk, speaker: Speaker, said: Said, subject: str) -> str:
     command, source = said.command, said.source
-    duration = command.duration.length if command.duration else None
-    ask = Ask("grant", subject, command.entitlement or "", duration, command.reason or "", source)
+    try:
+        term = term_of(desk, speaker.team, speaker.user, _said_how_long(command))
+    except NotToCome as never:
+        return str(never)
+    what, reason = command.entitlement or "", command.reason or ""
+    ask = Ask("grant", subject, what, term.length, reason, source, ends_by=term.ends_by)
     try:
         request = desk.workflow.ask(speaker, ask)
     except Refused as refused:
@@ -54,7 +60,7 @@ def _ask(desk: Desk, speaker: Speaker, said: Said, subject: str) -> str:
         )
     return (
         f":hourglass_flowing_sand: {request.id}: I'm reading Atlassian to see what `{request.entitlement}` "
-        f"{_for(request.duration)} would change. Then whoever must answer is asked, and you hear the result."
+        f"{_for(request.duration, term)} would change. Then whoever must answer is asked, and you hear the result."
     )
 
 
@@ -65,7 +71,7 @@ def by_form(desk: Desk, speaker: Speaker, trigger: str) -> str:
 
 def _form_instead(desk: Desk, subject: str, command: Command, trigger: str) -> str:
     """The form with what was understood; empty when Slack did not open it, so that the sentence is said instead."""
-    length = str(command.duration) if command.duration else ""
+    length = f"until {command.until}" if command.until else str(command.duration or "")
     filled = prefilled(desk, subject, command.entitlement or "", length, command.reason or "")
     return FORM_IS_OPEN if open_form(desk, trigger, filled) else ""
 
@@ -77,7 +83,7 @@ def _missing(command: Command, entitlement: Entitlement | None, *, reason_needed
     if entitlement is None:
         return ""
     longest = entitlement.longest
-    if command.duration is None:
+    if _said_how_long(command) is None:
         most = f"At most {say_duration(longest)}" if longest else "A length of time, or `until revoked`"
         example = replace(command, duration=Duration(min(longest or HINT, HINT)))
         return f"For how long? {most}. Type {_typed(example)}."
@@ -92,7 +98,13 @@ def _typed(command: Command) -> str:
     return typed if command.subject and command.subject.slack_user else f"`{typed}`"  # in code a mention has no name
 
 
-def _for(seconds: int | None) -> str:
+def _said_how_long(command: Command) -> Duration | Moment | None:
+    return command.until or command.duration
+
+
+def _for(seconds: int | None, term: Term) -> str:
+    if term.ends_by is not None:
+        return f"until {when(term.ends_by)}"
     return say_duration(None) if seconds is None else f"for {say_duration(timedelta(seconds=seconds))}"
 
 

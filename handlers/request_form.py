@@ -7,11 +7,13 @@ from typing import Any
 
 from approvals.policy import Policy, say_duration, write_duration
 from handlers.durations import Duration, WrongDuration, read_duration
+from handlers.moments import Moment, WrongMoment, read_moment
 from handlers.text import esc, plain, within
 
 REQUEST_FORM = "request_form"
 WHO, WHAT, LENGTH, REASON = "subject", "entitlement", "length", "reason"
 LONGEST_REASON = 1000  # characters; Slack's inputs take 3000
+TYPE_A_LENGTH = "Type 2h, 1 day, until Friday 18:00, or until revoked."
 SHOWN = 75  # characters of an option; Slack's sources disagree on 75 or 150
 View = dict[str, Any]
 
@@ -65,7 +67,7 @@ def draw_form(opened_with: Filled, preview: list[str]) -> View:
         "blocks": [
             _select(WHO, "Who is it for?", "Type a name or an address", opened_with.subject, opened_with.subject_name),
             _select(WHAT, "What?", "Type a part of its name", opened_with.entitlement, opened_with.entitlement),
-            _input(LENGTH, "For how long?", "2h, 1 day, until revoked", opened_with.length),
+            _input(LENGTH, "For how long?", "2h, 1 day, until Friday 18:00, until revoked", opened_with.length),
             _input(REASON, "What for? Whoever answers reads it.", "INC-42: …", opened_with.reason, multiline=True),
             {"type": "divider"},
             {"type": "section", "block_id": "preview", "text": {"type": "mrkdwn", "text": within(preview, 2900)}},
@@ -89,15 +91,19 @@ def read_form(view: View) -> Filled:
     )
 
 
-def read_length(text: str) -> Duration:
-    """The length of time that was typed. Raises ``Unreadable`` with what to type."""
+def read_length(text: str) -> Duration | Moment:
+    """The length of time that was typed, or the moment it lasts until. Raises ``Unreadable`` with what to type."""
     words = text.casefold().removeprefix("for ").split()
+    until = words[:1] in (["until"], ["till"], ["by"]) and words[1:2] != ["revoked"]
     try:
-        found = read_duration(words, expected=True)
+        moment = read_moment(words[1:] if until else words, expected=until)
+        found = moment or read_duration(words, expected=True)
+    except WrongMoment as wrong:
+        raise Unreadable(f"{wrong} {TYPE_A_LENGTH}") from None
     except WrongDuration as wrong:
         raise Unreadable(str(wrong)) from None
-    if found is None or found[1] != len(words):
-        raise Unreadable("I can't read that as a length of time; type 2h, 1 day, or until revoked.")
+    if found is None or found[1] != len(words) - until:
+        raise Unreadable(f"I can't read that as a length of time. {TYPE_A_LENGTH}")
     return found[0]
 
 

@@ -1,6 +1,7 @@
 """/access status, cancel and mine: looking at requests, and taking one's own back."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
@@ -13,6 +14,8 @@ from handlers.administration import safety_status
 from handlers.cards import draw, what
 from handlers.cards import headline as headline_of
 from handlers.desk import Desk, Said
+from handlers.lasting import NotToCome, to_come
+from handlers.moments import Moment
 from handlers.text import sentence, when, within
 from handlers.view import may_see, view_of
 
@@ -59,14 +62,20 @@ def end(desk: Desk, speaker: Speaker, said: Said) -> str:
 def extend(desk: Desk, speaker: Speaker, said: Said) -> str:
     """Hold it longer: the same question to the same people."""
     command = said.command
-    if not command.request_id or command.duration is None or command.duration.length is None:
+    length = command.duration.length if command.duration else None
+    if not command.request_id or (length is None and command.until is None):
         return "Which one, and for how much longer? Type `/access extend REQ-… for 2h`; `/access mine` lists yours."
     with desk.store.read() as session:
         policy, now = desk.policy(session), desk.store.time_in(session)
         request = session.get(AccessRequest, command.request_id)
         if request is None or not may_see(session, policy, speaker, request, now):
             return NONE_SUCH.format(id=command.request_id)
-        found = longer(session, policy, request, command.duration.length, now)
+        if command.until is not None:
+            try:
+                length = _more(session, speaker, request, command.until, now)
+            except NotToCome as never:
+                return str(never)
+        found = longer(session, policy, request, length or timedelta(0), now)
     if isinstance(found, str):
         return found
     try:
@@ -77,6 +86,17 @@ def extend(desk: Desk, speaker: Speaker, said: Said) -> str:
         f":hourglass_flowing_sand: {asked.id} asks for `{asked.entitlement}` until {when(found.ends_by)}. Whoever must "
         f"answer is asked, and {request.id} goes on meanwhile."
     )
+
+
+def _more(session: Session, speaker: Speaker, request: AccessRequest, until: Moment, now: datetime) -> timedelta:
+    """By how much it is longer when it lasts until then; what has no end, or has ended, is for others to say."""
+    ends_by = to_come(session, now, speaker.team, speaker.user, until, like="until Friday 18:00")
+    grant = session.exec(select(Grant).where(Grant.request_id == request.id)).first()
+    if grant is None or grant.ends_at is None:
+        return timedelta(0)
+    if ends_by <= grant.ends_at:
+        raise NotToCome(f"{request.id} lasts until {when(grant.ends_at)}, which is no earlier. Say a later time.")
+    return ends_by - grant.ends_at
 
 
 def mine(desk: Desk, speaker: Speaker, said: Said) -> str:

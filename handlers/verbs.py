@@ -9,12 +9,13 @@ from approvals.plan import Newcomer
 from approvals.policy import ORG_ADMIN, Policy
 from approvals.policy import Person as Speaker
 from approvals.store import Actor
-from approvals.workflow import Ask, Refused
+from approvals.workflow import Ask, Refused, no_such_rule
 from handlers import private
 from handlers.desk import Desk, Said
+from handlers.lasting import NotToCome, to_come
 from handlers.parse import VERBS, Command
 from handlers.people import account_said
-from handlers.text import esc, sentence, when
+from handlers.text import sentence, when
 
 # What each does, after "I'm reading Atlassian to see what it would take to".
 DOES = {
@@ -33,7 +34,9 @@ MISSING = {  # what a verb can't do without, and the question when it is not the
     "email": ("target", "What is the new address?"),
     "provision": ("target", "What is their e-mail address?"),
 }
-IN_THE_PAST = "{at} is over already. Say a time that is still to come, like `on Friday 18:00`."
+AT_THE_SITE = (
+    "Gatehouse chooses where the account is made, and shows it before anybody approves: leave “at the site” out."
+)
 
 
 class Unsaid(Exception):
@@ -74,21 +77,26 @@ def ask_of(session: Session, policy: Policy, now: datetime, speaker: Speaker, sa
     field, question = MISSING.get(command.verb, ("", ""))
     if field and not getattr(command, field):
         raise Unsaid(f"{question} {usage}")
-    if command.subject is None and command.verb not in ("revoke", "provision"):
+    if command.subject is None and not command.myself and command.verb not in ("revoke", "provision"):
         raise Unsaid(f"Whose account? {usage}")
     subject = _subject(session, speaker, command)
     if policy.reason.required and not command.reason:
         raise Unsaid(f"Why? Whoever answers reads it. {usage}")
-    starts_at = (
-        command.starts.resolve(now, people.zone_of(session, speaker.team, speaker.user)) if command.starts else None
-    )
-    if starts_at is not None and starts_at <= now:
-        raise Unsaid(IN_THE_PAST.format(at=command.starts))
+    starts_at = _starts_at(session, now, speaker, command)
     what = _entitlement(policy, command.entitlement or "")
     return Ask(
         command.verb, subject, what, None, command.reason or "", said.source, value=_value(policy, command),
         starts_at=starts_at,
     )  # fmt: skip
+
+
+def _starts_at(session: Session, now: datetime, speaker: Speaker, command: Command) -> datetime | None:
+    if command.starts is None:
+        return None
+    try:
+        return to_come(session, now, speaker.team, speaker.user, command.starts, like="on Friday 18:00")
+    except NotToCome as never:
+        raise Unsaid(str(never)) from None
 
 
 def _value(policy: Policy, command: Command) -> str:
@@ -108,20 +116,24 @@ def _newcomer(policy: Policy, command: Command) -> Newcomer:
     mail = (command.target or "").lower()
     name = " ".join((command.name or "").split())
     if not name:
-        raise Unsaid(f"What is their name? Type `{VERBS['provision']}`.")
-    wanted = []
-    for one in command.also:
-        found = policy.entitlement(one)
-        if found is None:
-            near = policy.nearest(one)
-            hint = f" Did you mean {' or '.join(f'`{known}`' for known in near)}?" if near else ""
-            raise Unsaid(f"There is no entitlement `{esc(one)}` in the policy.{hint} `/access help` lists them all.")
-        wanted.append(found.name)
+        unquoted = " ".join(one for one in command.also if policy.entitlement(one) is None)
+        hint = f' If it is {unquoted}, type it in quotes: "{unquoted}".' if unquoted else ""
+        raise Unsaid(f"What is their name?{hint} Type `{VERBS['provision']}`.")
+    if "at the site" in command.options:
+        raise Unsaid(AT_THE_SITE)
+    wanted = [_known(policy, one) for one in command.also]
     given, _, family = name.rpartition(" ")
     return Newcomer(
         mail=mail, name=name, given=given or name, family=family if given else "", also=tuple(wanted),
         by_site="at the site" in command.options,
     )  # fmt: skip
+
+
+def _known(policy: Policy, name: str) -> str:
+    found = policy.entitlement(name)
+    if found is None:
+        raise Unsaid(no_such_rule(policy, "grant", name).because)
+    return found.name
 
 
 def tokens(desk: Desk, speaker: Speaker, said: Said) -> str:

@@ -2,8 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -22,7 +24,24 @@ if os.access("/dev/shm", os.W_OK):
 SERVER = os.environ.get("GATEHOUSE_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 
+def counted(reports: Iterable[Any]) -> str:
+    """What the command lines of all reports gave, whichever process ran them; empty when none ran."""
+    seen: Counter[str] = Counter()
+    for report in reports:
+        if getattr(report, "when", "") == "call":  # what a test noted is in the report of its teardown as well
+            seen.update(dict(report.user_properties).get("command lines", {}))
+    if not seen:
+        return ""
+    return (
+        f"{seen.total():,} command lines: {seen['request']:,} gave a request, {seen['form']:,} a form, "
+        f"{seen['sentence']:,} a sentence, {seen['other command']:,} another command"
+    )
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lines = counted(report for reports in terminalreporter.stats.values() for report in reports)
+    if lines:
+        terminalreporter.line(lines)
     terminalreporter.line(f"of the large counts: a share of {SHARE:g}, seed {SEED} (GATEHOUSE_SHARE, GATEHOUSE_SEED)")
 
 

@@ -394,6 +394,17 @@ def test_an_unknown_name_gets_the_nearest_ones(policy: Policy) -> None:
     assert policy.nearest("zzzzzz") == []
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "eu jira admins", "eu_jira_admins", "eujiraadmins", "eu.jira.admins", "eu-jira-admin", "eu-jria-admins",
+        "eu-jira-admisn", "EU-JIRA-ADMINS2", "jira admins", "eu jira", "u-jira-admins", "eu-jira-adminss",
+    ],
+)  # fmt: skip
+def test_forgotten_swapped_and_doubled_letters_are_near(policy: Policy, typed: str) -> None:
+    assert policy.nearest(typed)[0] == "eu-jira-admins"
+
+
 def test_the_hash_of_a_rule_follows_the_rule_and_not_the_file(policy: Policy) -> None:
     def rule(text: str) -> str:
         found = Policy.parse(text).entitlement("eu-jira-admins")

@@ -21,6 +21,11 @@ def part_of(count: int) -> int:
     return max(1, round(count * SHARE))
 
 
+def all_or(count: int, least: float) -> int:
+    """All of ``count`` when everything is done, else this part of it, however small the share of the rest is."""
+    return count if SHARE == 1 else round(count * least)
+
+
 def some_of(items: Sequence[Item], always: Sequence[Item] = ()) -> list[Item]:
     """This run's part of ``items`` in their order, with those that no run leaves out."""
     rest = [item for item in items if item not in always]
