@@ -1,13 +1,15 @@
 """/access status, cancel and mine: looking at requests, and taking one's own back."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlmodel import Session, col, select
 
 from approvals.extending import longer
 from approvals.models import AccessRequest, Grant
 from approvals.policy import Person as Speaker
-from approvals.states import LIVE, OPEN
+from approvals.states import HELD, OPEN
+from approvals.states import Grant as GrantStatus
 from approvals.workflow import Refused
 from handlers.administration import safety_status
 from handlers.cards import draw, what
@@ -89,7 +91,7 @@ def mine(desk: Desk, speaker: Speaker, said: Said) -> str:
     for view in filter(None, views):
         icon, words = headline_of(view)
         lines.append(f"{icon} {view.request.id}: {what(view)}: {words}")
-    lines += [held_line(grant) for grant in held[:SHOWN]]
+    lines += [held_line(grant, now) for grant in held[:SHOWN]]
     more = max(0, len(requests) - SHOWN) + max(0, len(held) - SHOWN)
     if more:
         lines.insert(0, f"The newest {SHOWN} of each; {more} more: `/access status REQ-…` shows any of them.")
@@ -106,14 +108,20 @@ def asked_by(session: Session, account: str) -> Sequence[AccessRequest]:
 
 
 def held_by(session: Session, account: str) -> Sequence[Grant]:
-    """What somebody holds through Gatehouse, the newest first."""
+    """What somebody holds through Gatehouse, what is not yet read to be gone as well, the newest first."""
     return session.exec(
         select(Grant)
-        .where(Grant.account == account, col(Grant.status).in_(LIVE))
+        .where(Grant.account == account, col(Grant.status).in_(HELD))
         .order_by(col(Grant.promised_at).desc())
     ).all()
 
 
-def held_line(grant: Grant) -> str:
+def held_line(grant: Grant, now: datetime) -> str:
+    """What, until when, because of which request; what is on its way is said as that."""
+    what = f"`{grant.entitlement}`"
+    if grant.status == GrantStatus.ENDING or (grant.ends_at is not None and grant.ends_at <= now):
+        return f":hourglass: {what} is being taken away ({grant.request_id})"
     until = f"until {when(grant.ends_at)}" if grant.ends_at else "until revoked"
-    return f":key: `{grant.entitlement}` {until} ({grant.request_id})"
+    if grant.status == GrantStatus.PROMISED:
+        return f":gear: {what} is being given, {until} ({grant.request_id})"
+    return f":key: {what} {until} ({grant.request_id})"
