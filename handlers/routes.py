@@ -94,6 +94,8 @@ ACTIONS: dict[str, Callable[..., None]] = {
     WHO: asking.chosen,
     WHAT: asking.chosen,
     home.ASK: home.ask,
+    private.OLDER: private.older,
+    private.NEWEST: private.older,
 }
 VIEWS: dict[str, Callable[..., None]] = {
     decide.DENY_VIEW: decide.denied,

@@ -314,7 +314,11 @@ def test_hostile_words_live_nowhere_in_it_and_it_stays_within_the_limits(still: 
         for block in home["blocks"]:
             if block["type"] == "section":
                 shown = block["text"]["text"]
-                assert not [e for e in entities(shown) if not e.startswith(("<!date^", "<@U", "<https://harbour-works.slack.com/"))]
+                assert not [
+                    e
+                    for e in entities(shown)
+                    if not e.startswith(("<!date^", "<@U", "<https://harbour-works.slack.com/"))
+                ]
                 assert not loose_ampersands(shown)
     assert "more: `/access mine`" in part(home, "What you asked for")
     assert "more: they are in your direct messages" in part(look(still, "grace"), "Waiting for your answer")

@@ -19,6 +19,7 @@ from handlers import change, confirm, decide, routes
 from handlers.administration import proposal_card
 from handlers.cards import draw
 from handlers.parse import VERBS, Command, Problem, Subject, parse
+from handlers.private import Page, draw_private
 from handlers.routes import ACTIONS, COMMANDS, VIEWS
 from handlers.words import encode
 from tests.bot.settled import actions, ask, copies, newcomers, press, settle, status_of
@@ -117,6 +118,8 @@ def test_every_button_that_is_listened_to_is_drawn_somewhere(running: Living) ->
     with running.store.write() as w:
         id = open_proposal(w, "unfreeze", {}, "", 2, Actor("shell:root"))
         drawn |= actions({"blocks": proposal_card(w.session, w.session.get_one(Proposal, id)).blocks})
+    pages = draw_private("audit", "private:x", ["a line"], [Page("Older", 7), Page("Newest", 0)])
+    drawn |= actions(pages)
     assert set(ACTIONS) <= drawn
     click = decide._click({"team": {"id": "T"}, "user": {"id": "U"}, "container": {}}, "REQ-1:1", "deny", "source")
     medium = next(every_view("ordinary words"))
