@@ -425,8 +425,11 @@ def _reason_only(reading: _Reading) -> None:
 
 
 def _help(reading: _Reading) -> None:
-    """Whatever follows, help is given."""
+    """Whatever follows, help is given; a name that stands alone is what the help is about."""
     reading.reason = None
+    named = [piece.text for piece in reading.pieces if piece.sort in ("word", "quoted")]
+    if len(reading.pieces) == len(named) == 1 and NAME.fullmatch(named[0]) and named[0].casefold() not in SELF:
+        reading.entitlement = named[0]
 
 
 _READERS: dict[str, Callable[[_Reading], None]] = {

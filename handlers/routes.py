@@ -8,7 +8,6 @@ from typing import Any
 from slack_bolt import App
 
 from approvals import people
-from approvals.cases import can_ask
 from approvals.policy import Person as Speaker
 from handlers import (
     administration,
@@ -27,10 +26,11 @@ from handlers import (
 )
 from handlers.desk import Desk, Said
 from handlers.grant import FORM_IS_OPEN
-from handlers.parse import VERBS, Command, Problem, parse
+from handlers.help import draw_help
+from handlers.parse import Command, Problem, parse
 from handlers.people import who_speaks
 from handlers.request_form import REQUEST_FORM, WHAT, WHO
-from handlers.text import esc, within
+from handlers.text import esc
 
 Answer = str | dict[str, object]
 HELP = Said(Command("help"), "", "")
@@ -38,21 +38,15 @@ HELP = Said(Command("help"), "", "")
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the menu."""
+    """A line of the menu; what else there is to know of it stands in `manual`."""
 
     run: Callable[[Desk, Speaker, Said], Answer]
     says: str
 
 
-def help_text(desk: Desk, speaker: Speaker, said: Said) -> str:
-    """The menu, and what this person may ask for."""
-    with desk.store.read() as session:
-        policy = desk.policy(session)
-        offered = can_ask(session, policy, policy.entitlements, speaker, speaker.account, desk.store.time_in(session))
-    lines = [f"`{VERBS[verb]}` {entry.says}" for verb, entry in COMMANDS.items() if verbs.is_for(policy, speaker, verb)]
-    lines.append("\n*What you may ask for*")
-    lines += [f"`{e.name}` {esc(e.about)}" for e in policy.entitlements if e in offered]
-    return within(lines, 3900)
+def help_text(desk: Desk, speaker: Speaker, said: Said) -> Answer:
+    """The menu, and what this person may ask for; or one command or entitlement explained."""
+    return draw_help(desk, speaker, said, {verb: entry.says for verb, entry in COMMANDS.items()})
 
 
 COMMANDS: dict[str, Entry] = {
@@ -79,7 +73,7 @@ COMMANDS: dict[str, Entry] = {
     "unbind": Entry(binding.unbind, "ends that (admin)"),
     "delegate": Entry(delegate.delegate, "lets somebody answer for you while you are away"),
     "mine": Entry(requests.mine, "lists what you asked for and what you hold"),
-    "help": Entry(help_text, "prints this"),
+    "help": Entry(help_text, "prints this; with a command or an entitlement explains that one"),
 }
 ACTIONS: dict[str, Callable[..., None]] = {
     "approve": decide.approve,

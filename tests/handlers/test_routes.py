@@ -11,6 +11,7 @@ from sqlmodel import func, select
 
 from approvals.models import AccessRequest, AuditEntry, Proposal
 from approvals.proposals import open_proposal
+from approvals.states import QUIET
 from approvals.store import Actor
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
@@ -18,9 +19,12 @@ from bot.sandbox.slack.limits import problems_of_message
 from handlers import change, confirm, decide, routes
 from handlers.administration import proposal_card
 from handlers.cards import draw
+from handlers.help import HOW, help_message
+from handlers.manual import GROUPS, page_of
 from handlers.parse import VERBS, Command, Problem, Subject, parse
 from handlers.private import Page, draw_private
 from handlers.routes import ACTIONS, COMMANDS, VIEWS
+from handlers.text import esc
 from handlers.words import encode
 from tests.bot.settled import actions, ask, copies, newcomers, press, settle, status_of
 from tests.handlers.hostile_texts import HOSTILE_TEXTS
@@ -95,6 +99,62 @@ def test_help_lists_every_command_and_what_this_person_may_ask_for(bot: Living) 
         assert all(f"`{usage}`" in text for usage in VERBS.values())
         assert "`eu-jira-admins` Administer Jira in the EU site" in text
         assert ("`breakglass-drill`" in text) == drill
+
+
+def helped(bot: Living, person: str, text: str = "help") -> str:
+    """What the help shows; all of it is in the blocks, and as much as there is room for in the text."""
+    body = bot.slack.command(person, text, force=True)["body"]
+    assert said(bot, person, text)
+    return text_of({"blocks": body["blocks"]})
+
+
+def test_help_is_grouped_by_purpose_and_never_cut(bot: Living) -> None:
+    text = helped(bot, "ada")
+    headings = [f"*{group}*" for group in GROUPS]
+    assert sorted(headings, key=text.index) == headings
+    assert not re.search(r"… and \d+ more", text)
+    lines = text.split("\n")
+    for verb, usage in VERBS.items():
+        assert len([line for line in lines if line.startswith(f"`{usage}` ")]) == 1, verb
+
+
+def test_help_of_very_many_entitlements_keeps_within_a_message() -> None:
+    drawn = help_message([HOW, "\n".join(f"`group-{n}` {esc('&' * 100)}" for n in range(2000))])
+    assert problems_of_message(drawn["blocks"]) == []
+    assert "and more" in str(drawn["blocks"])
+    assert 0 < len(str(drawn["text"])) <= 4000
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_each_command_is_explained_with_an_example_that_is_understood(bot: Living, verb: str) -> None:
+    page = page_of(verb)
+    assert page.group in GROUPS
+    assert len(page.more) > 20
+    example = parse(page.example.removeprefix("/access ").replace("@ada", "<@U0ADA12345|ada>"))
+    assert isinstance(example, Command), example
+    assert example.verb == verb
+    text = helped(bot, "ada", f"help {verb}")
+    assert VERBS[verb] in text
+    assert page.example in text
+    assert "*Who may" in text
+    assert ("Quiet:" in text) == (verb in QUIET)
+    assert not entities(text)
+    assert not loose_ampersands(text)
+
+
+def test_help_says_who_answers_by_the_policy_in_force(bot: Living) -> None:
+    text = helped(bot, "ada", "help deactivate")
+    assert "2 of the person's manager, the role admin or the role security" in text
+    assert "the name is typed" in text
+    assert "`eu-confluence-admins`: the person's manager or its owner" in helped(bot, "ada", "help GRANT")
+    text = helped(bot, "ada", "help eu-confluence-admins")
+    assert "30 days at most" in text
+    assert "answers:* the person's manager or its owner" in text
+
+
+def test_help_on_what_there_is_not_says_what_there_is(bot: Living) -> None:
+    assert "Did you mean `/access help grant`" in helped(bot, "ada", "help grnat")
+    assert "no command and no entitlement" in helped(bot, "ada", "help xyzzy")
 
 
 def test_typing_nothing_opens_the_form_or_prints_the_help(running: Living, bot: Living) -> None:
