@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
-from approvals import authority, people
-from approvals.cases import case_of
+from approvals import people
 from approvals.models import AccessRequest, Grant
 from approvals.policy import Person as Speaker
 from approvals.policy import Policy
@@ -24,7 +23,7 @@ from handlers.from_home import redraw
 from handlers.home_watch import is_watched_by, watch_lines
 from handlers.news import standing
 from handlers.people import who_speaks
-from handlers.requests import asked_by, held_by, held_line
+from handlers.requests import asked_by, held_by, held_line, questions_for
 from handlers.text import esc, mention, when, within
 from handlers.view import RequestView, view_of
 
@@ -74,18 +73,7 @@ def _kind(title: str, rows: list[Block], nothing: str) -> list[Block]:
 
 
 def _questions(session: Session, policy: Policy, speaker: Speaker, now: datetime) -> list[Block]:
-    open_ones = session.exec(
-        select(AccessRequest)
-        .where(AccessRequest.status == Status.PENDING)
-        .order_by(col(AccessRequest.asked_at))
-        .limit(LOOKED_THROUGH)
-    ).all()
-    mine = []
-    for request in open_ones:
-        case = case_of(session, policy, request, now)
-        verdict = authority.may_approve(case, speaker.account) if case is not None else None
-        if verdict:
-            mine.append((request, verdict.because))
+    mine = questions_for(session, policy, speaker, now, of=LOOKED_THROUGH)
     blocks: list[Block] = []
     for request, because in mine[:LISTED]:
         view = view_of(session, policy, request.id, now)

@@ -161,8 +161,7 @@ PAGES: dict[str, Page] = {
     ),
     "mine": Page(
         LOOK,
-        "Your open requests and what you hold through Gatehouse, with its ends. App Home shows the same, with "
-        "buttons.",
+        "What is on its way is said as that. App Home shows the same, with buttons.",
         "/access mine",
     ),
     "status": Page(

@@ -51,7 +51,7 @@ def help_text(desk: Desk, speaker: Speaker, said: Said) -> Answer:
 
 COMMANDS: dict[str, Entry] = {
     "grant": Entry(grant.grant, "asks for an entitlement, for you or for @who"),
-    "revoke": Entry(verbs.ask_for, "asks to take an entitlement away; `org-admin` is one for this"),
+    "revoke": Entry(verbs.ask_for, "asks to take an entitlement away now; `org-admin` from an administrator"),
     "deactivate": Entry(verbs.ask_for, "asks to deactivate an account and delete its API tokens"),
     "reactivate": Entry(verbs.ask_for, "asks to let a deactivated account in again"),
     "offboard": Entry(verbs.ask_for, "asks to end everything somebody has, at once or at a time you say"),
@@ -70,9 +70,9 @@ COMMANDS: dict[str, Entry] = {
     "freeze": Entry(administration.freeze, "stops everything that gives or destroys (admin, security)"),
     "unfreeze": Entry(administration.unfreeze, "asks two of you to let everything go on (admin, security)"),
     "bind": Entry(binding.bind, "says who a Slack user is in Atlassian; another admin confirms it (admin)"),
-    "unbind": Entry(binding.unbind, "ends that (admin)"),
+    "unbind": Entry(binding.unbind, "ends that: Gatehouse does not hear the Slack user any more (admin)"),
     "delegate": Entry(delegate.delegate, "lets somebody answer for you while you are away"),
-    "mine": Entry(requests.mine, "lists what you asked for and what you hold"),
+    "mine": Entry(requests.mine, "lists what waits for your answer, what you asked for, and what you hold until when"),
     "help": Entry(help_text, "prints this; with a command or an entitlement explains that one"),
 }
 ACTIONS: dict[str, Callable[..., None]] = {

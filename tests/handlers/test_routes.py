@@ -404,6 +404,17 @@ def test_mine_is_empty_at_first_and_then_lists_what_is_open_and_what_is_held(bot
     assert held in lines[1]
 
 
+def test_mine_lists_what_waits_for_ones_answer(bot: Living, who: str) -> None:
+    request = ask(bot, who)
+    settle(bot)
+    lines = [line for line in said(bot, "mei", "mine").split("\n") if request in line]
+    assert len(lines) == 1
+    assert f"<@{COMPANY.person(who).slack_id}> waits for your answer to `eu-confluence-admins`" in lines[0]
+    assert "waits for your answer" not in said(bot, who, "mine")
+    said(bot, who, f"cancel {request}")
+    assert request not in said(bot, "mei", "mine")
+
+
 def test_of_many_requests_the_newest_are_listed_and_the_rest_counted(bot: Living, who: str) -> None:
     asked = [ask(bot, who, length=f"{minutes}m") for minutes in range(30, 54)]
     text = said(bot, who, "mine")
