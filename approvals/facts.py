@@ -9,7 +9,7 @@ class Held:
     """A group or a role somebody has, and by which way."""
 
     what: str
-    how: str  # "directly", "through the group …", "by default with the product"
+    how: str  # "directly", "through the group …", "by default with the product only"
 
 
 @dataclass(frozen=True)
@@ -51,4 +51,5 @@ class Holder:
     name: str
     mail: str
     active: bool
-    by_default_only: bool = False  # Atlassian put them into the group together with the product
+    how: str = ""  # of a role or a default group: "directly", "through the group …"
+    by_default_only: bool = False  # of a default group: nothing else gives them the product

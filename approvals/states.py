@@ -95,6 +95,7 @@ OPEN = frozenset({Status.ASKED, Status.PENDING, Status.APPROVED, Status.SCHEDULE
 QUIET = frozenset({"deactivate", "offboard", "suspend", "tokens", "bulk"})  # verbs their subject must not see before
 DECIDED = frozenset(Status) - {Status.ASKED, Status.PENDING}
 LIVE = frozenset({Grant.PROMISED, Grant.ACTIVE})
+HELD = LIVE | {Grant.ENDING}  # perhaps still so in Atlassian: no read has shown it gone
 
 
 def after(status: StrEnum, verb: str) -> StrEnum | None:

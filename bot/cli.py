@@ -24,6 +24,7 @@ sandbox_app = typer.Typer(no_args_is_help=True, help="Local stand-ins of Slack a
 app.command()(cli_setup.doctor)
 app.command()(cli_setup.manifest)
 app.command()(cli_freeze.freeze)
+app.add_typer(cli_setup.docs_app, name="docs", hidden=True)
 app.add_typer(people_app, name="people")
 app.add_typer(cli_policy.app, name="policy")
 app.add_typer(audit_app, name="audit")

@@ -6,6 +6,28 @@ from typing import Annotated
 
 import typer
 
+docs_app = typer.Typer(no_args_is_help=True, help="Documentation that is made from the menu.")
+
+
+@docs_app.command("commands")
+def commands() -> None:
+    """Print docs/commands.md: every command, who may, who answers, which API, who sees it."""
+    from bot.docs_commands import commands_page
+
+    typer.echo(commands_page(), nl=False)
+
+
+@docs_app.command("readme")
+def readme(file: Annotated[Path, typer.Argument(help="The README.")] = Path("README.md")) -> None:
+    """Print the README with its table of commands made anew."""
+    from bot.docs_commands import in_readme
+
+    try:
+        typer.echo(in_readme(file.read_text(encoding="utf-8")), nl=False)
+    except (OSError, ValueError) as problem:
+        typer.echo(f"{file}: {problem}", err=True)
+        raise typer.Exit(2) from None
+
 
 def manifest(
     socket: Annotated[bool, typer.Option("--socket", help="For Socket Mode: no address is needed.")] = False,

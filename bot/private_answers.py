@@ -1,6 +1,5 @@
 """Fills a modal that waits for a private answer (the job ``private``)."""
 
-import json
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,21 +8,38 @@ from sqlmodel import Session, and_, col, not_, or_, select
 from approvals import jobs, people
 from approvals.crash import crash_point
 from approvals.facts import AccountFacts, Holder, TokenFacts
-from approvals.models import AccessRequest, AuditEntry, Grant, Preview
+from approvals.models import AccessRequest, AuditEntry, Grant, Person, Preview
 from approvals.planning import QUIET
-from approvals.policy import Entitlement
+from approvals.policy import Entitlement, Policy
+from approvals.policy import Person as Speaker
 from approvals.policy_book import PolicyBook
 from approvals.ports import DirectoryError, Impossible
 from approvals.states import LIVE, OPEN
 from approvals.store import Store
 from bot.slack_out import SlackError, SlackOut
-from handlers.private import Wanted, draw_private, may_list, may_look
-from handlers.private_lines import lines_of_account, lines_of_holders, lines_of_record, lines_of_tokens
+from handlers.private import Page, Wanted, draw_private, may_delete_tokens, may_list, may_look
+from handlers.private_lines import (
+    how_to_delete_tokens,
+    lines_of_account,
+    lines_of_holders,
+    lines_of_record,
+    lines_of_tokens,
+    people_in,
+)
 from handlers.text import esc
 from handlers.view import may_see
 
 OVER = {"not_found", "view_not_found", "hash_conflict"}  # it was closed meanwhile
-MOST_ENTRIES = 300
+NOT_ANY_MORE = ":no_entry: You may not see this any more."
+A_PAGE = 40  # entries of the record
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the window shows, and the buttons to its other pages."""
+
+    lines: list[str]
+    pages: tuple[Page, ...] = ()
 
 
 class Register(Protocol):
@@ -51,44 +67,54 @@ class PrivateAnswers:
             return
         wanted = Wanted.from_text(preview.form)
         try:
-            lines = self._lines(preview, wanted)
+            answer = self._answer(preview, wanted)
         except Impossible as no:
-            lines = [f":no_entry: {esc(str(no), 900)}"]
+            answer = Answer([f":no_entry: {esc(str(no), 900)}"])
         except DirectoryError as error:
-            lines = [f":warning: Atlassian can't be read just now: {esc(str(error), 500)}"]
+            answer = Answer([f":warning: Atlassian can't be read just now: {esc(str(error), 500)}"])
         crash_point("private: before filling")
+        view = draw_private(wanted.kind, preview.id, answer.lines, answer.pages, wanted.as_text())
         try:
-            self.slack.update_private(preview.id, draw_private(wanted.kind, preview.id, lines))
+            self.slack.update_private(preview.id, view)
         except SlackError as error:
             if error.code not in OVER:
                 raise
         crash_point("private: filled")
         with self.store.work(claim) as w:
-            w.session.delete(w.session.get_one(Preview, preview.id))
+            there = w.session.get(Preview, preview.id)
+            if there is not None and there.form == preview.form:  # else another page is asked for already
+                w.session.delete(there)
 
-    def _lines(self, preview: Preview, wanted: Wanted) -> list[str]:
+    def _answer(self, preview: Preview, wanted: Wanted) -> Answer:
         with self.store.read() as session:
-            allowed, entitlement = self._still_allowed(session, preview, wanted)
+            policy = self.policies.current(session)
+            speaker = people.speaker(session, policy, preview.team, preview.user)
+            if isinstance(speaker, people.Stop):
+                return Answer([NOT_ANY_MORE])
+            allowed, entitlement = self._still_allowed(session, policy, speaker, wanted)
+            if not allowed:
+                return Answer([NOT_ANY_MORE])
+            if wanted.kind == "audit":
+                return _of_the_record(session, wanted)
             grants = _grants(session, wanted)
-            entries = _entries(session, wanted) if wanted.kind == "audit" else []
-            names = people.names(session, _actors(entries))
-        if not allowed:
-            return [":no_entry: You may not see this any more."]
-        match wanted.kind:
-            case "whois":
-                return lines_of_account(self.register.about(wanted.account), grants)
-            case "tokens":
-                return lines_of_tokens(self.register.tokens(wanted.account))
-            case "who" if entitlement is not None:
-                holders, cut = self.register.holders(entitlement)
-                return lines_of_holders(entitlement, holders, cut, {grant.account: grant for grant in grants})
-        return lines_of_record(entries, names)
+            deletable = wanted.kind == "tokens" and may_delete_tokens(
+                session, policy, speaker, wanted.account, self.store.time_in(session)
+            )
+            person = session.get(Person, wanted.account)
+            mail = person.mail if person else ""
+        if wanted.kind == "whois":
+            return Answer(lines_of_account(self.register.about(wanted.account), grants))
+        if wanted.kind == "tokens":
+            found = self.register.tokens(wanted.account)
+            how = how_to_delete_tokens(mail or wanted.account) if found and deletable else []
+            return Answer([*lines_of_tokens(found), *how])
+        assert entitlement is not None
+        holders, cut = self.register.holders(entitlement)
+        return Answer(lines_of_holders(entitlement, holders, cut, {grant.account: grant for grant in grants}))
 
-    def _still_allowed(self, session: Session, preview: Preview, wanted: Wanted) -> tuple[bool, Entitlement | None]:
-        policy = self.policies.current(session)
-        speaker = people.speaker(session, policy, preview.team, preview.user)
-        if isinstance(speaker, people.Stop):
-            return False, None
+    def _still_allowed(
+        self, session: Session, policy: Policy, speaker: Speaker, wanted: Wanted
+    ) -> tuple[bool, Entitlement | None]:
         if wanted.request:
             request = session.get(AccessRequest, wanted.request)
             now = self.store.time_in(session)
@@ -107,8 +133,22 @@ def _grants(session: Session, wanted: Wanted) -> list[Grant]:
     return list(session.exec(select(Grant).where(about, col(Grant.status).in_(LIVE)).order_by(col(Grant.id))))
 
 
+def _of_the_record(session: Session, wanted: Wanted) -> Answer:
+    """One page, the oldest of it first, and the buttons to the page before it and back to the newest."""
+    entries = _entries(session, wanted)
+    more = len(entries) > A_PAGE
+    page = sorted(entries[:A_PAGE], key=lambda entry: entry.seq)
+    lines = lines_of_record(page, people.names(session, people_in(page)))
+    buttons = [Page("Older", page[0].seq)] if more else []
+    buttons += [Page("Newest", 0)] if wanted.before else []
+    return Answer(lines, tuple(buttons))
+
+
 def _entries(session: Session, wanted: Wanted) -> list[AuditEntry]:
-    """Of a request; of a person, what they asked for and what is about them, but nothing quiet before the deed."""
+    """Of a request; of a person, what they asked for and what is about them, but nothing quiet before the deed.
+
+    The newest first, one more than a page has.
+    """
     if wanted.request:
         query = select(AuditEntry).where(AuditEntry.request_id == wanted.request)
     else:
@@ -116,9 +156,6 @@ def _entries(session: Session, wanted: Wanted) -> list[AuditEntry]:
         about = and_(AccessRequest.subject == wanted.account, not_(quiet))
         mine = or_(AccessRequest.requester == wanted.account, about)
         query = select(AuditEntry).where(col(AuditEntry.request_id).in_(select(AccessRequest.id).where(mine)))
-    newest = session.exec(query.order_by(col(AuditEntry.seq).desc()).limit(MOST_ENTRIES)).all()
-    return sorted(newest, key=lambda entry: entry.seq)
-
-
-def _actors(entries: list[AuditEntry]) -> set[str]:
-    return {json.loads(entry.body)["actor"] for entry in entries}
+    if wanted.before:
+        query = query.where(AuditEntry.seq < wanted.before)
+    return list(session.exec(query.order_by(col(AuditEntry.seq).desc()).limit(A_PAGE + 1)))

@@ -143,7 +143,7 @@ def safety_status(desk: Desk, speaker: Speaker) -> str:
     with desk.store.read() as session:
         policy, now = desk.policy(session), desk.store.time_in(session)
         stands_still = safety.frozen(session)
-        lines = [f":snowflake: {stands_still}." if stands_still else ":white_check_mark: Nothing is frozen."]
+        lines = [f":snowflake: {esc(stands_still, 1500)}." if stands_still else ":white_check_mark: Nothing is frozen."]
         if authority.may_do("read others", speaker):
             day = select(func.count()).select_from(Destruction).where(Destruction.at > now - timedelta(days=1))
             hour = select(func.count()).select_from(Destruction)

@@ -29,7 +29,7 @@ VERBS = {
     "unbind": "/access unbind @who",
     "delegate": "/access delegate @who for 5 days",
     "mine": "/access mine",
-    "help": "/access help",
+    "help": "/access help [command]",
 }
 
 

@@ -10,6 +10,7 @@ from approvals.planning import plan_of
 from approvals.workflow import Click
 from handlers.cards import for_how_long, plan_lines, what
 from handlers.desk import Desk
+from handlers.from_home import redraw
 from handlers.text import esc, plain, within
 from handlers.view import RequestView, view_of
 
@@ -84,6 +85,8 @@ def confirmed(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
             typed=typed,
         )
     )
+    if not meant["channel"]:  # pressed in App Home
+        redraw(desk, body["team"]["id"], body["user"]["id"])
     ack()
 
 

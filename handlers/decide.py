@@ -13,16 +13,23 @@ from approvals.workflow import Click
 from handlers.change import asked_for_less, can_be_less
 from handlers.confirm import asked_to_confirm, needs_a_look
 from handlers.desk import Desk
+from handlers.from_home import is_home, redraw, redraw_after
 from handlers.view import RequestView, view_of
 
 DENY_VIEW = "deny_reason"
+NOT_OPENED = "Slack did not open the plan of {id}. Please press Approve again, or answer on its card."
 
 
 def approve(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
-    """The click on Approve: of a higher tier the plan is shown first."""
+    """The click on Approve: of a higher tier the plan is shown first; from App Home always, as none stands there."""
     click = _click(body, body["actions"][0].get("value", ""), "approve", source)
-    if not _first(desk, click, needs_a_look, lambda: asked_to_confirm(desk, body["trigger_id"], click)):
-        desk.workflow.vote(click)
+    wanted = (lambda view: True) if is_home(body) else needs_a_look
+    if not _first(desk, click, wanted, lambda: asked_to_confirm(desk, body["trigger_id"], click)):
+        if is_home(body) and _could_count(desk, click, wanted):
+            _say_it_did_not_open(desk, click)  # an approval of a plan that was never shown is none
+        else:
+            desk.workflow.vote(click)
+        redraw_after(desk, body)
     ack()
 
 
@@ -39,6 +46,7 @@ def deny(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     click = _click(body, body["actions"][0].get("value", ""), "deny", source)
     if not _first(desk, click, lambda view: True, lambda: _asked_why(desk, body["trigger_id"], click)):
         desk.workflow.vote(click)  # judged like any other; its sender hears why it does not count
+        redraw_after(desk, body)
     ack()
 
 
@@ -63,7 +71,16 @@ def denied(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
             reason=reason,
         )
     )
+    if not asked["channel"]:  # pressed in App Home
+        redraw(desk, body["team"]["id"], user["id"])
     ack()
+
+
+def _say_it_did_not_open(desk: Desk, click: Click) -> None:
+    with desk.store.read() as session:
+        speaker = people.speaker(session, desk.policy(session), click.team, click.user)
+    if not isinstance(speaker, people.Stop):
+        desk.workflow.answer(speaker, "", NOT_OPENED.format(id=click.request_id), click.source)
 
 
 def _first(desk: Desk, click: Click, wanted: Callable[[RequestView], bool], ask: Callable[[], bool]) -> bool:

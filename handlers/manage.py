@@ -14,6 +14,7 @@ from approvals.policy import write_duration
 from approvals.workflow import Refused
 from handlers.asking import open_form, prefilled
 from handlers.desk import Desk
+from handlers.from_home import redraw_after
 from handlers.news import standing
 from handlers.people import who_speaks
 from handlers.request_form import Home
@@ -45,6 +46,7 @@ def cancel(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
             desk.workflow.cancel(speaker, _request_id(body), source)
         except Refused as refused:
             _say(desk, speaker, body, esc(sentence(str(refused))), source)
+        redraw_after(desk, body)
     ack()
 
 
@@ -56,6 +58,7 @@ def end(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
             desk.workflow.end(speaker, _request_id(body), source)
         except Refused as refused:
             _say(desk, speaker, body, esc(sentence(str(refused))), source)
+        redraw_after(desk, body)
     ack()
 
 
@@ -95,6 +98,7 @@ def extend(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
             filled = prefilled(desk, request.subject, request.entitlement, length, request.reason)
             home = Home(request.home_channel, request.home_thread)
             open_form(desk, body["trigger_id"], replace(filled, home=home))
+        redraw_after(desk, body)  # what could be extended when it was drawn may be over by now
     ack()
 
 
@@ -147,4 +151,5 @@ def _request_id(body: dict[str, Any]) -> str:
 
 
 def _say(desk: Desk, speaker: Speaker, body: dict[str, Any], text: str, source: str) -> None:
+    """Where it was pressed; in App Home there is no channel, so it is said in their direct messages."""
     desk.workflow.answer(speaker, body["container"].get("channel_id", ""), text, source)

@@ -1,12 +1,16 @@
 """What only whoever asked sees: whois, who, tokens and audit open a modal that a job fills. Never a channel message."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session
 
 from approvals import authority, people
+from approvals.authority import Case
+from approvals.cases import facts_of
 from approvals.crash import crash_point
 from approvals.models import AccessRequest, Preview
 from approvals.policy import Entitlement, Policy
@@ -15,13 +19,22 @@ from approvals.store import Actor
 from handlers.desk import Desk, Said
 from handlers.grant import FORM_IS_OPEN
 from handlers.people import account_said
-from handlers.text import plain, within
+from handlers.text import packed, plain
 from handlers.view import may_see
 
 TITLES = {"whois": "An account", "who": "Who holds it", "tokens": "API tokens", "audit": "The record"}
 READING = ":hourglass_flowing_sand: Reading Atlassian…"
-LINES_A_BLOCK = 40
 BLOCKS = 95  # a modal has 100 at most
+OLDER, NEWEST = "private_older", "private_newest"  # an action's id is there once in a row
+View = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A button to another page of the record; ``before`` 0 is the newest."""
+
+    says: str
+    before: int
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,7 @@ class Wanted:
     account: str = ""
     entitlement: str = ""
     request: str = ""
+    before: int = 0  # of the record: only what is older than this entry
 
     def as_text(self) -> str:
         return json.dumps(vars(self), sort_keys=True)
@@ -114,12 +128,7 @@ def _open(desk: Desk, speaker: Speaker, said: Said, wanted: Wanted) -> str:
     """The job that fills it is committed first, then the modal is opened; who looked at what is in the record."""
     external = f"private:{said.source[:60]}"
     with desk.store.write() as w:
-        w.session.merge(
-            Preview(
-                id=external, hash="", team=speaker.team, user=speaker.user, subject=wanted.account,
-                entitlement=wanted.entitlement, form=wanted.as_text(), at=w.now,
-            )
-        )  # fmt: skip
+        w.session.merge(_preview(external, speaker, wanted, w.now))
         data = {key: value for key, value in vars(wanted).items() if value}
         w.audit("looked at", actor=Actor(speaker.account, speaker.team, speaker.user), data=data)
         w.enqueue("private", external)
@@ -131,18 +140,61 @@ def _open(desk: Desk, speaker: Speaker, said: Said, wanted: Wanted) -> str:
     return "Slack did not open the window for it. Please try again; nothing of it is ever said in a channel."
 
 
-def draw_private(kind: str, external: str, lines: list[str]) -> dict[str, Any]:
-    """The modal with these lines, of which as many are shown as there is room for."""
-    pages = [lines[at : at + LINES_A_BLOCK] for at in range(0, len(lines), LINES_A_BLOCK)] or [["Nothing."]]
-    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": within(page)}} for page in pages[:BLOCKS]]
-    if len(pages) > BLOCKS:
-        left = sum(map(len, pages[BLOCKS:]))
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": f"… and {left} more lines."}})
+def _preview(external: str, speaker: Speaker, wanted: Wanted, now: datetime) -> Preview:
+    return Preview(
+        id=external, hash="", team=speaker.team, user=speaker.user, subject=wanted.account,
+        entitlement=wanted.entitlement, form=wanted.as_text(), at=now,
+    )  # fmt: skip
+
+
+def older(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
+    """The button under a page of the record: a job fills the same window with the page that the button names."""
+    view = body["view"]
+    with desk.store.read() as session:
+        speaker = people.speaker(session, desk.policy(session), body["team"]["id"], body["user"]["id"])
+    before = str(body["actions"][0].get("value", ""))
+    if not isinstance(speaker, people.Stop) and before.isdigit() and view.get("private_metadata"):
+        wanted = replace(Wanted.from_text(view["private_metadata"]), before=int(before))
+        with desk.store.write() as w:
+            w.session.merge(_preview(view["external_id"], speaker, wanted, w.now))
+            w.enqueue("private", view["external_id"])
+    ack()
+
+
+def may_delete_tokens(session: Session, policy: Policy, speaker: Speaker, account: str, now: datetime) -> bool:
+    """Whether the policy lets them ask for it, as the workflow will judge it."""
+    rule = policy.rule("tokens")
+    if rule is None:
+        return False
+    case = Case(policy, rule, "tokens", speaker.account, account, facts_of(session, policy, rule, account, now))
+    return bool(authority.may_request(case, speaker))
+
+
+def draw_private(kind: str, external: str, lines: list[str], pages: Sequence[Page] = (), about: str = "") -> View:
+    """The modal with these lines, of which as many are shown as there is room for; ``about`` is what it is of."""
+    texts = packed(lines or ["Nothing."])
+    blocks: list[View] = [_section(text) for text in texts[:BLOCKS]]
+    if len(texts) > BLOCKS:
+        left = sum(text.count("\n") + 1 for text in texts[BLOCKS:])
+        blocks.append(_section(f"… and {left} more lines."))
+    if pages:
+        blocks.append({"type": "actions", "block_id": "pages", "elements": [_page(page) for page in pages]})
     return {
         "type": "modal",
         "callback_id": "private",
         "external_id": external,
+        **({"private_metadata": about} if pages else {}),
         "title": {"type": "plain_text", "text": plain(TITLES[kind], 24)},
         "close": {"type": "plain_text", "text": "Close"},
         "blocks": blocks,
     }
+
+
+def _section(text: str) -> View:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+
+
+def _page(page: Page) -> View:
+    text = {"type": "plain_text", "text": page.says}
+    action = OLDER if page.before else NEWEST
+    return {"type": "button", "action_id": action, "text": text, "value": str(page.before)}

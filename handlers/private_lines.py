@@ -1,42 +1,47 @@
-"""The lines of a private answer: an account, its tokens, who holds something, what the record has."""
+"""The lines of a private answer: an account, its tokens, who holds something, what the record has.
+
+Lines and not a table: Slack shows its `table` block in messages and in App Home, and in no modal
+(https://docs.slack.dev/reference/block-kit/blocks, the list of surfaces beside each block).
+"""
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
+from approvals.durations import say_duration
 from approvals.facts import AccountFacts, Holder, TokenFacts
 from approvals.models import AuditEntry, Grant
 from approvals.policy import Entitlement
 from handlers.text import esc, when
 
 MANAGED = {True: "managed by the organization", False: "not managed", None: "managed or not: unknown"}
+LONGEST_LINE = 2500
 KEPT_OUT = frozenset({"team", "user", "policy_hash", "rule_hash", "plan_hash"})  # of the record: of no use to people
 
 
 def lines_of_account(about: AccountFacts, grants: Sequence[Grant]) -> list[str]:
-    """State, owner, what is held and how, grants with their ends."""
-    managed = {True: "managed by the organization", False: "not managed", None: "managed or not: unknown"}[
-        about.managed
-    ]
+    """State, owner, tokens, what is held and how, grants with their ends."""
+    tokens = "unknown" if about.tokens is None else str(about.tokens)
+    active = f"last active {when(about.last_active)}" if about.last_active else "last activity unknown"
     lines = [
         f"*{esc(about.name)}* · {esc(about.mail)} · `{esc(about.account)}`",
-        f"{esc(about.status)}, {esc(about.membership)} · {managed} · owned by {esc(about.owner)}",
+        f"*State:* {esc(about.status)}, {esc(about.membership)} in the organization · {MANAGED[about.managed]}",
+        f"*Owner:* owned by {esc(about.owner)}",
+        f"*API tokens:* {tokens} · *Activity:* {active}",
     ]
+    if about.products:
+        lines.append(f"*Products:* {', '.join(map(esc, about.products[:20]))}")
     if about.protected:
         lines.append(f":shield: Protected: {esc(about.protected)}. No command changes anything of it.")
     if about.org_admin:
         lines.append(":crown: Organization admin: changed by `/access revoke @who org-admin` only.")
-    tokens = "unknown" if about.tokens is None else str(about.tokens)
-    active = f"last active {when(about.last_active)}" if about.last_active else "last activity unknown"
-    lines.append(f"API tokens: {tokens} · {active}")
-    if about.products:
-        lines.append(f"Products: {', '.join(map(esc, about.products))}")
     lines.append("\n*Given through Gatehouse*")
     lines += [_grant(grant) for grant in grants] or ["Nothing."]
     lines.append("\n*Groups*")
-    lines += [f"• {esc(held.what)}: {esc(held.how)}" for held in about.groups] or ["None."]
+    lines += [f"• {esc(held.what)}: {esc(held.how, 900)}" for held in about.groups] or ["None."]
     lines.append("\n*Roles*")
-    lines += [f"• {esc(held.what)}: {esc(held.how)}" for held in about.roles] or ["None."]
+    lines += [f"• {esc(held.what)}: {esc(held.how, 900)}" for held in about.roles] or ["None."]
     return lines
 
 
@@ -63,13 +68,19 @@ def lines_of_holders(
 ) -> list[str]:  # fmt: skip
     """Each with how long and because of what, where Gatehouse gave it; who has it with the product only is marked."""
     lines = [f"*{esc(entitlement.name)}*: {esc(entitlement.about)} · {len(holders)}{' or more' if cut else ''} people"]
+    if default := sum(holder.by_default_only for holder in holders):
+        lines.append(f"{default} of them only because Atlassian puts people into this group with the product.")
     for holder in holders:
         grant = grants.get(holder.account)
         if grant is not None:
             why = f"until {when(grant.ends_at)}" if grant.ends_at else "until revoked"
             why = f"{why} ({grant.request_id})"
         else:
-            why = "with the product, by default" if holder.by_default_only else "not through Gatehouse"
+            why = "not through Gatehouse"
+        if holder.by_default_only:
+            why += " · *by default with the product only*"
+        elif holder.how:
+            why += f" · {esc(holder.how, 900)}"
         state = "" if holder.active else " · not active"
         lines.append(f"• *{esc(holder.name)}* {esc(holder.mail)}: {why}{state}")
     if cut:
@@ -77,14 +88,43 @@ def lines_of_holders(
     return lines
 
 
+def how_to_delete_tokens(mail: str) -> list[str]:
+    """For who may ask for it: the whole command; whoever the policy names answers, and the deed follows."""
+    return [f"\nTo delete all of them: `/access tokens {esc(mail)} delete because …`. It is a request like any other."]
+
+
 def lines_of_record(entries: Iterable[AuditEntry], names: dict[str, str]) -> list[str]:
     """The chain's entries, the oldest first: when, what, by whom, and the ids and figures of it."""
-    lines = []
-    for entry in entries:
-        body = json.loads(entry.body)
-        who = names.get(body["actor"], body["actor"])
-        shown = {key: value for key, value in body["data"].items() if key not in KEPT_OUT and value not in (None, "")}
-        figures = ", ".join(f"{key} {esc(str(value), 120)}" for key, value in shown.items())
-        at = when(datetime.fromisoformat(body["at"]))
-        lines.append(f"{entry.seq} · {at} · *{esc(entry.event)}* by {esc(who)}" + (f": {figures}" if figures else ""))
+    lines = [_of_entry(entry, json.loads(entry.body), names) for entry in entries]
     return lines or ["The record has nothing about it that you may see."]
+
+
+def people_in(entries: Iterable[AuditEntry]) -> set[str]:
+    """Everybody whom the lines name: who did it, and whom it concerns."""
+    bodies = [json.loads(entry.body) for entry in entries]
+    shown = [value for body in bodies for value in body["data"].values()]
+    named = {one for value in shown for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)}
+    return {body["actor"] for body in bodies} | named
+
+
+def _of_entry(entry: AuditEntry, body: dict[str, Any], names: dict[str, str]) -> str:
+    data = {key: value for key, value in body["data"].items() if key not in KEPT_OUT and value not in (None, "", [])}
+    figures = [f"{key.replace('_', ' ')} {esc(_figure(key, value, names), 200)}" for key, value in data.items()]
+    about = f" · {entry.request_id}" if entry.request_id else ""
+    by = esc(names.get(body["actor"], body["actor"]))
+    said = f"`{entry.seq}` {when(datetime.fromisoformat(body['at']))} *{esc(entry.event)}* by {by}{about}"
+    return within_a_line(said + (f": {', '.join(figures)}" if figures else ""), said)
+
+
+def within_a_line(whole: str, short: str) -> str:
+    """A line must fit into a section: figures that make it longer are left to the export."""
+    return whole if len(whole) <= LONGEST_LINE else f"{short}: more than fits here; `gatehouse audit export` has it"
+
+
+def _figure(key: str, value: Any, names: dict[str, str]) -> str:
+    """A figure for people: names for accounts, lengths in words, times without their fractions."""
+    if isinstance(value, list):
+        return " and ".join(_figure(key, one, names) for one in value)
+    if key == "duration" and isinstance(value, int):
+        return say_duration(timedelta(seconds=value))
+    return names.get(value, value) if isinstance(value, str) else str(value)

@@ -5,10 +5,14 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
+from approvals import authority
+from approvals.cases import case_of
 from approvals.extending import longer
 from approvals.models import AccessRequest, Grant
 from approvals.policy import Person as Speaker
-from approvals.states import LIVE, OPEN
+from approvals.policy import Policy
+from approvals.states import HELD, OPEN, Status
+from approvals.states import Grant as GrantStatus
 from approvals.workflow import Refused
 from handlers.administration import safety_status
 from handlers.cards import draw, what
@@ -16,10 +20,11 @@ from handlers.cards import headline as headline_of
 from handlers.desk import Desk, Said
 from handlers.lasting import NotToCome, to_come
 from handlers.moments import Moment
-from handlers.text import sentence, when, within
-from handlers.view import may_see, view_of
+from handlers.text import mention, sentence, when, within
+from handlers.view import RequestView, may_see, view_of
 
 SHOWN = 20
+QUESTIONS = 50  # open requests looked through while the acknowledgement waits; App Home looks through more
 NONE_SUCH = "There is no request {id} that you may see. `/access mine` lists yours."
 
 
@@ -100,20 +105,43 @@ def _more(session: Session, speaker: Speaker, request: AccessRequest, until: Mom
 
 
 def mine(desk: Desk, speaker: Speaker, said: Said) -> str:
-    """What one asked for that is not over, and what one holds through Gatehouse."""
+    """What waits for one's answer, what one asked for that is not over, and what one holds through Gatehouse."""
     with desk.store.read() as session:
         policy, now = desk.policy(session), desk.store.time_in(session)
         requests, held = asked_by(session, speaker.account), held_by(session, speaker.account)
         views = [view_of(session, policy, request.id, now) for request in requests[:SHOWN]]
-    lines = []
+        questions = questions_for(session, policy, speaker, now, of=QUESTIONS)
+        asked = [view_of(session, policy, request.id, now) for request, _ in questions[:SHOWN]]
+    lines = [_waits(view) for view in asked if view is not None]
     for view in filter(None, views):
         icon, words = headline_of(view)
         lines.append(f"{icon} {view.request.id}: {what(view)}: {words}")
-    lines += [held_line(grant) for grant in held[:SHOWN]]
-    more = max(0, len(requests) - SHOWN) + max(0, len(held) - SHOWN)
+    lines += [held_line(grant, now) for grant in held[:SHOWN]]
+    more = sum(max(0, len(kind) - SHOWN) for kind in (questions, requests, held))
     if more:
         lines.insert(0, f"The newest {SHOWN} of each; {more} more: `/access status REQ-…` shows any of them.")
     return within(lines, 3900) or "You have asked for nothing that is still open, and hold nothing through Gatehouse."
+
+
+def _waits(view: RequestView) -> str:
+    """A question of somebody else; card and App Home have the buttons."""
+    link = f" <{view.thread.link}|Open it>" if view.thread and view.thread.link else ""
+    return f":inbox_tray: {view.request.id}: {mention(view.request.user)} waits for your answer to {what(view)}{link}"
+
+
+def questions_for(
+    session: Session, policy: Policy, speaker: Speaker, now: datetime, *, of: int
+) -> list[tuple[AccessRequest, str]]:
+    """The open requests this person may answer now and why it is them, among the ``of`` that wait longest."""
+    others = (AccessRequest.requester != speaker.account, AccessRequest.subject != speaker.account)
+    open_ones = select(AccessRequest).where(AccessRequest.status == Status.PENDING, *others)
+    found = []
+    for request in session.exec(open_ones.order_by(col(AccessRequest.asked_at)).limit(of)).all():
+        case = case_of(session, policy, request, now)
+        verdict = authority.may_approve(case, speaker.account) if case is not None else None
+        if verdict:
+            found.append((request, verdict.because))
+    return found
 
 
 def asked_by(session: Session, account: str) -> Sequence[AccessRequest]:
@@ -126,14 +154,20 @@ def asked_by(session: Session, account: str) -> Sequence[AccessRequest]:
 
 
 def held_by(session: Session, account: str) -> Sequence[Grant]:
-    """What somebody holds through Gatehouse, the newest first."""
+    """What somebody holds through Gatehouse, what is not yet read to be gone as well, the newest first."""
     return session.exec(
         select(Grant)
-        .where(Grant.account == account, col(Grant.status).in_(LIVE))
+        .where(Grant.account == account, col(Grant.status).in_(HELD))
         .order_by(col(Grant.promised_at).desc())
     ).all()
 
 
-def held_line(grant: Grant) -> str:
+def held_line(grant: Grant, now: datetime) -> str:
+    """What, until when, because of which request; what is on its way is said as that."""
+    what = f"`{grant.entitlement}`"
+    if grant.status == GrantStatus.ENDING or (grant.ends_at is not None and grant.ends_at <= now):
+        return f":hourglass: {what} is being taken away ({grant.request_id})"
     until = f"until {when(grant.ends_at)}" if grant.ends_at else "until revoked"
-    return f":key: `{grant.entitlement}` {until} ({grant.request_id})"
+    if grant.status == GrantStatus.PROMISED:
+        return f":gear: {what} is being given, {until} ({grant.request_id})"
+    return f":key: {what} {until} ({grant.request_id})"

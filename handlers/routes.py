@@ -8,7 +8,6 @@ from typing import Any
 from slack_bolt import App
 
 from approvals import people
-from approvals.cases import can_ask
 from approvals.policy import Person as Speaker
 from handlers import (
     administration,
@@ -27,10 +26,11 @@ from handlers import (
 )
 from handlers.desk import Desk, Said
 from handlers.grant import FORM_IS_OPEN
-from handlers.parse import VERBS, Command, Problem, parse
+from handlers.help import draw_help
+from handlers.parse import Command, Problem, parse
 from handlers.people import who_speaks
 from handlers.request_form import REQUEST_FORM, WHAT, WHO
-from handlers.text import esc, within
+from handlers.text import esc
 
 Answer = str | dict[str, object]
 HELP = Said(Command("help"), "", "")
@@ -38,26 +38,20 @@ HELP = Said(Command("help"), "", "")
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the menu."""
+    """A line of the menu; what else there is to know of it stands in `manual`."""
 
     run: Callable[[Desk, Speaker, Said], Answer]
     says: str
 
 
-def help_text(desk: Desk, speaker: Speaker, said: Said) -> str:
-    """The menu, and what this person may ask for."""
-    with desk.store.read() as session:
-        policy = desk.policy(session)
-        offered = can_ask(session, policy, policy.entitlements, speaker, speaker.account, desk.store.time_in(session))
-    lines = [f"`{VERBS[verb]}` {entry.says}" for verb, entry in COMMANDS.items() if verbs.is_for(policy, speaker, verb)]
-    lines.append("\n*What you may ask for*")
-    lines += [f"`{e.name}` {esc(e.about)}" for e in policy.entitlements if e in offered]
-    return within(lines, 3900)
+def help_text(desk: Desk, speaker: Speaker, said: Said) -> Answer:
+    """The menu, and what this person may ask for; or one command or entitlement explained."""
+    return draw_help(desk, speaker, said, {verb: entry.says for verb, entry in COMMANDS.items()})
 
 
 COMMANDS: dict[str, Entry] = {
     "grant": Entry(grant.grant, "asks for an entitlement, for you or for @who"),
-    "revoke": Entry(verbs.ask_for, "asks to take an entitlement away; `org-admin` is one for this"),
+    "revoke": Entry(verbs.ask_for, "asks to take an entitlement away now; `org-admin` from an administrator"),
     "deactivate": Entry(verbs.ask_for, "asks to deactivate an account and delete its API tokens"),
     "reactivate": Entry(verbs.ask_for, "asks to let a deactivated account in again"),
     "offboard": Entry(verbs.ask_for, "asks to end everything somebody has, at once or at a time you say"),
@@ -76,10 +70,10 @@ COMMANDS: dict[str, Entry] = {
     "freeze": Entry(administration.freeze, "stops everything that gives or destroys (admin, security)"),
     "unfreeze": Entry(administration.unfreeze, "asks two of you to let everything go on (admin, security)"),
     "bind": Entry(binding.bind, "says who a Slack user is in Atlassian; another admin confirms it (admin)"),
-    "unbind": Entry(binding.unbind, "ends that (admin)"),
+    "unbind": Entry(binding.unbind, "ends that: Gatehouse does not hear the Slack user any more (admin)"),
     "delegate": Entry(delegate.delegate, "lets somebody answer for you while you are away"),
-    "mine": Entry(requests.mine, "lists what you asked for and what you hold"),
-    "help": Entry(help_text, "prints this"),
+    "mine": Entry(requests.mine, "lists what waits for your answer, what you asked for, and what you hold until when"),
+    "help": Entry(help_text, "prints this; with a command or an entitlement explains that one"),
 }
 ACTIONS: dict[str, Callable[..., None]] = {
     "approve": decide.approve,
@@ -96,6 +90,8 @@ ACTIONS: dict[str, Callable[..., None]] = {
     WHO: asking.chosen,
     WHAT: asking.chosen,
     home.ASK: home.ask,
+    private.OLDER: private.older,
+    private.NEWEST: private.older,
 }
 VIEWS: dict[str, Callable[..., None]] = {
     decide.DENY_VIEW: decide.denied,

@@ -57,6 +57,17 @@ def within(lines: Iterable[str], longest: int = LONGEST) -> str:
     return _first(lines, kept)
 
 
+def packed(lines: Iterable[str], longest: int = LONGEST) -> list[str]:
+    """All the lines, in as few texts as hold them whole; no single line may be longer than that."""
+    texts: list[str] = []
+    for line in lines:
+        if texts and len(texts[-1]) + 1 + len(line) <= longest:
+            texts[-1] += f"\n{line}"
+        else:
+            texts.append(line)
+    return texts
+
+
 def _first(lines: list[str], kept: int) -> str:
     left = len(lines) - kept
     return "\n".join([*lines[:kept], *([f"… and {left} more"] if left else [])])

@@ -48,19 +48,26 @@ class OrgUsers(OrgCalls):
         found = self._users(wanted, 10, directory, expand, doing)
         return [user for user in found if user.account_id in account_ids]
 
-    def users_of_group(self, group_id: str, *, directory: str = ALL) -> Iterator[OrgUser]:
+    def users_of_group(
+        self, group_id: str, *, directory: str = ALL, expand: Sequence[str] = ()
+    ) -> Iterator[OrgUser]:  # fmt: skip
         """The members of a group, page by page. As ``users_by_email``, by ``groupIds``."""
         doing = "list the group's members"
         wanted = {"groupIds": [self._transport.checked("group", group_id, doing=doing)]}
-        return self._users(wanted, 10, directory, (), doing)
+        return self._users(wanted, 10, directory, expand, doing)
 
     def users_with_role(
-        self, role_id: str, *, directory: str = ALL, expand: Sequence[str] = ()
-    ) -> Iterator[OrgUser]:  # fmt: skip
-        """People who have a role by whatever way, page by page. As ``users_by_email``, by ``roleIds``."""
+        self, role_id: str, *, resource: str = "", directory: str = ALL, expand: Sequence[str] = ()
+    ) -> Iterator[OrgUser]:
+        """People who have a role by whatever way, page by page. As ``users_by_email``, by ``roleIds``.
+
+        With ``resource`` only who has some role on it too: that it is this role says their ``user_roles`` alone.
+        """
         doing = "list the people with a role"
         wanted = {"roleIds": [self._transport.checked("role", role_id, doing=doing)]}
-        return self._users(wanted, 10, directory, expand, doing)
+        if resource:
+            wanted["resourceIds"] = [self._transport.checked("resource", resource, doing=doing)]
+        return self._search(f"{V2}/users/search", wanted, OrgUser, directory, expand, doing)
 
     def users(self, *, directory: str = ALL, expand: Sequence[str] = ()) -> Iterator[OrgUser]:
         """Everybody, page by page, for the mirror. As ``users_by_email``, without a filter."""

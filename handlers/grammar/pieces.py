@@ -27,9 +27,8 @@ NO_NAMES = WHENCE | UNTIL | STARTS | SELF | {"for", "access", "with", "and", "pl
 
 def read(reading: Reading) -> None:
     """Take all the pieces, then look at what they come to."""
-    if reading.verb == "help":  # whatever follows, help is given
-        reading.reason = None
-        return
+    if reading.verb == "help":
+        return _read_help(reading)
     while reading.pieces:
         if not (_take_option(reading) or take_time(reading)):
             _take_piece(reading, reading.take())
@@ -39,6 +38,14 @@ def read(reading: Reading) -> None:
         _FINISHES[reading.verb](reading)
     if reading.reason and not reading.takes(Takes.REASON):
         raise Wrong("“because” is too much here: this needs no reason.", reading.usage)
+
+
+def _read_help(reading: Reading) -> None:
+    """Whatever follows, help is given; a name that stands alone is what the help is about."""
+    reading.reason = None
+    named = [piece.text for piece in reading.pieces if piece.sort in ("word", "quoted")]
+    if len(reading.pieces) == len(named) == 1 and is_entitlement(named[0]) and named[0].casefold() not in SELF:
+        reading.entitlement = named[0]
 
 
 def _take_option(reading: Reading) -> bool:

@@ -1,6 +1,7 @@
 """Each hostile text in each foreign field of each thing the bot shows: nothing of it lives, and Slack takes it."""
 
 import ast
+import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from approvals.facts import AccountFacts, Held, Holder, TokenFacts
-from approvals.models import Grant, Proposal, ProposalVote
+from approvals.models import AuditEntry, Grant, Proposal, ProposalVote
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
 from approvals.workflow import Click
@@ -19,7 +20,13 @@ from handlers.administration import draw_proposal
 from handlers.cards import draw
 from handlers.news import SENTENCES, draw_news
 from handlers.private import draw_private
-from handlers.private_lines import lines_of_account, lines_of_holders, lines_of_tokens
+from handlers.private_lines import (
+    how_to_delete_tokens,
+    lines_of_account,
+    lines_of_holders,
+    lines_of_record,
+    lines_of_tokens,
+)
 from handlers.request_form import Filled, draw_form, hints
 from tests.handlers import mrkdwn, slack_limits
 from tests.handlers.hostile_texts import HOSTILE_TEXTS
@@ -95,10 +102,20 @@ def private(text: str, only: str) -> Iterator[Shown]:
     lines = [
         lines_of_account(about, [grant]),
         lines_of_tokens([TokenFacts("t1", at("words"), NOON, None, None)]),
-        lines_of_holders(entitlement, [Holder("712020:ada", at("name"), at("mail"), True)], True, {}),
+        lines_of_holders(entitlement, [Holder("712020:ada", at("name"), at("mail"), True, at("words"))], True, {}),
+        how_to_delete_tokens(at("mail")),
+        lines_of_record([an_entry(at("words"))], {"712020:ada": at("name")}),
     ]
-    for kind, some in zip(("whois", "tokens", "who"), lines, strict=True):
-        yield of_view(draw_private(kind, "private:x", some))
+    for kind, some in zip(("whois", "tokens", "who", "tokens", "audit"), lines, strict=True):
+        assert beyond_in_view(draw_private(kind, "private:x", some)) == []
+        for line in some:  # longer words need more sections, and no more lines
+            yield of_view(draw_private(kind, "private:x", [line]))
+
+
+def an_entry(words: str) -> AuditEntry:
+    data = {"entitlement": words, "duration": 7200, "approvers": ["712020:ada", words], "seat": "712020:ada"}
+    body = {"actor": "712020:ada", "at": NOON.isoformat(), "data": data}
+    return AuditEntry(seq=7, prev="p", hash="h", body=json.dumps(body), event="request.asked", request_id="REQ-1")
 
 
 def proposals(text: str, only: str) -> Iterator[Shown]:

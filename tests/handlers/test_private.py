@@ -1,5 +1,6 @@
 """Private answers: a window only whoever asked sees, filled from Atlassian and the record, and only for who may."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,21 +10,35 @@ import pytest
 from sqlmodel import select
 
 from approvals.models import AuditEntry, Preview
+from bot.atlassian.plans.facts import MOST_LOOKED_INTO
+from bot.private_answers import A_PAGE
 from bot.sandbox import seed
+from bot.sandbox.atlassian.roles import ADMIN, CONFLUENCE, JIRA
 from bot.sandbox.slack.control import text_of
 from bot.sandbox.slack.limits import problems_of_view
 from handlers.private import BLOCKS, draw_private
 from tests.bot.settled import COMPANY, ask, copies, newcomers, press, settle
 from tests.support.living import Living, living
 from tests.support.outside import copied
+from tests.support.policies import roomy
 
 _PEOPLE = iter(newcomers()[20:])
+POLICY = f"""{roomy()}
+[entitlements.jira-by-default]
+about = "Use Jira"
+group = "jira-software-users"
+removal_only = true
+
+[entitlements.confluence-role]
+about = "Administer Confluence by a role of one's own"
+role = {{name = "{ADMIN}", resource = "{CONFLUENCE}"}}
+"""
 NOBODY = "There is nobody of that name whose account you may look at."
 
 
 @pytest.fixture(scope="module")
 def running(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
-    with living(copied(migrated_file, tmp_path_factory.mktemp("private")), works=False) as bot:
+    with living(copied(migrated_file, tmp_path_factory.mktemp("private")), policy=POLICY, works=False) as bot:
         yield bot
 
 
@@ -73,7 +88,7 @@ def test_an_admin_sees_the_state_of_an_account_and_what_gatehouse_gave(bot: Livi
     assert "owned by the SCIM directory gatehouse, which Gatehouse writes" in shown
     assert "`eu-confluence-admins` until" in shown
     assert request in shown
-    assert "API tokens: " in shown
+    assert "*API tokens:* 0" in shown or "*API tokens:* 1" in shown
     assert "• eu-confluence-admins: synced from a directory" in shown
 
 
@@ -173,6 +188,78 @@ def test_very_much_keeps_within_a_windows_limits() -> None:
     assert problems_of_view(view, "modal") == []
     assert len(view["blocks"]) == BLOCKS + 1
     assert "more lines" in str(view["blocks"][-1])
+
+
+def test_the_record_is_read_page_by_page(bot: Living, who: str) -> None:
+    person = COMPANY.person(who)
+    for minutes in range(31, 52):
+        ask(bot, who, "eu-confluence-admins", f"{minutes}m")
+    settle(bot)
+    newest = looks(bot, "omar", f"audit {person.email}")
+    view = bot.slack.open_view("omar")
+    assert view is not None
+    assert person.account_id not in view["private_metadata"].replace(f'"account": "{person.account_id}"', "")
+    seen = [int(number) for number in re.findall(r"`(\d+)` <!date", newest)]
+    assert len(seen) == A_PAGE
+    bot.slack.click("omar", "private_older", view_id=view["id"])
+    settle(bot)
+    shown = bot.slack.open_view("omar")
+    assert shown is not None
+    assert problems_of_view({key: shown[key] for key in ("type", "title", "close", "blocks")}, "modal") == []
+    older = [int(number) for number in re.findall(r"`(\d+)` <!date", text_of(shown))]
+    assert older
+    assert max(older) < min(seen)
+    assert f"by {person.name}" in text_of(shown).replace("\u2060", "")
+    bot.slack.click("omar", "private_newest", view_id=view["id"])
+    settle(bot)
+    again = bot.slack.open_view("omar")
+    assert again is not None
+    assert [int(number) for number in re.findall(r"`(\d+)` <!date", text_of(again))] == seen
+
+
+def test_a_page_is_only_for_who_may_still_look(bot: Living, who: str) -> None:
+    mail = COMPANY.person(who).email
+    looks(bot, "omar", f"audit {mail}")
+    view = bot.slack.open_view("omar")
+    assert view is not None
+    bot.slack.click("tomas", "private_older", view_id=view["id"], value="9999", force=True)
+    settle(bot)
+    shown = bot.slack.open_view("omar")
+    assert shown is not None
+    assert "by " not in text_of(shown)
+
+
+def test_who_may_ask_for_it_reads_how_to_delete_tokens(bot: Living, who: str) -> None:
+    person = COMPANY.person(who)
+    bot.atlassian.make_token(person.account_id, label="laptop")
+    assert f"`/access tokens {person.email} delete because …`" in looks(bot, "omar", f"tokens {person.email}")
+    bot.slack.close_view("omar")
+    assert "delete because" not in looks(bot, who, "tokens me")  # the policy lets nobody ask it for themselves
+    bot.slack.close_view(who)
+
+
+def test_a_default_group_says_who_is_in_it_for_no_other_reason(bot: Living) -> None:
+    shown = looks(bot, "omar", "who jira-by-default")
+    marked = [line for line in shown.splitlines() if "by default with the product only" in line]
+    others = [line for line in shown.splitlines() if "through the group" in line or "directly" in line]
+    assert [line for line in others if COMPANY.person("mei").name in line and "the group eu-jira-admins" in line]
+    assert [line for line in marked if COMPANY.person("ada").name in line]
+    assert shown.count("other ways were not looked for") == len(COMPANY.people) - MOST_LOOKED_INTO
+    assert f"{len(marked)} of them only because Atlassian puts people" in shown
+
+
+def test_who_has_a_role_and_how(bot: Living) -> None:
+    kofi, mei, ada = (COMPANY.person(name) for name in ("kofi", "mei", "ada"))
+    organization = bot.house.directory.lookups.organization
+    organization.assign_role(kofi.account_id, ADMIN, CONFLUENCE)
+    organization.assign_role(ada.account_id, ADMIN, JIRA)  # the same role elsewhere
+    lines = looks(bot, "omar", "who confluence-role").splitlines()
+    assert [line for line in lines if kofi.name in line and line.endswith("not through Gatehouse · directly")]
+    assert [line for line in lines if mei.name in line and line.endswith("through the group eu-confluence-admins")]
+    assert not [line for line in lines if ada.name in line]
+    assert "because of another role" in "".join(line for line in lines if COMPANY.person("ingrid").name in line)
+    organization.revoke_role(kofi.account_id, ADMIN, CONFLUENCE)
+    organization.revoke_role(ada.account_id, ADMIN, JIRA)
 
 
 def test_moving_time_does_not_matter(bot: Living) -> None:

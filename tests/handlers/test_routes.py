@@ -11,6 +11,7 @@ from sqlmodel import func, select
 
 from approvals.models import AccessRequest, AuditEntry, Proposal
 from approvals.proposals import open_proposal
+from approvals.states import QUIET
 from approvals.store import Actor
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
@@ -18,8 +19,12 @@ from bot.sandbox.slack.limits import problems_of_message
 from handlers import change, confirm, decide, routes
 from handlers.administration import proposal_card
 from handlers.cards import draw
+from handlers.help import HOW, help_message
+from handlers.manual import GROUPS, page_of
 from handlers.parse import VERBS, Command, Problem, Subject, parse
+from handlers.private import Page, draw_private
 from handlers.routes import ACTIONS, COMMANDS, VIEWS
+from handlers.text import esc
 from handlers.words import encode
 from tests.bot.settled import actions, ask, copies, newcomers, press, settle, status_of
 from tests.handlers.hostile_texts import HOSTILE_TEXTS
@@ -96,6 +101,62 @@ def test_help_lists_every_command_and_what_this_person_may_ask_for(bot: Living) 
         assert ("`breakglass-drill`" in text) == drill
 
 
+def helped(bot: Living, person: str, text: str = "help") -> str:
+    """What the help shows; all of it is in the blocks, and as much as there is room for in the text."""
+    body = bot.slack.command(person, text, force=True)["body"]
+    assert said(bot, person, text)
+    return text_of({"blocks": body["blocks"]})
+
+
+def test_help_is_grouped_by_purpose_and_never_cut(bot: Living) -> None:
+    text = helped(bot, "ada")
+    headings = [f"*{group}*" for group in GROUPS]
+    assert sorted(headings, key=text.index) == headings
+    assert not re.search(r"… and \d+ more", text)
+    lines = text.split("\n")
+    for verb, usage in VERBS.items():
+        assert len([line for line in lines if line.startswith(f"`{usage}` ")]) == 1, verb
+
+
+def test_help_of_very_many_entitlements_keeps_within_a_message() -> None:
+    drawn = help_message([HOW, "\n".join(f"`group-{n}` {esc('&' * 100)}" for n in range(2000))])
+    assert problems_of_message(drawn["blocks"]) == []
+    assert "and more" in str(drawn["blocks"])
+    assert 0 < len(str(drawn["text"])) <= 4000
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_each_command_is_explained_with_an_example_that_is_understood(bot: Living, verb: str) -> None:
+    page = page_of(verb)
+    assert page.group in GROUPS
+    assert len(page.more) > 20
+    example = parse(page.example.removeprefix("/access ").replace("@ada", "<@U0ADA12345|ada>"))
+    assert isinstance(example, Command), example
+    assert example.verb == verb
+    text = helped(bot, "ada", f"help {verb}")
+    assert VERBS[verb] in text
+    assert page.example in text
+    assert "*Who may" in text
+    assert ("Quiet:" in text) == (verb in QUIET)
+    assert not entities(text)
+    assert not loose_ampersands(text)
+
+
+def test_help_says_who_answers_by_the_policy_in_force(bot: Living) -> None:
+    text = helped(bot, "ada", "help deactivate")
+    assert "2 of the person's manager, the role admin or the role security" in text
+    assert "the name is typed" in text
+    assert "`eu-confluence-admins`: the person's manager or its owner" in helped(bot, "ada", "help GRANT")
+    text = helped(bot, "ada", "help eu-confluence-admins")
+    assert "30 days at most" in text
+    assert "answers:* the person's manager or its owner" in text
+
+
+def test_help_on_what_there_is_not_says_what_there_is(bot: Living) -> None:
+    assert "Did you mean `/access help grant`" in helped(bot, "ada", "help grnat")
+    assert "no command and no entitlement" in helped(bot, "ada", "help xyzzy")
+
+
 def test_typing_nothing_opens_the_form_or_prints_the_help(running: Living, bot: Living) -> None:
     assert "/access grant" in said(bot, "ada", "")
     running.slack.clear_faults()
@@ -117,6 +178,8 @@ def test_every_button_that_is_listened_to_is_drawn_somewhere(running: Living) ->
     with running.store.write() as w:
         id = open_proposal(w, "unfreeze", {}, "", 2, Actor("shell:root"))
         drawn |= actions({"blocks": proposal_card(w.session, w.session.get_one(Proposal, id)).blocks})
+    pages = draw_private("audit", "private:x", ["a line"], [Page("Older", 7), Page("Newest", 0)])
+    drawn |= actions(pages)
     assert set(ACTIONS) <= drawn
     click = decide._click({"team": {"id": "T"}, "user": {"id": "U"}, "container": {}}, "REQ-1:1", "deny", "source")
     medium = next(every_view("ordinary words"))
@@ -339,6 +402,17 @@ def test_mine_is_empty_at_first_and_then_lists_what_is_open_and_what_is_held(bot
     assert "Waiting for an answer" in lines[0]
     assert lines[1].startswith(":key: `eu-confluence-admins` until <!date^")
     assert held in lines[1]
+
+
+def test_mine_lists_what_waits_for_ones_answer(bot: Living, who: str) -> None:
+    request = ask(bot, who)
+    settle(bot)
+    lines = [line for line in said(bot, "mei", "mine").split("\n") if request in line]
+    assert len(lines) == 1
+    assert f"<@{COMPANY.person(who).slack_id}> waits for your answer to `eu-confluence-admins`" in lines[0]
+    assert "waits for your answer" not in said(bot, who, "mine")
+    said(bot, who, f"cancel {request}")
+    assert request not in said(bot, "mei", "mine")
 
 
 def test_of_many_requests_the_newest_are_listed_and_the_rest_counted(bot: Living, who: str) -> None:

@@ -1,6 +1,7 @@
 """What Atlassian tells of an account and of who holds something, for people to read; changes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from approvals.facts import AccountFacts, Held, Holder, TokenFacts
 from approvals.policy import Entitlement
@@ -9,15 +10,12 @@ from bot.atlassian.errors import AtlassianError
 from bot.atlassian.org_roles import ORG_ADMIN
 from bot.atlassian.plans.lookups import NOBODY, Lookups, named
 from bot.atlassian.plans.products import product
+from bot.atlassian.plans.ways import DIRECTLY, Named, Ways
 from bot.atlassian.scim_groups import is_reserved
-from bot.atlassian.shapes import OrgUser, RoleAssignment
+from bot.atlassian.shapes import OrgGroup, OrgUser, RoleAssignment
 
 MOST_HOLDERS = 500  # people of one group that are listed
-WAYS = {
-    "direct": "directly",
-    "group_direct": "through a group",
-    "inferred": "because of another role",
-}
+MOST_LOOKED_INTO = 100  # whose own roles are read for it, a call each
 
 
 class Facts:
@@ -32,6 +30,7 @@ class Facts:
         person = self._person(account)
         groups = self.organization.groups_of_account(account)
         roles = self.organization.user_roles(account)
+        ways = Ways(self.organization)
         return AccountFacts(
             account=account,
             name=named(person),
@@ -40,9 +39,8 @@ class Facts:
             membership=person.membership_status or "unknown",
             managed=None if person.claim_status is None else person.claim_status == "managed",
             owner=self._owner(person),
-            groups=tuple(Held(group.name, "by default with the product" if is_reserved(group.name) else
-                              "synced from a directory" if group.synced else "directly") for group in groups),
-            roles=tuple(self._roles(roles)),
+            groups=tuple(Held(group.name, _how_in(ways, roles, groups, group)) for group in groups),
+            roles=tuple(_roles(ways, roles, groups)),
             products=tuple(sorted({product(one.id or one.key or "") for one in person.product_access or []})),
             tokens=self._count_of_tokens(person),
             last_active=max((one.last_active_timestamp for one in person.product_access or []
@@ -62,33 +60,61 @@ class Facts:
         ]
 
     def holders(self, entitlement: Entitlement) -> tuple[list[Holder], bool]:
-        """Who holds it, and whether the list is cut off. ``Impossible`` for a role: Atlassian lists them by person."""
-        if entitlement.kind == "role":
-            raise Impossible(
-                f"{entitlement.name} is a role, and Atlassian does not list who has one; ask about a person: "
-                "`/access whois @who`."
-            )
+        """Who holds it, and whether the list is cut off; of a role and of a default group also by which way."""
+        most = MOST_HOLDERS if entitlement.kind != "role" else MOST_LOOKED_INTO
         found: list[Holder] = []
         for holder in self._holders(entitlement):
-            if len(found) == MOST_HOLDERS:
+            if len(found) == most:
                 return found, True
             found.append(holder)
         return found, False
 
     def _holders(self, entitlement: Entitlement) -> Iterator[Holder]:
+        ways = Ways(self.organization)
+        if entitlement.kind == "role":
+            return self._holders_of_role(ways, entitlement)
         default = is_reserved(entitlement.group)
         if entitlement.kind == "jira_group":
-            site = self.lookups.site
-            group = site.find_group(entitlement.group) if site is not None else None
-            if site is None or group is None or group.group_id is None:
-                raise Impossible(f"The site has no group named {entitlement.group}.")
-            for member in site.members(group.group_id):
-                yield Holder(member.account_id, member.display_name or member.account_id, member.email_address or "",
-                             member.active is not False, default)  # fmt: skip
-            return
-        for person in self.organization.users_of_group(self.lookups.group(entitlement.group).id):
-            active = person.account_status in (None, "active") and person.membership_status != "suspended"
-            yield Holder(person.account_id, named(person), person.email or "", active, default)
+            return self._members_at_the_site(ways, entitlement.group, default=default)
+        group = self.lookups.group(entitlement.group).id
+        if not default:
+            return (_holder(person) for person in self.organization.users_of_group(group))
+        return self._by_default(ways, group)
+
+    def _holders_of_role(self, ways: Ways, entitlement: Entitlement) -> Iterator[Holder]:
+        """Those who have the role somewhere are found by a search; that it is on this resource says each person's own
+        list."""
+        role, resource = entitlement.role, entitlement.resource
+        people = self.organization.users_with_role(role, resource=resource, expand=("groups",))
+        for person in people:
+            held = self.organization.user_roles(person.account_id)
+            how = ways.to_role(held, ways.groups_of(person), role, resource)
+            if how:
+                yield replace(_holder(person), how=" and ".join(how))
+
+    def _by_default(self, ways: Ways, group: str) -> Iterator[Holder]:
+        """Members of a default group: Atlassian put them there with the product; some have it by another way too."""
+        for number, person in enumerate(self.organization.users_of_group(group, expand=("groups",))):
+            yield self._looked_into(ways, _holder(person), group, ways.groups_of(person), number)
+
+    def _looked_into(self, ways: Ways, holder: Holder, group: str, groups: Sequence[Named], number: int) -> Holder:
+        if number >= MOST_LOOKED_INTO:
+            return replace(holder, how="by default with the product; other ways were not looked for")
+        others = ways.besides(self.organization.user_roles(holder.account), groups, group)
+        return replace(holder, how=" and ".join(others), by_default_only=not others)
+
+    def _members_at_the_site(self, ways: Ways, name: str, *, default: bool) -> Iterator[Holder]:
+        site = self.lookups.site
+        group = site.find_group(name) if site is not None else None
+        if site is None or group is None or group.group_id is None:
+            raise Impossible(f"The site has no group named {name}.")
+        for number, member in enumerate(site.members(group.group_id)):
+            holder = Holder(member.account_id, member.display_name or member.account_id, member.email_address or "",
+                            member.active is not False)  # fmt: skip
+            if default:
+                groups = self.organization.groups_of_account(member.account_id)
+                holder = self._looked_into(ways, holder, group.group_id, groups, number)
+            yield holder
 
     def _person(self, account: str) -> OrgUser:
         found = self.organization.users_by_account([account], expand=("platformRoles", "productAccess"))
@@ -122,9 +148,25 @@ class Facts:
         except AtlassianError:
             return None
 
-    def _roles(self, roles: list[RoleAssignment]) -> Iterator[Held]:
-        for one in roles:
-            for route in one.role_assignments:
-                how = " and ".join(WAYS.get(method, method) for method in route.role_assignment_methods) or "unknown"
-                where = f" on {product(one.resource_id)}" if one.resource_id else ""
-                yield Held(f"{route.role}{where}", how)
+
+def _holder(person: OrgUser) -> Holder:
+    active = person.account_status in (None, "active") and person.membership_status != "suspended"
+    return Holder(person.account_id, named(person), person.email or "", active)
+
+
+def _how_in(ways: Ways, roles: list[RoleAssignment], groups: list[OrgGroup], group: OrgGroup) -> str:
+    """How somebody came into a group; of a default group whether anything else gives them its product."""
+    if not is_reserved(group.name):
+        return "synced from a directory" if group.synced else DIRECTLY
+    others = ways.besides(roles, groups, group.id)
+    if others:
+        return f"by default with the product, which they have {' and '.join(others)} too"
+    return "by default with the product only"
+
+
+def _roles(ways: Ways, roles: list[RoleAssignment], groups: list[OrgGroup]) -> Iterator[Held]:
+    for one in roles:
+        for route in one.role_assignments:
+            resource = one.resource_id or ""
+            how = ways.to_role([one], groups, route.role, resource)
+            yield Held(f"{route.role}{f' on {product(resource)}' if resource else ''}", " and ".join(how))

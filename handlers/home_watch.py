@@ -1,0 +1,80 @@
+"""What those who run it see in App Home: what stands still, what is late, what is in trouble, what waits for two."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, func, or_, select
+
+from approvals import authority, people
+from approvals.durations import say_duration
+from approvals.models import Freeze, Grant, Job, Proposal
+from approvals.policy import Person as Speaker
+from approvals.states import HELD
+from handlers.administration import TITLES
+from handlers.text import esc, when, within
+
+LISTED = 8  # of each kind
+
+
+def is_watched_by(speaker: Speaker) -> bool:
+    """Whoever may stop everything sees what there is to stop for."""
+    return bool(authority.may_do("freeze", speaker))
+
+
+def watch_lines(session: Session, now: datetime) -> list[str]:
+    """One text for each kind of thing to look at; each fits into a section."""
+    return [_freeze(session), _late_ends(session, now), _trouble(session), _proposals(session)]
+
+
+def _freeze(session: Session) -> str:
+    freeze = session.exec(select(Freeze).where(col(Freeze.lifted_at).is_(None))).first()
+    if freeze is None:
+        return ":white_check_mark: Nothing is frozen."
+    shell = freeze.by.removeprefix("shell:")
+    who = people.names(session, {freeze.by})[freeze.by] if shell == freeze.by else f"{shell}, from a shell"
+    because = esc(freeze.because, 900) or "no reason was given"
+    return (
+        f":snowflake: *Frozen* since {when(freeze.at)} by *{esc(who)}*: {because}\n"
+        "Nothing is given and nothing is destroyed; what ends still ends. `/access unfreeze` asks two of you."
+    )
+
+
+def _late_ends(session: Session, now: datetime) -> str:
+    """Ends that are due and that no read has confirmed yet, the latest first."""
+    due = select(Grant).where(col(Grant.status).in_(HELD), col(Grant.ends_at) <= now)
+    late = session.exec(due.order_by(col(Grant.ends_at))).all()
+    if not late:
+        return ":white_check_mark: No end is late."
+    names = people.names(session, {grant.account for grant in late[:LISTED]})
+    lines = [f":alarm_clock: *{len(late)} {'end is' if len(late) == 1 else 'ends are'} late*"]
+    lines += [_late(grant, names[grant.account], now) for grant in late[:LISTED]]
+    return within([*lines, *_more(late)])
+
+
+def _late(grant: Grant, name: str, now: datetime) -> str:
+    assert grant.ends_at is not None
+    by = now - grant.ends_at
+    late = say_duration(timedelta(minutes=by // timedelta(minutes=1))) if by >= timedelta(minutes=1) else "a moment"
+    return f"• `{grant.entitlement}` of *{esc(name)}*: {late} late ({grant.request_id})"
+
+
+def _trouble(session: Session) -> str:
+    jobs = select(Job.status, func.count()).where(or_(Job.status == "dead", Job.trouble != "")).group_by(Job.status)
+    counted = dict(session.exec(jobs).all())
+    given_up = counted.get("dead", 0)
+    tried_again = sum(counted.values()) - given_up
+    if not counted:
+        return ":white_check_mark: No work is in trouble."
+    return f":warning: *Work in trouble:* {given_up} given up, {tried_again} being tried again."
+
+
+def _proposals(session: Session) -> str:
+    waiting = session.exec(select(Proposal).where(Proposal.status == "open").order_by(col(Proposal.at))).all()
+    if not waiting:
+        return ":white_check_mark: No proposal waits for you."
+    lines = [f":raised_hand: {one.id}: {TITLES[one.kind]}, until {when(one.lapses_at)}" for one in waiting[:LISTED]]
+    return within([*lines, *_more(waiting), "They are answered in the security channel."])
+
+
+def _more(found: Sequence[object]) -> list[str]:
+    return [f"… and {len(found) - LISTED} more"] if len(found) > LISTED else []
