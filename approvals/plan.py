@@ -22,6 +22,7 @@ class Newcomer(BaseModel):
     given: str = ""
     family: str = ""
     also: tuple[str, ...] = ()  # entitlements that are asked for once there is an account
+    by_site: bool = False  # made at the Jira site, the legacy path, because that was asked for
 
 
 class Step(BaseModel):

@@ -29,7 +29,7 @@ from handlers.desk import Desk, Said
 from handlers.grant import FORM_IS_OPEN
 from handlers.parse import VERBS, Command, Problem, parse
 from handlers.people import who_speaks
-from handlers.request_form import REQUEST_FORM, WHAT, WHO
+from handlers.request_form import ALSO, KEEP, MAIL, REQUEST_FORM, SITE, WHAT, WHO
 from handlers.text import esc, within
 
 Answer = str | dict[str, object]
@@ -91,8 +91,7 @@ ACTIONS: dict[str, Callable[..., None]] = {
     "cancel": manage.cancel,
     "extend": manage.extend,
     "end": manage.end,
-    WHO: asking.chosen,
-    WHAT: asking.chosen,
+    **dict.fromkeys((WHO, WHAT, MAIL, ALSO, KEEP, SITE), asking.chosen),
     home.ASK: home.ask,
 }
 VIEWS: dict[str, Callable[..., None]] = {
@@ -104,6 +103,7 @@ VIEWS: dict[str, Callable[..., None]] = {
 OPTIONS: dict[str, Callable[..., None]] = {
     WHO: asking.list_people,
     WHAT: asking.list_entitlements,
+    ALSO: asking.list_more,
 }
 SHORTCUTS: dict[str, Callable[..., None]] = {
     asking.HERE: asking.here,

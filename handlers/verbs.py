@@ -4,16 +4,22 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from approvals import people
+from approvals import authority, people
+from approvals.authority import Case
+from approvals.cases import facts_of
 from approvals.plan import Newcomer
+from approvals.planning import KEEP_TOKENS
 from approvals.policy import ORG_ADMIN, Policy
 from approvals.policy import Person as Speaker
 from approvals.store import Actor
-from approvals.workflow import Ask, Refused
+from approvals.workflow import Ask, Refused, no_such_rule
 from handlers import private
-from handlers.desk import Desk, Said
+from handlers.asking import open_form
+from handlers.desk import FORM_IS_OPEN, Desk, Said
+from handlers.form_asks import names_in, subject_of
 from handlers.parse import VERBS, Command
 from handlers.people import account_said
+from handlers.request_form import Filled
 from handlers.text import esc, sentence, when
 
 # What each does, after "I'm reading Atlassian to see what it would take to".
@@ -33,6 +39,7 @@ MISSING = {  # what a verb can't do without, and the question when it is not the
     "email": ("target", "What is the new address?"),
     "provision": ("target", "What is their e-mail address?"),
 }
+AT_THE_SITE = "at the site"  # said: a newcomer's account is made at the Jira site
 IN_THE_PAST = "{at} is over already. Say a time that is still to come, like `on Friday 18:00`."
 
 
@@ -40,11 +47,17 @@ class Unsaid(Exception):
     """Something is missing or can't be; the text is the answer."""
 
 
+class Missing(Unsaid):
+    """Something was not said; a form asks for it, and the text is the answer where Slack does not open one."""
+
+
 def ask_for(desk: Desk, speaker: Speaker, said: Said) -> str:
-    """Ask for the verb that was typed; what is missing is said with the whole command."""
+    """Ask for the verb that was typed, or open the form for what is missing."""
     try:
         with desk.store.read() as session:
             ask = ask_of(session, desk.policy(session), desk.store.time_in(session), speaker, said)
+    except Missing as missing:
+        return _form_instead(desk, speaker, said) or str(missing)
     except Unsaid as unsaid:
         if isinstance(unsaid, UnknownPerson):
             desk.workflow.refuse(Actor(speaker.account, speaker.team, speaker.user), str(unsaid), said.source)
@@ -63,6 +76,55 @@ def ask_for(desk: Desk, speaker: Speaker, said: Said) -> str:
     )
 
 
+def _form_instead(desk: Desk, speaker: Speaker, said: Said) -> str:
+    """The form with what was understood, or why there is none; empty when Slack did not open it."""
+    try:
+        with desk.store.read() as session:
+            policy, now = desk.policy(session), desk.store.time_in(session)
+            filled = filled_of(session, policy, speaker, said.command)
+            refused = _refused_already(session, policy, speaker, filled, now)
+    except Unsaid as unsaid:  # what was said can't be, whatever is missing besides
+        refused = str(unsaid)
+    if refused:
+        desk.workflow.refuse(Actor(speaker.account, speaker.team, speaker.user), refused, said.source)
+        return sentence(refused)
+    return FORM_IS_OPEN if open_form(desk, said.trigger, filled, speaker) else ""
+
+
+def filled_of(session: Session, policy: Policy, speaker: Speaker, command: Command) -> Filled:
+    """What a command says, as its form is opened with it."""
+    named = command.verb != "provision" and (command.subject is not None or command.verb == "revoke")
+    subject = _subject(session, speaker, command) if named else ""
+    name = " ".join((command.name or "").split())
+    given, family = names_in(name)
+    return Filled(
+        subject=subject,
+        subject_name=people.names(session, {subject})[subject] if subject else "",
+        entitlement=_known(policy, command.entitlement or ""),
+        reason=command.reason or "",
+        verb=command.verb,
+        mail=(command.target or "").lower(),
+        name=name,
+        given=given,
+        family=family,
+        also=tuple(filter(None, (_known(policy, one) for one in command.also))),
+        when=str(command.starts or ""),
+        keep_tokens=KEEP_TOKENS in command.options,
+        by_site=AT_THE_SITE in command.options,
+    )
+
+
+def _refused_already(session: Session, policy: Policy, speaker: Speaker, filled: Filled, now: datetime) -> str:
+    """Why no form need be filled in: they may not ask for this, whatever else they say. Empty when they may."""
+    rule = policy.rule(filled.verb, filled.entitlement)
+    if rule is None or not filled.is_enough:
+        return "" if filled.verb in (*policy.verbs, "grant") else no_such_rule(policy, filled.verb, "").because
+    subject = subject_of(session, filled)
+    case = Case(policy, rule, filled.verb, speaker.account, subject, facts_of(session, policy, rule, subject, now))
+    verdict = authority.may_request(case, speaker)
+    return "" if verdict else verdict.because
+
+
 class UnknownPerson(Unsaid):
     """Nobody has such an account."""
 
@@ -73,12 +135,12 @@ def ask_of(session: Session, policy: Policy, now: datetime, speaker: Speaker, sa
     usage = f"Type `{VERBS[command.verb]}`."
     field, question = MISSING.get(command.verb, ("", ""))
     if field and not getattr(command, field):
-        raise Unsaid(f"{question} {usage}")
+        raise Missing(f"{question} {usage}")
     if command.subject is None and command.verb not in ("revoke", "provision"):
-        raise Unsaid(f"Whose account? {usage}")
+        raise Missing(f"Whose account? {usage}")
     subject = _subject(session, speaker, command)
     if policy.reason.required and not command.reason:
-        raise Unsaid(f"Why? Whoever answers reads it. {usage}")
+        raise Missing(f"Why? Whoever answers reads it. {usage}")
     starts_at = (
         command.starts.resolve(now, people.zone_of(session, speaker.team, speaker.user)) if command.starts else None
     )
@@ -98,8 +160,8 @@ def _value(policy: Policy, command: Command) -> str:
             return (command.target or "").lower()
         case "provision":
             return _newcomer(policy, command).model_dump_json()
-        case "reactivate" if "keep tokens" in command.options:
-            return "keep tokens"
+        case "reactivate" if KEEP_TOKENS in command.options:
+            return KEEP_TOKENS
     return ""
 
 
@@ -108,7 +170,7 @@ def _newcomer(policy: Policy, command: Command) -> Newcomer:
     mail = (command.target or "").lower()
     name = " ".join((command.name or "").split())
     if not name:
-        raise Unsaid(f"What is their name? Type `{VERBS['provision']}`.")
+        raise Missing(f"What is their name? Type `{VERBS['provision']}`.")
     wanted = []
     for one in command.also:
         found = policy.entitlement(one)
@@ -117,8 +179,9 @@ def _newcomer(policy: Policy, command: Command) -> Newcomer:
             hint = f" Did you mean {' or '.join(f'`{known}`' for known in near)}?" if near else ""
             raise Unsaid(f"There is no entitlement `{esc(one)}` in the policy.{hint} `/access help` lists them all.")
         wanted.append(found.name)
-    given, _, family = name.rpartition(" ")
-    return Newcomer(mail=mail, name=name, given=given or name, family=family if given else "", also=tuple(wanted))
+    given, family = names_in(name)
+    by_site = AT_THE_SITE in command.options
+    return Newcomer(mail=mail, name=name, given=given, family=family, also=tuple(wanted), by_site=by_site)
 
 
 def tokens(desk: Desk, speaker: Speaker, said: Said) -> str:
@@ -127,11 +190,16 @@ def tokens(desk: Desk, speaker: Speaker, said: Said) -> str:
 
 
 def _entitlement(policy: Policy, name: str) -> str:
-    """In the policy's spelling; the road of org admins has a name of its own."""
+    """In the policy's spelling; an unknown one is the workflow's to refuse."""
+    return _known(policy, name) or name
+
+
+def _known(policy: Policy, name: str) -> str:
+    """In the policy's spelling, empty when it is not there; the road of org admins has a name of its own."""
     if name.casefold() == ORG_ADMIN:
         return ORG_ADMIN
     found = policy.entitlement(name)
-    return found.name if found else name
+    return found.name if found else ""
 
 
 def _subject(session: Session, speaker: Speaker, command: Command) -> str:
