@@ -98,10 +98,11 @@ class Previews:
             return [f":no_entry: {esc(str(no), 900)}"]
         except DirectoryError as error:
             return [f":warning: Atlassian can't be read just now: {esc(str(error), 500)}"]
-        return _steps(filled.verb, survey)
+        return plan_shown(filled.verb, survey)
 
 
-def _steps(verb: str, survey: Survey) -> list[str]:
+def plan_shown(verb: str, survey: Survey) -> list[str]:
+    """The steps in words, whether it is so already, and what to know."""
     lines = [f"{number}. {esc(step.words, 600)}" for number, step in enumerate(survey.steps, 1)]
     if survey.holds:
         already = SO_ALREADY.get(verb, "It is so already, so nothing would change.")
@@ -203,4 +204,5 @@ class _Telling:
             return []
         room = extending.room(self.session, self.policy, request)
         more = f" It can be held {say_duration(room)} longer at most." if room is not None else ""
-        return [f"Held until {when(grant.ends_at)} now, and it goes on meanwhile.{more}"]
+        name = esc(people.names(self.session, {grant.account})[grant.account])
+        return [f"*{name}* holds it until {when(grant.ends_at)}, and goes on holding it meanwhile.{more}"]

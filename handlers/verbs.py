@@ -93,6 +93,8 @@ def _form_instead(desk: Desk, speaker: Speaker, said: Said) -> str:
 
 def filled_of(session: Session, policy: Policy, speaker: Speaker, command: Command) -> Filled:
     """What a command says, as its form is opened with it."""
+    if command.entitlement and not _known(policy, command.entitlement):
+        raise Unsaid(no_such_rule(policy, command.verb, command.entitlement).because)
     named = command.verb != "provision" and (command.subject is not None or command.verb == "revoke")
     subject = _subject(session, speaker, command) if named else ""
     name = " ".join((command.name or "").split())
@@ -107,7 +109,7 @@ def filled_of(session: Session, policy: Policy, speaker: Speaker, command: Comma
         name=name,
         given=given,
         family=family,
-        also=tuple(filter(None, (_known(policy, one) for one in command.also))),
+        also=_wanted(policy, command),
         when=str(command.starts or ""),
         keep_tokens=KEEP_TOKENS in command.options,
         by_site=AT_THE_SITE in command.options,
@@ -171,17 +173,17 @@ def _newcomer(policy: Policy, command: Command) -> Newcomer:
     name = " ".join((command.name or "").split())
     if not name:
         raise Missing(f"What is their name? Type `{VERBS['provision']}`.")
-    wanted = []
-    for one in command.also:
-        found = policy.entitlement(one)
-        if found is None:
-            near = policy.nearest(one)
-            hint = f" Did you mean {' or '.join(f'`{known}`' for known in near)}?" if near else ""
-            raise Unsaid(f"There is no entitlement `{esc(one)}` in the policy.{hint} `/access help` lists them all.")
-        wanted.append(found.name)
     given, family = names_in(name)
     by_site = AT_THE_SITE in command.options
-    return Newcomer(mail=mail, name=name, given=given, family=family, also=tuple(wanted), by_site=by_site)
+    return Newcomer(mail=mail, name=name, given=given, family=family, also=_wanted(policy, command), by_site=by_site)
+
+
+def _wanted(policy: Policy, command: Command) -> tuple[str, ...]:
+    """What a newcomer is to have, in the policy's spelling."""
+    for one in command.also:
+        if policy.entitlement(one) is None:
+            raise Unsaid(no_such_rule(policy, "grant", esc(one)).because)
+    return tuple(_known(policy, one) for one in command.also)
 
 
 def tokens(desk: Desk, speaker: Speaker, said: Said) -> str:

@@ -19,6 +19,7 @@ from handlers import change, confirm, decide, routes
 from handlers.administration import proposal_card
 from handlers.cards import draw
 from handlers.parse import VERBS, Command, Problem, Subject, parse
+from handlers.request_form import FIELDS, Filled, draw_form
 from handlers.routes import ACTIONS, COMMANDS, VIEWS
 from handlers.words import encode
 from tests.bot.settled import actions, ask, copies, newcomers, press, settle, status_of
@@ -112,6 +113,8 @@ def test_every_button_that_is_listened_to_is_drawn_somewhere(running: Living) ->
     running.slack.close_view("ada")
     inner = [block.get("element") or block.get("accessory") or {} for block in form["blocks"]]
     drawn = {element.get("action_id") for element in inner} | home_buttons(running)
+    for verb in FIELDS:
+        drawn |= {block.get("element", {}).get("action_id") for block in draw_form(Filled(verb=verb), ["x"])["blocks"]}
     for view in every_view("ordinary words"):
         drawn |= actions({"blocks": draw(view, buttons=True).blocks})
     with running.store.write() as w:
