@@ -83,10 +83,10 @@ class Previews:
             told = _Telling(session, policy, preview, filled, self.store.time_in(session))
             refused = told.refused()
             if refused:
-                return [*opened, f":no_entry: {refused}"]
-            said = [*opened, *told.who_answers(), *told.from_the_record()]
+                return [*opened, "", f":no_entry: {refused}"]
+            recorded, answered = told.from_the_record(), told.who_answers()
             subject, value = subject_of(session, filled), value_of(filled)
-        return [*said, *self._plan(policy, filled, subject, value)]
+        return [*opened, "", *self._plan(policy, filled, subject, value), *recorded, "", *answered]
 
     def _plan(self, policy: Policy, filled: Filled, subject: str, value: str) -> list[str]:
         if filled.verb == "extend":

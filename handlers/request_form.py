@@ -148,7 +148,7 @@ class Shown:
 
 
 def draw_form(opened_with: Filled, preview: list[str], external_id: str = "") -> View:
-    """The form as it was opened, with what is known of the plan now.
+    """The form as it was opened, with what is known of the plan now; an empty line begins another paragraph.
 
     Slack keeps what people typed through an update as long as block and action ids and initial values stay
     (https://docs.slack.dev/surfaces/modals/), so the form is always drawn from what it was opened with.
@@ -164,9 +164,18 @@ def draw_form(opened_with: Filled, preview: list[str], external_id: str = "") ->
         "blocks": [
             *(_DRAWN[field](opened_with) for field in opened_with.fields),
             {"type": "divider"},
-            {"type": "section", "block_id": "preview", "text": {"type": "mrkdwn", "text": within(preview, 2900)}},
+            *_paragraphs(preview),
         ],
     }
+
+
+def _paragraphs(lines: list[str]) -> list[View]:
+    """Each is a section of its own, so that there is some air between them."""
+    parts = [[line for line in part.split("\n") if line.strip()] for part in "\n".join(lines).split("\n\n")]
+    return [
+        {"type": "section", "block_id": f"preview_{at}", "text": {"type": "mrkdwn", "text": within(part, 2900)}}
+        for at, part in enumerate(filter(None, parts))
+    ]
 
 
 _WHOM = {"grant": "Who is it for?", "revoke": "From whom?", "email": "Whose address?", "offboard": "Who leaves?"}

@@ -316,7 +316,7 @@ def test_a_newcomer_by_the_site_is_planned_there(bot: Living) -> None:
     box = [{"text": {"type": "plain_text", "text": "Make it at the Jira site (legacy)"}, "value": "yes"}]
     view = opens(bot, "omar", 'provision xena@harbour.example "Xena Ito"')
     bot.slack.click("omar", "by_site", view_id=view["id"], value={"selected_options": box})
-    assert "Jira site" in shown(bot, "omar").split("must approve")[1]
+    assert ":no_entry: Gatehouse has no access to a Jira site" in shown(bot, "omar"), "as this one has none"
     request = sends(bot, "omar", by_site={"selected_options": box}, reason=REASON)
     assert Newcomer.model_validate_json(request.value).by_site
 

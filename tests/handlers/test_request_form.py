@@ -138,12 +138,17 @@ def test_every_other_view_keeps_within_slacks_limits() -> None:
         assert problems_of_view(view, "modal") == []
 
 
-@pytest.mark.parametrize("preview", [["x" * 400] * 60, [""], ["*" * 900, "&amp;" * 300]])
+@pytest.mark.parametrize("preview", [["x" * 400] * 60, [" ", "x"], ["*" * 900, "&amp;" * 300]])
 def test_a_long_plan_is_told_in_whole_lines(preview: list[str]) -> None:
-    view = draw_form(Filled(), preview or [" "])
+    view = draw_form(Filled(), preview)
     text = view["blocks"][-1]["text"]["text"]
     assert len(text) <= 3000
     assert all(line in preview or line.startswith("… and ") for line in text.split("\n"))
+
+
+def test_an_empty_line_begins_another_paragraph() -> None:
+    blocks = draw_form(Filled(), ["a", "b", "", "c", "", ""])["blocks"]
+    assert [block["text"]["text"] for block in blocks if block["type"] == "section"] == ["a\nb", "c"]
 
 
 def test_what_was_typed_is_read_back_over_what_it_was_opened_with() -> None:
