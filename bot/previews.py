@@ -39,7 +39,11 @@ SO_ALREADY = {
 
 @dataclass
 class Previews:
-    """Reads Atlassian for what stands in the form and redraws it; Submit never waits for it."""
+    """Reads Atlassian for what stands in the form and redraws it; Submit never waits for it.
+
+    A form has one row and one job, so what was chosen last is drawn last; its own id finds it, and a form that was sent
+    has none any more. Slack's hash is not needed for that, and would lose the plan of whoever chooses twice.
+    """
 
     store: Store
     slack: SlackOut
