@@ -65,14 +65,15 @@ def case_of(
 
 
 def can_ask(
-    db: Session | Connection, policy: Policy, rules: Iterable[Rule], speaker: Person, subject: str, now: datetime
+    db: Session | Connection, policy: Policy, rules: Iterable[Rule], speaker: Person, subject: str, now: datetime,
+    verb: str = "grant",
 ) -> list[Rule]:  # fmt: skip
-    """Which of these somebody may ask to be given, to themselves or to ``subject``."""
+    """Which of these somebody may ask for, for themselves or for ``subject``."""
     manager = people.manager_of(db, policy, subject)
     found = []
     for rule in rules:
         facts = facts_of(db, policy, rule, subject, now) if rule.looked_up else Facts(manager)
-        if authority.may_request(Case(policy, rule, "grant", speaker.account, subject, facts), speaker):
+        if authority.may_request(Case(policy, rule, verb, speaker.account, subject, facts), speaker):
             found.append(rule)
     return found
 

@@ -50,6 +50,15 @@ def longer(session: Session, policy: Policy, request: AccessRequest, by: timedel
     return Longer(request, ends_by, _whole_minutes(ends_by - now + timedelta(seconds=59)))
 
 
+def room(session: Session, policy: Policy, request: AccessRequest) -> timedelta | None:
+    """For how much longer it may be held at most; None where nothing limits it or nothing is held."""
+    grant = session.exec(select(Grant).where(Grant.request_id == request.id)).first()
+    entitlement = policy.entitlement(request.entitlement)
+    if grant is None or grant.ends_at is None or entitlement is None or entitlement.longest is None:
+        return None
+    return _whole_minutes(max(timedelta(0), entitlement.longest - (grant.ends_at - held_since(session, grant))))
+
+
 def held_since(session: Session, grant: Grant) -> datetime:
     """When the account began to hold it without a break, by this grant and those before it."""
     since = grant.promised_at

@@ -13,7 +13,7 @@ from approvals.cases import case_of, reachable, who_may_answer
 from approvals.crash import crash_point
 from approvals.models import AccessRequest, PlanRow
 from approvals.plan import Newcomer, Plan, Survey
-from approvals.policy import ORG_ADMIN, Entitlement, Policy
+from approvals.policy import ORG_ADMIN, Policy
 from approvals.policy_book import PolicyBook
 from approvals.ports import AccountPlans, Directory, DirectoryError, Impossible, People
 from approvals.remarks import remarks
@@ -21,6 +21,8 @@ from approvals.states import QUIET as QUIET
 from approvals.states import Status
 from approvals.store import MACHINE, Store, Write
 from approvals.telling import tell_outcome
+
+KEEP_TOKENS = "keep tokens"  # the value of a reactivation that leaves the API tokens alone
 
 
 class Atlassian(Directory, AccountPlans, Protocol):
@@ -37,23 +39,27 @@ def survey(directory: Atlassian, request: AccessRequest, policy: Policy) -> Plan
         subject=request.subject,
         entitlement=request.entitlement,
         duration=request.duration,
-        survey=_surveyed(directory, request, policy.entitlement(request.entitlement)),
+        survey=survey_of(directory, policy, request.verb, request.subject, request.entitlement, request.value),
     )
 
 
-def _surveyed(directory: Atlassian, request: AccessRequest, entitlement: Entitlement | None) -> Survey:
-    subject = request.subject
-    match request.verb:
+def survey_of(directory: Atlassian, policy: Policy, verb: str, subject: str, named: str, value: str) -> Survey:
+    """What Atlassian shows now of a verb and a subject; ``named`` is the entitlement, ``value`` what else it needs.
+
+    Raises ``Impossible`` with the reason, ``DirectoryError`` when Atlassian can't be read.
+    """
+    entitlement = policy.entitlement(named)
+    match verb:
         case "grant" if entitlement is not None:
             return directory.survey_grant(subject, entitlement)
-        case "revoke" if request.entitlement == ORG_ADMIN:
+        case "revoke" if named == ORG_ADMIN:
             return directory.survey_org_admin(subject)
         case "revoke" if entitlement is not None:
             return directory.survey_revoke(subject, entitlement)
         case "deactivate":
             return directory.survey_deactivate(subject)
         case "reactivate":
-            return directory.survey_reactivate(subject, keep_tokens=request.value == "keep tokens")
+            return directory.survey_reactivate(subject, keep_tokens=value == KEEP_TOKENS)
         case "tokens":
             return directory.survey_tokens(subject)
         case "offboard":
@@ -63,11 +69,11 @@ def _surveyed(directory: Atlassian, request: AccessRequest, entitlement: Entitle
         case "restore":
             return directory.survey_restore(subject)
         case "email":
-            return directory.survey_email(subject, request.value)
+            return directory.survey_email(subject, value)
         case "provision":
-            newcomer = Newcomer.model_validate_json(request.value)
+            newcomer = Newcomer.model_validate_json(value)
             return directory.survey_provision(newcomer, by_site=newcomer.by_site)
-    raise Impossible(f"Nobody knows how to {request.verb} {request.entitlement}.")
+    raise Impossible(f"Nobody knows how to {verb} {named}.")
 
 
 def plan_of(session: Session, request: AccessRequest) -> Plan | None:

@@ -148,12 +148,8 @@ class SlackOut:
         self._call("views.publish", user_id=user, view=home)
 
     def update_private(self, external_id: str, view: dict[str, object]) -> None:
-        """Fill a modal by the id we gave it. https://docs.slack.dev/reference/methods/views.update"""
+        """Redraw a modal by the id we gave it. https://docs.slack.dev/reference/methods/views.update"""
         self._call("views.update", external_id=external_id, view=view)
-
-    def update_view(self, view_id: str, seen: str, view: dict[str, object]) -> None:
-        """Redraw a modal unless it changed since ``seen``. https://docs.slack.dev/reference/methods/views.update"""
-        self._call("views.update", view_id=view_id, hash=seen, view=view)
 
     def _call(self, method: str, client: WebClient | None = None, /, **arguments: Any) -> dict[str, Any]:
         data = self._send(method, client, **arguments).data

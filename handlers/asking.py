@@ -1,6 +1,9 @@
-"""The request form's life: opened by a command or in a thread, its lists searched, its plan asked for, sent."""
+"""A form's life: opened by a command or in a thread, its lists searched, its plan asked for, sent."""
 
+import hashlib
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import func, or_
@@ -11,58 +14,59 @@ from approvals.authority import Case
 from approvals.cases import can_ask
 from approvals.crash import crash_point
 from approvals.models import Person, Preview
-from approvals.policy import Entitlement, Policy
+from approvals.policy import ORG_ADMIN, Policy, Rule
 from approvals.policy import Person as Speaker
-from approvals.workflow import Ask, Refused
+from approvals.store import Write
+from approvals.workflow import Refused
 from handlers.desk import Desk
-from handlers.lasting import NotToCome, term_of
+from handlers.form_asks import Asking, Wrong, ask_of_form, field_of
 from handlers.people import who_speaks
 from handlers.request_form import (
-    LENGTH,
-    LONGEST_REASON,
-    REASON,
-    WHAT,
-    WHO,
     Filled,
     Home,
-    Unreadable,
+    Shown,
     draw_form,
     hints,
     option,
     read_form,
-    read_length,
     usual_length,
     written_down,
 )
-from handlers.text import plain, sentence
+from handlers.text import sentence, when
 
 HERE = "request_access_here"  # the message shortcut
 MOST_OPTIONS = 100  # https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element
 SEARCHED = 2000  # people looked through at most for one list
 
-# Which field of the form a rule of the policy is about.
-FIELD_OF = {"longest": LENGTH, "reason": REASON, "at_least": REASON}
 
+def open_form(desk: Desk, trigger: str, filled: Filled, speaker: Speaker | None = None) -> bool:
+    """Open the form with what is known; false when Slack did not, or when it can't hold all of it.
 
-def open_form(desk: Desk, trigger: str, filled: Filled) -> bool:
-    """Open the form with what is known; false when Slack did not, or when it can't hold the reason whole."""
-    if len(filled.reason) > LONGEST_REASON:
+    Of a ``speaker`` whose form has enough in it the plan is asked for at once: that job is committed before.
+    """
+    if not filled.fits:
         return False
+    external = f"form:{hashlib.sha256(trigger.encode()).hexdigest()[:40]}"
     with desk.store.read() as session:
         preview = hints(desk.policy(session), filled)
+    if speaker is not None and filled.is_enough:
+        with desk.store.write() as w:
+            _show_plan(w, external, speaker.team, speaker.user, Shown(filled, filled, opening=True))
     crash_point("form: before opening")
-    opened = desk.open_view(trigger, draw_form(filled, preview))
+    opened = desk.open_view(trigger, draw_form(filled, preview, external))
     crash_point("form: opened")
     return opened
 
 
-def prefilled(desk: Desk, subject: str, entitlement: str = "", length: str = "", reason: str = "") -> Filled:
+def prefilled(
+    desk: Desk, subject: str, entitlement: str = "", length: str = "", reason: str = "", *, verb: str = "grant"
+) -> Filled:
     """What a form is opened with: the name of whom it is for, and the usual length where none was said."""
     with desk.store.read() as session:
         name = people.names(session, {subject})[subject]
         found = desk.policy(session).entitlement(entitlement)
         length = length or usual_length(desk.policy(session), entitlement)
-    return Filled(subject, name, found.name if found else "", length, reason)
+    return Filled(subject, name, found.name if found else "", length, reason, verb=verb)
 
 
 def here(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
@@ -72,7 +76,7 @@ def here(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
         message = body["message"]
         home = Home(body["channel"]["id"], message.get("thread_ts") or message["ts"])
         blank = prefilled(desk, speaker.account)
-        open_form(desk, body["trigger_id"], Filled(**{**vars(blank), "home": home}))
+        open_form(desk, body["trigger_id"], replace(blank, home=home), speaker)
     ack()
 
 
@@ -87,8 +91,8 @@ def list_people(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None
         if isinstance(speaker, people.Stop):
             ack(options=[])
             return
-        now = desk.store.time_in(session)
-        rows, more = _people(session, policy, speaker, body.get("value") or "", now)
+        asked = MayAsk(session, policy, speaker, read_form(body["view"]).verb, desk.store.time_in(session))
+        rows, more = _people(asked, body.get("value") or "")
     ack(**_options([option(row.account, f"{row.name} · {row.mail}") for row in rows], more))
 
 
@@ -101,37 +105,74 @@ def list_entitlements(ack: Any, body: dict[str, Any], desk: Desk, source: str) -
         if isinstance(speaker, people.Stop):
             ack(options=[])
             return
-        subject = read_form(body["view"]).subject or speaker.account
-        named = [e for e in policy.entitlements if wanted in f"{e.name} {e.about}".casefold()]
-        found = can_ask(session, policy, named, speaker, subject, desk.store.time_in(session))
-    ack(**_options([option(e.name, e.name) for e in found], 0))
+        filled = read_form(body["view"])
+        asked = MayAsk(session, policy, speaker, filled.verb, desk.store.time_in(session))
+        found = [name for name in asked.names_for(filled.subject or speaker.account) if _is_meant(policy, name, wanted)]
+    ack(**_options([option(name, name) for name in found], 0))
 
 
-def _people(
-    session: Session, policy: Policy, speaker: Speaker, wanted: str, now: datetime
-) -> tuple[list[Person], int]:  # fmt: skip
+def list_more(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
+    """What somebody new may be given: who may ask for which of it is looked at when it is asked for."""
+    wanted = (body.get("value") or "").casefold()
+    with desk.store.read() as session:
+        policy = desk.policy(session)
+        heard = not isinstance(people.speaker(session, policy, body["team"]["id"], body["user"]["id"]), people.Stop)
+        given = [e.name for e in policy.entitlements if heard and not e.removal_only]
+    ack(**_options([option(name, name) for name in given if _is_meant(policy, name, wanted)], 0))
+
+
+def _is_meant(policy: Policy, name: str, wanted: str) -> bool:
+    found = policy.entitlement(name)
+    return wanted in (f"{found.name} {found.about}" if found else name).casefold()
+
+
+@dataclass(frozen=True)
+class MayAsk:
+    """What somebody may ask for with one verb, as the policy and the mirror tell."""
+
+    session: Session
+    policy: Policy
+    speaker: Speaker
+    verb: str
+    now: datetime
+
+    @cached_property
+    def rules(self) -> dict[str, Rule]:
+        """By entitlement; of a verb that needs none there is one at most."""
+        names = [e.name for e in self.policy.entitlements] if self.verb in ("grant", "revoke") else [""]
+        names += [ORG_ADMIN] if self.verb == "revoke" else []
+        found = {name: self.policy.rule(self.verb, name) for name in names}
+        return {name: rule for name, rule in found.items() if rule is not None}
+
+    def names_for(self, subject: str) -> list[str]:
+        rules = self.rules
+        allowed = can_ask(self.session, self.policy, rules.values(), self.speaker, subject, self.now, self.verb)
+        return [name for name, rule in rules.items() if rule in allowed]
+
+    @cached_property
+    def about_anybody(self) -> bool:
+        """Whether they may for people they have nothing to do with, as far as the policy alone tells."""
+        cases = (Case(self.policy, rule, self.verb, self.speaker.account, "nobody") for rule in self.rules.values())
+        return any(authority.may_request(case, self.speaker) for case in cases)
+
+    def may_choose(self, account: str) -> bool:
+        own = account == self.speaker.account
+        if self.about_anybody and not own:
+            return self.policy.untouchable(account) is None
+        return (own and self.verb == "grant") or bool(self.names_for(account))
+
+
+def _people(asked: MayAsk, wanted: str) -> tuple[list[Person], int]:
     """Those who match, the speaker first, and how many more there may be beyond what was looked through."""
     query = select(Person)
     if wanted:
         words = wanted.lower()
         name, mail = func.lower(col(Person.name)), col(Person.mail)
         query = query.where(or_(name.contains(words, autoescape=True), mail.contains(words, autoescape=True)))
-    rows = session.exec(query.order_by(col(Person.account) != speaker.account, col(Person.name)).limit(SEARCHED)).all()
-    count = session.exec(select(func.count()).select_from(query.subquery())).one()
-    own = [row for row in rows if row.account == speaker.account]
-    anybody = [e for e in policy.entitlements if _whoever_it_is_for(policy, e, speaker)]
-    if anybody:
-        return [row for row in rows if policy.untouchable(row.account) is None], max(0, count - SEARCHED)
-    seen = [
-        row for row in rows if row in own or can_ask(session, policy, policy.entitlements, speaker, row.account, now)
-    ]
-    return seen, max(0, count - SEARCHED)
-
-
-def _whoever_it_is_for(policy: Policy, entitlement: Entitlement, speaker: Speaker) -> bool:
-    """Whether somebody may ask for it for people they have nothing to do with, as far as the policy alone tells."""
-    nobody = Case(policy, entitlement, "grant", speaker.account, "nobody")
-    return bool(authority.may_request(nobody, speaker))
+    speaker_first = col(Person.account) != asked.speaker.account
+    rows = asked.session.exec(query.order_by(speaker_first, col(Person.name)).limit(SEARCHED)).all()
+    count = asked.session.exec(select(func.count()).select_from(query.subquery())).one()
+    return [row for row in rows if asked.may_choose(row.account)], max(0, count - SEARCHED)
 
 
 def _options(options: list[dict[str, Any]], unseen: int) -> dict[str, Any]:
@@ -151,61 +192,41 @@ def chosen(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """Somebody or something was chosen: the job that shows the plan is committed, then the click acknowledged."""
     view = body["view"]
     filled = read_form(view)
-    if filled.subject and filled.entitlement:
+    if filled.is_enough:
+        shown = Shown(Filled.from_text(view["private_metadata"]), filled)
         with desk.store.write() as w:
-            w.session.merge(
-                Preview(
-                    id=view["id"],
-                    hash=view["hash"],
-                    team=body["team"]["id"],
-                    user=body["user"]["id"],
-                    subject=filled.subject,
-                    entitlement=filled.entitlement,
-                    form=view["private_metadata"],
-                    at=w.now,
-                )
-            )
-            w.enqueue("preview", view["id"])
+            _show_plan(w, view.get("external_id") or view["id"], body["team"]["id"], body["user"]["id"], shown)
     ack()
+
+
+def _show_plan(w: Write, external: str, team: str, user: str, shown: Shown) -> None:
+    """One row and one job a form: what was chosen last is what is shown."""
+    w.session.merge(
+        Preview(
+            id=external, hash="", team=team, user=user, subject=shown.now.subject,
+            entitlement=shown.now.entitlement, form=shown.as_text(), at=w.now,
+        )
+    )  # fmt: skip
+    w.enqueue("preview", external)
 
 
 def sent(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """Submit: what is wrong is said at its field and nothing typed is lost; else the request is written down."""
+    filled = read_form(body["view"])
     speaker = who_speaks(desk, body["team"]["id"], body["user"]["id"], source)
     if isinstance(speaker, people.Stop):
-        ack(response_action="errors", errors={WHAT: speaker.because})
-        return
-    filled = read_form(body["view"])
-    errors = _incomplete(filled)
-    if errors:
-        ack(response_action="errors", errors=errors)
+        ack(response_action="errors", errors={field_of("", filled): speaker.because})
         return
     try:
-        term = term_of(desk, speaker.team, speaker.user, read_length(filled.length))
-    except NotToCome as never:
-        ack(response_action="errors", errors={LENGTH: plain(str(never))})
-        return
-    ask = Ask(
-        "grant", filled.subject, filled.entitlement, term.length, filled.reason, source, filled.home.channel,
-        filled.home.thread, ends_by=term.ends_by,
-    )  # fmt: skip
-    try:
+        with desk.store.read() as session:
+            asking = Asking(session, desk.policy(session), desk.store.time_in(session), speaker, filled)
+            ask = ask_of_form(asking, source)
         request = desk.workflow.ask(speaker, ask)
-    except Refused as refused:
-        field = FIELD_OF.get(refused.rule.rpartition(".")[2], WHAT)
-        ack(response_action="errors", errors={field: sentence(str(refused))})
+    except Wrong as wrong:
+        ack(response_action="errors", errors=wrong.errors)
         return
-    ack(response_action="update", view=written_down(request.id))
-
-
-def _incomplete(filled: Filled) -> dict[str, str]:
-    errors = {}
-    if not filled.subject:
-        errors[WHO] = "Choose the person it is for."
-    if not filled.entitlement:
-        errors[WHAT] = "Choose what is needed."
-    try:
-        read_length(filled.length)
-    except Unreadable as wrong:
-        errors[LENGTH] = str(wrong)
-    return errors
+    except Refused as refused:
+        ack(response_action="errors", errors={field_of(refused.rule, filled): sentence(str(refused))})
+        return
+    then = f" It is done {when(ask.starts_at)}." if ask.starts_at else ""
+    ack(response_action="update", view=written_down(request.id, verb=filled.verb, joined=request.joined, then=then))

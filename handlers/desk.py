@@ -14,6 +14,8 @@ from approvals.store import Store
 from approvals.workflow import Workflow
 from handlers.command import Command
 
+FORM_IS_OPEN = "the form is open"  # the answer that leaves nothing to say in the acknowledgement
+
 
 @dataclass(frozen=True)
 class Said:

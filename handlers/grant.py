@@ -8,6 +8,7 @@ from approvals.policy import Person as Speaker
 from approvals.store import Actor
 from approvals.workflow import Ask, Refused
 from handlers.asking import open_form, prefilled
+from handlers.desk import FORM_IS_OPEN as FORM_IS_OPEN
 from handlers.desk import Desk, Said
 from handlers.durations import Duration
 from handlers.lasting import NotToCome, Term, term_of
@@ -16,7 +17,6 @@ from handlers.parse import Command, Subject, canonical
 from handlers.people import account_said
 from handlers.text import esc, sentence, when
 
-FORM_IS_OPEN = "the form is open"  # nothing to say in the acknowledgement
 HINT = timedelta(hours=2)  # in an example of what to type
 
 
@@ -38,7 +38,7 @@ def grant(desk: Desk, speaker: Speaker, said: Said) -> str:
         return because
     missing = _missing(command, entitlement, reason_needed=policy.reason.required)
     if missing:
-        return _form_instead(desk, subject, command, said.trigger) or missing
+        return _form_instead(desk, speaker, subject, command, said.trigger) or missing
     return _ask(desk, speaker, said, subject)
 
 
@@ -69,11 +69,11 @@ def by_form(desk: Desk, speaker: Speaker, trigger: str) -> str:
     return FORM_IS_OPEN if open_form(desk, trigger, prefilled(desk, speaker.account)) else ""
 
 
-def _form_instead(desk: Desk, subject: str, command: Command, trigger: str) -> str:
+def _form_instead(desk: Desk, speaker: Speaker, subject: str, command: Command, trigger: str) -> str:
     """The form with what was understood; empty when Slack did not open it, so that the sentence is said instead."""
     length = f"until {command.until}" if command.until else str(command.duration or "")
     filled = prefilled(desk, subject, command.entitlement or "", length, command.reason or "")
-    return FORM_IS_OPEN if open_form(desk, trigger, filled) else ""
+    return FORM_IS_OPEN if open_form(desk, trigger, filled, speaker) else ""
 
 
 def _missing(command: Command, entitlement: Entitlement | None, *, reason_needed: bool) -> str:

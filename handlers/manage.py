@@ -1,27 +1,22 @@
 """The other buttons of a card, and what is said to the bot in its thread: Status, Cancel, Extend, End."""
 
 import re
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from sqlmodel import Session, col, or_, select
 
 from approvals import jobs, people
-from approvals.models import AccessRequest, Card
+from approvals.models import Card
 from approvals.policy import Person as Speaker
-from approvals.policy import write_duration
 from approvals.workflow import Refused
-from handlers.asking import open_form, prefilled
 from handlers.desk import Desk
 from handlers.from_home import redraw_after
+from handlers.longer import NONE_SUCH, ask_for_longer
 from handlers.news import standing
 from handlers.people import who_speaks
-from handlers.request_form import Home
 from handlers.text import esc, sentence
 from handlers.view import may_see, view_of
 
-NONE_SUCH = "There is no such request that you may see. `/access mine` lists yours."
 NOT_HERE = "I answer `status` in the thread of a request. Everything else is `/access help`."
 
 
@@ -83,21 +78,12 @@ def _go_on(ack: Any, body: dict[str, Any], desk: Desk, source: str, *, give_up: 
 
 
 def extend(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
-    """Ask for the same once more: a new question to the same rule; what overlaps ends with the last."""
+    """The form for how much longer: a new question to the same rule."""
     speaker = _clicker(desk, body, source)
     if speaker is not None:
-        with desk.store.read() as session:
-            request = session.get(AccessRequest, _request_id(body))
-            seen = request is not None and may_see(
-                session, desk.policy(session), speaker, request, desk.store.time_in(session)
-            )
-        if request is None or not seen:
-            _say(desk, speaker, body, NONE_SUCH, source)
-        else:
-            length = write_duration(timedelta(seconds=request.duration)) if request.duration else ""
-            filled = prefilled(desk, request.subject, request.entitlement, length, request.reason)
-            home = Home(request.home_channel, request.home_thread)
-            open_form(desk, body["trigger_id"], replace(filled, home=home))
+        said = ask_for_longer(desk, body["trigger_id"], speaker, _request_id(body))
+        if said:
+            _say(desk, speaker, body, said, source)
         redraw_after(desk, body)  # what could be extended when it was drawn may be over by now
     ack()
 

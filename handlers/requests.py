@@ -17,14 +17,16 @@ from approvals.workflow import Refused
 from handlers.administration import safety_status
 from handlers.cards import draw, what
 from handlers.cards import headline as headline_of
-from handlers.desk import Desk, Said
+from handlers.desk import FORM_IS_OPEN, Desk, Said
 from handlers.lasting import NotToCome, to_come
+from handlers.longer import ask_for_longer
 from handlers.moments import Moment
 from handlers.text import mention, sentence, when, within
 from handlers.view import RequestView, may_see, view_of
 
 SHOWN = 20
 QUESTIONS = 50  # open requests looked through while the acknowledgement waits; App Home looks through more
+WHICH_ONE = "Which one, and for how much longer? Type `/access extend REQ-… for 2h`; `/access mine` lists yours."
 NONE_SUCH = "There is no request {id} that you may see. `/access mine` lists yours."
 
 
@@ -68,8 +70,10 @@ def extend(desk: Desk, speaker: Speaker, said: Said) -> str:
     """Hold it longer: the same question to the same people."""
     command = said.command
     length = command.duration.length if command.duration else None
-    if not command.request_id or (length is None and command.until is None):
-        return "Which one, and for how much longer? Type `/access extend REQ-… for 2h`; `/access mine` lists yours."
+    if not command.request_id:
+        return WHICH_ONE
+    if length is None and command.until is None:
+        return ask_for_longer(desk, said.trigger, speaker, command.request_id, command.reason or "") or FORM_IS_OPEN
     with desk.store.read() as session:
         policy, now = desk.policy(session), desk.store.time_in(session)
         request = session.get(AccessRequest, command.request_id)

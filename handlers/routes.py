@@ -29,7 +29,7 @@ from handlers.grant import FORM_IS_OPEN
 from handlers.help import draw_help
 from handlers.parse import Command, Problem, parse
 from handlers.people import who_speaks
-from handlers.request_form import REQUEST_FORM, WHAT, WHO
+from handlers.request_form import ALSO, KEEP, MAIL, REQUEST_FORM, SITE, WHAT, WHO
 from handlers.text import esc
 
 Answer = str | dict[str, object]
@@ -87,8 +87,7 @@ ACTIONS: dict[str, Callable[..., None]] = {
     "leave": manage.leave,
     "extend": manage.extend,
     "end": manage.end,
-    WHO: asking.chosen,
-    WHAT: asking.chosen,
+    **dict.fromkeys((WHO, WHAT, MAIL, ALSO, KEEP, SITE), asking.chosen),
     home.ASK: home.ask,
     private.OLDER: private.older,
     private.NEWEST: private.older,
@@ -102,6 +101,7 @@ VIEWS: dict[str, Callable[..., None]] = {
 OPTIONS: dict[str, Callable[..., None]] = {
     WHO: asking.list_people,
     WHAT: asking.list_entitlements,
+    ALSO: asking.list_more,
 }
 SHORTCUTS: dict[str, Callable[..., None]] = {
     asking.HERE: asking.here,

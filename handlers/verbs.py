@@ -4,17 +4,23 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from approvals import people
+from approvals import authority, people
+from approvals.authority import Case
+from approvals.cases import facts_of
 from approvals.plan import Newcomer
+from approvals.planning import KEEP_TOKENS
 from approvals.policy import ORG_ADMIN, Policy
 from approvals.policy import Person as Speaker
 from approvals.store import Actor
 from approvals.workflow import Ask, Refused, no_such_rule
 from handlers import private
-from handlers.desk import Desk, Said
+from handlers.asking import open_form
+from handlers.desk import FORM_IS_OPEN, Desk, Said
+from handlers.form_asks import names_in, subject_of
 from handlers.lasting import NotToCome, to_come
 from handlers.parse import VERBS, Command
 from handlers.people import account_said
+from handlers.request_form import Filled
 from handlers.text import sentence, when
 
 # What each does, after "I'm reading Atlassian to see what it would take to".
@@ -34,20 +40,24 @@ MISSING = {  # what a verb can't do without, and the question when it is not the
     "email": ("target", "What is the new address?"),
     "provision": ("target", "What is their e-mail address?"),
 }
-AT_THE_SITE = (
-    "Gatehouse chooses where the account is made, and shows it before anybody approves: leave “at the site” out."
-)
+AT_THE_SITE = "at the site"  # said: a newcomer's account is made at the Jira site
 
 
 class Unsaid(Exception):
     """Something is missing or can't be; the text is the answer."""
 
 
+class Missing(Unsaid):
+    """Something was not said; a form asks for it, and the text is the answer where Slack does not open one."""
+
+
 def ask_for(desk: Desk, speaker: Speaker, said: Said) -> str:
-    """Ask for the verb that was typed; what is missing is said with the whole command."""
+    """Ask for the verb that was typed, or open the form for what is missing."""
     try:
         with desk.store.read() as session:
             ask = ask_of(session, desk.policy(session), desk.store.time_in(session), speaker, said)
+    except Missing as missing:
+        return _form_instead(desk, speaker, said) or str(missing)
     except Unsaid as unsaid:
         if isinstance(unsaid, UnknownPerson):
             desk.workflow.refuse(Actor(speaker.account, speaker.team, speaker.user), str(unsaid), said.source)
@@ -66,6 +76,57 @@ def ask_for(desk: Desk, speaker: Speaker, said: Said) -> str:
     )
 
 
+def _form_instead(desk: Desk, speaker: Speaker, said: Said) -> str:
+    """The form with what was understood, or why there is none; empty when Slack did not open it."""
+    try:
+        with desk.store.read() as session:
+            policy, now = desk.policy(session), desk.store.time_in(session)
+            filled = filled_of(session, policy, speaker, said.command)
+            refused = _refused_already(session, policy, speaker, filled, now)
+    except Unsaid as unsaid:  # what was said can't be, whatever is missing besides
+        refused = str(unsaid)
+    if refused:
+        desk.workflow.refuse(Actor(speaker.account, speaker.team, speaker.user), refused, said.source)
+        return sentence(refused)
+    return FORM_IS_OPEN if open_form(desk, said.trigger, filled, speaker) else ""
+
+
+def filled_of(session: Session, policy: Policy, speaker: Speaker, command: Command) -> Filled:
+    """What a command says, as its form is opened with it."""
+    if command.entitlement and not _known(policy, command.entitlement):
+        raise Unsaid(no_such_rule(policy, command.verb, command.entitlement).because)
+    named = command.verb != "provision" and (command.subject is not None or command.verb == "revoke")
+    subject = _subject(session, speaker, command) if named else ""
+    name = " ".join((command.name or "").split())
+    given, family = names_in(name)
+    return Filled(
+        subject=subject,
+        subject_name=people.names(session, {subject})[subject] if subject else "",
+        entitlement=_known(policy, command.entitlement or ""),
+        reason=command.reason or "",
+        verb=command.verb,
+        mail=(command.target or "").lower(),
+        name=name,
+        given=given,
+        family=family,
+        also=_wanted(policy, command),
+        when=str(command.starts or ""),
+        keep_tokens=KEEP_TOKENS in command.options,
+        by_site=AT_THE_SITE in command.options,
+    )
+
+
+def _refused_already(session: Session, policy: Policy, speaker: Speaker, filled: Filled, now: datetime) -> str:
+    """Why no form need be filled in: they may not ask for this, whatever else they say. Empty when they may."""
+    rule = policy.rule(filled.verb, filled.entitlement)
+    if rule is None or not filled.is_enough:
+        return "" if filled.verb in (*policy.verbs, "grant") else no_such_rule(policy, filled.verb, "").because
+    subject = subject_of(session, filled)
+    case = Case(policy, rule, filled.verb, speaker.account, subject, facts_of(session, policy, rule, subject, now))
+    verdict = authority.may_request(case, speaker)
+    return "" if verdict else verdict.because
+
+
 class UnknownPerson(Unsaid):
     """Nobody has such an account."""
 
@@ -76,12 +137,12 @@ def ask_of(session: Session, policy: Policy, now: datetime, speaker: Speaker, sa
     usage = f"Type `{VERBS[command.verb]}`."
     field, question = MISSING.get(command.verb, ("", ""))
     if field and not getattr(command, field):
-        raise Unsaid(f"{question} {usage}")
+        raise Missing(f"{question} {usage}")
     if command.subject is None and not command.myself and command.verb not in ("revoke", "provision"):
-        raise Unsaid(f"Whose account? {usage}")
+        raise Missing(f"Whose account? {usage}")
     subject = _subject(session, speaker, command)
     if policy.reason.required and not command.reason:
-        raise Unsaid(f"Why? Whoever answers reads it. {usage}")
+        raise Missing(f"Why? Whoever answers reads it. {usage}")
     starts_at = _starts_at(session, now, speaker, command)
     what = _entitlement(policy, command.entitlement or "")
     return Ask(
@@ -106,8 +167,8 @@ def _value(policy: Policy, command: Command) -> str:
             return (command.target or "").lower()
         case "provision":
             return _newcomer(policy, command).model_dump_json()
-        case "reactivate" if "keep tokens" in command.options:
-            return "keep tokens"
+        case "reactivate" if KEEP_TOKENS in command.options:
+            return KEEP_TOKENS
     return ""
 
 
@@ -118,22 +179,18 @@ def _newcomer(policy: Policy, command: Command) -> Newcomer:
     if not name:
         unquoted = " ".join(one for one in command.also if policy.entitlement(one) is None)
         hint = f' If it is {unquoted}, type it in quotes: "{unquoted}".' if unquoted else ""
-        raise Unsaid(f"What is their name?{hint} Type `{VERBS['provision']}`.")
-    if "at the site" in command.options:
-        raise Unsaid(AT_THE_SITE)
-    wanted = [_known(policy, one) for one in command.also]
-    given, _, family = name.rpartition(" ")
-    return Newcomer(
-        mail=mail, name=name, given=given or name, family=family if given else "", also=tuple(wanted),
-        by_site="at the site" in command.options,
-    )  # fmt: skip
+        raise Missing(f"What is their name?{hint} Type `{VERBS['provision']}`.")
+    given, family = names_in(name)
+    by_site = AT_THE_SITE in command.options
+    return Newcomer(mail=mail, name=name, given=given, family=family, also=_wanted(policy, command), by_site=by_site)
 
 
-def _known(policy: Policy, name: str) -> str:
-    found = policy.entitlement(name)
-    if found is None:
-        raise Unsaid(no_such_rule(policy, "grant", name).because)
-    return found.name
+def _wanted(policy: Policy, command: Command) -> tuple[str, ...]:
+    """What a newcomer is to have, in the policy's spelling."""
+    for one in command.also:
+        if policy.entitlement(one) is None:
+            raise Unsaid(no_such_rule(policy, "grant", one).because)
+    return tuple(_known(policy, one) for one in command.also)
 
 
 def tokens(desk: Desk, speaker: Speaker, said: Said) -> str:
@@ -142,11 +199,16 @@ def tokens(desk: Desk, speaker: Speaker, said: Said) -> str:
 
 
 def _entitlement(policy: Policy, name: str) -> str:
-    """In the policy's spelling; the road of org admins has a name of its own."""
+    """In the policy's spelling; an unknown one is the workflow's to refuse."""
+    return _known(policy, name) or name
+
+
+def _known(policy: Policy, name: str) -> str:
+    """In the policy's spelling, empty when it is not there; the road of org admins has a name of its own."""
     if name.casefold() == ORG_ADMIN:
         return ORG_ADMIN
     found = policy.entitlement(name)
-    return found.name if found else name
+    return found.name if found else ""
 
 
 def _subject(session: Session, speaker: Speaker, command: Command) -> str:

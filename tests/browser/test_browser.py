@@ -218,6 +218,33 @@ def test_the_form_of_the_message_shortcut_keeps_what_was_typed_while_the_bot_red
 
 
 @pytest.mark.browser
+def test_the_form_of_a_deactivation_shows_its_plan_and_becomes_a_card(page: Any, world: Living, shoot: Shoot) -> None:
+    opens(page, world.slack, "kofi", "access-requests")
+    types(page, "/access deactivate")
+    form = page.get_by_role("dialog", name="Deactivate an account")
+    form.get_by_text("Choose the person, and the plan appears here.").wait_for(timeout=SEES)
+    form.get_by_label("Why?").fill(REASON)
+    whose = form.get_by_role("combobox", name="Whose account?")
+    whose.click()
+    whose.fill("tom")
+    form.get_by_role("option", name="Tomáš Novák").click()
+    form.get_by_text("Two people must approve").wait_for(timeout=SEES)
+    form.get_by_text("What would happen").wait_for()
+    assert form.get_by_label("Why?").input_value() == REASON, "what was typed stays"
+    shoot("deactivate-form.png")
+    form.get_by_role("button", name="Ask").click()
+    form.get_by_text("is written down").wait_for(timeout=SEES)
+    shoot("deactivate-sent.png")
+    page.keyboard.press("Escape")
+    form.wait_for(state="detached")
+
+    opens(page, world.slack, "sade", "security")
+    shown = card(page, "Waiting for an answer")
+    assert "deactivation" in shown.inner_text()
+    assert REASON in shown.locator("blockquote").inner_text()
+
+
+@pytest.mark.browser
 def test_slack_refuses_commands_in_threads_and_unknown_ones_and_lists_those_there_are(page: Any, world: Living) -> None:
     opens(page, world.slack, "ada", "general")
     types(page, "Good morning", "Message #general")

@@ -12,9 +12,11 @@ import pytest
 
 from approvals.facts import AccountFacts, Held, Holder, TokenFacts
 from approvals.models import AuditEntry, Grant, Proposal, ProposalVote
+from approvals.plan import Survey
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
 from approvals.workflow import Click
+from bot.previews import plan_shown
 from handlers import change, confirm
 from handlers.administration import draw_proposal
 from handlers.cards import draw
@@ -27,7 +29,7 @@ from handlers.private_lines import (
     lines_of_record,
     lines_of_tokens,
 )
-from handlers.request_form import Filled, draw_form, hints
+from handlers.request_form import LONGEST_NAME, TITLES, Filled, draw_form, hints
 from tests.handlers import mrkdwn, slack_limits
 from tests.handlers.hostile_texts import HOSTILE_TEXTS
 from tests.handlers.mrkdwn import insist_nothing_foreign_lives
@@ -79,8 +81,18 @@ def forms(text: str, only: str) -> Iterator[Shown]:
     yield of_view(change.draw_change(view, CLICK))
     name = text if only in ("", "name") else ORDINARY
     reason = text[:1000] if only in ("", "reason") else ORDINARY
-    filled = Filled("712020:ada", name, "eu-jira-admins", "2h", reason)
-    yield of_view(draw_form(filled, hints(POLICY, filled)))
+    for verb in TITLES:
+        filled = Filled("712020:ada", name, "eu-jira-admins", "2h", reason, verb=verb, name=name[:LONGEST_NAME])
+        if not filled.fits:
+            filled = Filled("712020:ada", name, "eu-jira-admins", verb=verb)
+        yield of_view(draw_form(filled, [*hints(POLICY, filled), *plan_shown(verb, survey_with(text, only))]))
+
+
+def survey_with(text: str, only: str) -> Survey:
+    """What Atlassian showed, as the form's plan has it."""
+    view = view_with(text, only=only)
+    assert view.plan is not None
+    return Survey(**{key: getattr(view.plan, key) for key in Survey.model_fields} | {"holds": True})
 
 
 def fields(rule: Any) -> dict[str, Any]:

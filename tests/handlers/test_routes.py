@@ -23,6 +23,7 @@ from handlers.help import HOW, help_message
 from handlers.manual import GROUPS, page_of
 from handlers.parse import VERBS, Command, Problem, Subject, parse
 from handlers.private import Page, draw_private
+from handlers.request_form import FIELDS, Filled, draw_form
 from handlers.routes import ACTIONS, COMMANDS, VIEWS
 from handlers.text import esc
 from handlers.words import encode
@@ -173,6 +174,8 @@ def test_every_button_that_is_listened_to_is_drawn_somewhere(running: Living) ->
     running.slack.close_view("ada")
     inner = [block.get("element") or block.get("accessory") or {} for block in form["blocks"]]
     drawn = {element.get("action_id") for element in inner} | home_buttons(running)
+    for verb in FIELDS:
+        drawn |= {block.get("element", {}).get("action_id") for block in draw_form(Filled(verb=verb), ["x"])["blocks"]}
     for view in every_view("ordinary words"):
         drawn |= actions({"blocks": draw(view, buttons=True).blocks})
     with running.store.write() as w:

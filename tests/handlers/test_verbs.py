@@ -158,16 +158,27 @@ def test_a_protected_account_is_refused_at_once(bot: Living) -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("revoke", "What is to be taken?"), ("deactivate", "Whose account?"),
         ("deactivate nobody@harbour.example because x", "I know no Atlassian account"),
-        ("suspend @ada", "Why? Whoever answers reads it"),
         ("revoke @ada eu-jira-admin because HR-7: over", "Did you mean"),
-        ("revoke @ada eu-jira-admins for 2h because x", "for no length of time"),
+        ("revoke @ada eu-jira-admins for 2h because x", "can't be asked for a length of time"),
         ("deactivate @ada eu-jira-admins because x", "too much here"),
     ],
 )  # fmt: skip
 def test_what_is_missing_or_wrong_is_said(bot: Living, typed: str, said: str) -> None:
     assert said in types(bot, "sade", typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("revoke", "What is to be taken?"), ("deactivate", "Whose account?"),
+        ("email @ada", "What is the new address?"), ("suspend @ada", "Why? Whoever answers reads it"),
+        ("provision x@y.example because x", "What is their name?"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_said_when_slack_does_not_open_the_form(bot: Living, typed: str, said: str) -> None:
+    bot.slack.fault("views.open", error="internal_error", times=1)
+    assert said in types(bot, "omar", typed)
 
 
 @pytest.mark.parametrize("verb", ["deactivate", "suspend"])

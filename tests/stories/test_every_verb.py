@@ -37,7 +37,7 @@ longest = "30d"
 """
 )
 BECAUSE = "because HR-7: the contract is over"
-_PEOPLE = iter(newcomers()[34:])
+_PEOPLE = iter(newcomers()[12:])
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,42 @@
+"""The form that asks to hold longer what one holds: opened from a card, from Home, or by a command."""
+
+from datetime import timedelta
+
+from approvals import extending
+from approvals.durations import write_duration
+from approvals.models import AccessRequest
+from approvals.policy import Person as Speaker
+from handlers.asking import open_form, prefilled
+from handlers.desk import Desk
+from handlers.request_form import Filled, Home
+from handlers.view import may_see
+
+NONE_SUCH = "There is no such request that you may see. `/access mine` lists yours."
+NOT_OPENED = "Slack did not open the form for it. Type `/access extend {id} for 2h`."
+
+
+def ask_for_longer(desk: Desk, trigger: str, speaker: Speaker, request_id: str, reason: str = "") -> str:
+    """Open the form; what is said when it can't be held longer, or when Slack did not open it."""
+    with desk.store.read() as session:
+        policy, now = desk.policy(session), desk.store.time_in(session)
+        request = session.get(AccessRequest, request_id)
+        if request is None or not may_see(session, policy, speaker, request, now):
+            return NONE_SUCH
+        found = extending.longer(session, policy, request, timedelta(0), now)
+        room = extending.room(session, policy, request)
+    if isinstance(found, str):
+        return found
+    filled = _filled(desk, request, room, reason)
+    return "" if open_form(desk, trigger, filled, speaker) else NOT_OPENED.format(id=request_id)
+
+
+def _filled(desk: Desk, request: AccessRequest, room: timedelta | None, reason: str) -> Filled:
+    """For as long as it was asked for, or for what is left of the longest."""
+    asked = timedelta(seconds=request.duration) if request.duration else None
+    lengths = [length for length in (asked, room) if length]
+    blank = prefilled(
+        desk, request.subject, request.entitlement, write_duration(min(lengths)) if lengths else "",
+        reason or request.reason, verb="extend",
+    )  # fmt: skip
+    values = vars(blank) | {"request": request.id, "home": Home(request.home_channel, request.home_thread)}
+    return Filled(**values)
