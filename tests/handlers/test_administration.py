@@ -144,7 +144,17 @@ def test_a_policy_that_is_wrong_is_not_even_proposed(bot: Living, url: str, tmp_
 
 # What each command of the shell is. None of them may ever be "approves" or "gives".
 COMMANDS = {
-    "reads": {"doctor", "manifest", "policy check", "policy explain", "policy simulate", "policy test", "audit verify"},
+    "reads": {
+        "doctor",
+        "manifest",
+        "docs commands",
+        "docs readme",
+        "policy check",
+        "policy explain",
+        "policy simulate",
+        "policy test",
+        "audit verify",
+    },
     "asks admins": {"policy apply"},
     "holds back": {"freeze"},
     "says who is who": {"people import"},

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
-from sqlmodel import select
+from sqlmodel import col, select
 
-from approvals.models import Freeze, Grant, Proposal
+from approvals.models import Freeze, Grant, Person, Proposal
+from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from bot.sandbox.slack.limits import problems_of_view
+from handlers.home import draw_home
 from tests.bot.settled import COMPANY, Json, ask, copies, newcomers, press, settle, status_of
 from tests.handlers.hostile_texts import HOSTILE_TEXTS
-from tests.handlers.mrkdwn import entities, loose_ampersands
+from tests.handlers.mrkdwn import entities, live_marks, loose_ampersands
 from tests.handlers.slack_limits import beyond
 from tests.support.living import Living, living
 from tests.support.outside import copied
@@ -322,3 +324,33 @@ def test_hostile_words_live_nowhere_in_it_and_it_stays_within_the_limits(still: 
                 assert not loose_ampersands(shown)
     assert "more: `/access mine`" in part(home, "What you asked for")
     assert "more: they are in your direct messages" in part(look(still, "grace"), "Waiting for your answer")
+
+
+def test_hostile_names_live_nowhere_in_it(still: Living, who: str) -> None:
+    late = held_by_somebody(still, who)
+    ask(still, who, "eu-jira-admins")
+    still.slack.command("kofi", f"grant {COMPANY.person(who).email} release-managers for 2h because it is asked")
+    settle(still)
+    with still.store.write() as w:
+        past = w.now - timedelta(minutes=3)
+        w.connection.execute(update(Grant).where(col(Grant.request_id) == late).values(ends_at=past))
+        w.add(Freeze(by=COMPANY.person("sade").account_id, because="because", at=w.now))
+    for text in HOSTILE_TEXTS[::25]:
+        name = text.encode("utf-8", "ignore").decode().replace("\x00", "")[:500]
+        with still.store.write() as w:
+            w.connection.execute(update(Person).values(name=name))
+            w.connection.execute(update(Freeze).values(because=name))
+        for person in ("grace", "omar", "kofi", who):
+            with still.store.read() as session:
+                policy, now = still.house.policies.current(session), still.store.time_in(session)
+                home = draw_home(session, policy, seed.SLACK_TEAM, COMPANY.person(person).slack_id, now)
+            assert beyond(home["blocks"], 100) == []
+            shown = part(home, "What you look after") if person == "omar" else ""
+            assert person != "omar" or (late in shown and "*Frozen*" in shown)
+            for block in home["blocks"]:
+                if block["type"] == "section":
+                    words = block["text"]["text"]
+                    known = ("<!date^", "<@U", "<https://harbour-works.slack.com/")
+                    assert not [entity for entity in entities(words) if not entity.startswith(known)], words
+                    assert not loose_ampersands(words)
+                    assert live_marks(words)["*"] % 2 == 0, words

@@ -35,6 +35,13 @@ BLOCK_TYPES = {
     "markdown", "video", "rich_text", "table", "data_table", "task_card", "plan", "card", "alert", "container",
     "carousel",
 }  # fmt: skip
+# https://docs.slack.dev/reference/block-kit/blocks names the surfaces of each block; all others may stand anywhere
+SURFACES = {
+    "alert": ("modal",),
+    "table": ("message", "home"),
+    "carousel": ("message", "home"),
+    **dict.fromkeys(("markdown", "context_actions", "plan", "task_card"), ("message",)),
+}
 NOT_IN_THE_SDK = {"data_table"}  # slack_sdk 3.47 has no class for it
 VIEW_FIELDS = {
     "type", "title", "submit", "close", "blocks", "private_metadata", "callback_id", "external_id",
@@ -109,8 +116,8 @@ def _block(block: object, here: str, surface: str) -> Iterator[str]:
     if not isinstance(kind, str) or kind not in BLOCK_TYPES:
         yield _problem(f"unsupported type: {kind}", f"{here}/type")
         return
-    if kind == "alert" and surface != "modal":
-        yield _problem("an alert is only allowed in a modal", f"{here}/type")
+    if surface not in SURFACES.get(kind, (surface,)):
+        yield _problem(f"a block of type {kind} is not allowed in a {surface}", f"{here}/type")
     if "block_id" in block:
         yield from _string(block["block_id"], f"{here}/block_id", 255)
     checks = {"section": _section, "header": _header, "input": _input, "image": _image, "markdown": _markdown}

@@ -20,6 +20,7 @@ from slack_sdk.signature import SignatureVerifier
 from bot.sandbox import seed
 from bot.sandbox.slack import server as slack
 from bot.sandbox.slack.control import NotPossible, SlackControl, text_of
+from bot.sandbox.slack.limits import problems_of_message, problems_of_view
 
 Json = dict[str, Any]
 ADA, OMAR, GRACE = (seed.company().person(handle).slack_id for handle in ("ada", "omar", "grace"))
@@ -270,6 +271,24 @@ def test_replies_gather_under_their_message(web: WebClient, people: SlackControl
     found = people.find("ada", "granted")
     assert found is not None
     assert (found["channel"], found["thread"]) == (ACCESS, root["ts"])
+
+
+@pytest.mark.parametrize(
+    ("block", "where"),
+    [
+        ({"type": "table", "rows": [[{"type": "raw_text", "text": "a"}]]}, ("message", "home")),
+        ({"type": "markdown", "text": "a"}, ("message",)),
+        ({"type": "divider"}, ("message", "home", "modal")),
+    ],
+)
+def test_a_block_stands_only_where_slack_shows_it(block: Json, where: tuple[str, ...]) -> None:
+    title = {"type": "plain_text", "text": "A title"}
+    refused = {
+        "message": problems_of_message([block]),
+        "home": problems_of_view({"type": "home", "blocks": [block]}, "home"),
+        "modal": problems_of_view({"type": "modal", "title": title, "blocks": [block]}, "modal"),
+    }
+    assert tuple(surface for surface, problems in refused.items() if not problems) == where
 
 
 def test_an_update_with_text_only_takes_the_blocks_away(web: WebClient, people: SlackControl) -> None:
