@@ -51,6 +51,7 @@ OF_OTHERS = (
     *("proposal: cast", "proposal: judged", "proposal: before showing", "proposal: shown"),
     *("manager: before reading", "manager: read"),
     *("sources: before reading", "sources: read"),
+    *("welcome: before looking", "welcome: looked"),
     *("private: before opening", "private: opened", "private: before filling", "private: filled"),
 )
 OF_THE_PROBE = ("probe: before putting in", "probe: put in", "probe: before taking out", "probe: taken out")

@@ -71,7 +71,8 @@ def tell(bot: Bot, *crashing: str) -> None:
     giving_less(bot)
     looking(bot)
     freezing(bot)
-    deactivating(bot)
+    arriving(bot)
+    leaving(bot)
     proof = bot.gatehouse("audit", "verify")
     assert (proof.returncode, proof.stdout.strip()[-6:]) == (0, "whole.")
 
@@ -117,16 +118,35 @@ def freezing(bot: Bot) -> None:
     bot.until(lambda: "Agreed" in text_of(card() or {}))
 
 
-def deactivating(bot: Bot) -> None:
+def arriving(bot: Bot) -> None:
+    """Somebody new gets an account, and what they are to have is asked for once they are there."""
+    typed = 'provision zoe@harbour.example "Zoë Lind" with eu-confluence-admins because HR-12: she starts today'
+    bot.insist(lambda: bot.slack.command("kofi", typed, channel=CHANNEL))
+    request = bot.until(lambda: asked(bot, "omar", "provisioning"))
+
+    def done() -> bool:
+        shown = direct(bot, "omar", request, "provisioning") or {}
+        if "Waiting for an answer" in text_of(shown):
+            bot.slack.click("omar", "approve", ts=shown["ts"], channel=shown["channel"], force=True)
+        return any("Zoë Lind is here" in text_of(m).replace("\u2060", "") for m in bot.slack.dms("kofi"))
+
+    bot.until(done, seconds=90)
+    said = [m for m in bot.slack.dms("kofi") if "Zoë Lind is here" in text_of(m).replace("\u2060", "")]
+    assert "asks for `eu-confluence-admins`" in text_of(said[0])
+    made = [call for call in bot.atlassian.ledger(writes=True) if call["path"].endswith("/Users")]
+    assert [call["status"] for call in made if call["method"] == "POST"] == [201], "made once"
+
+
+def leaving(bot: Bot) -> None:
     """Two type the name, the pause passes, the tokens and the account go."""
     bot.atlassian.make_token(TOMAS.account_id, label="laptop")
     answer = bot.insist(
         lambda: bot.slack.command(
-            "kofi", f"deactivate {TOMAS.email} because HR-7: the contract is over", channel=CHANNEL
+            "kofi", f"offboard {TOMAS.email} because HR-7: the contract is over", channel=CHANNEL
         )
     )
     assert answer is not None
-    request = bot.until(lambda: asked(bot))
+    request = bot.until(lambda: asked(bot, "grace", "offboarding"))
     for who in ("grace", "omar"):
         approve(bot, who, request)
     bot.until(lambda: "waiting for its time" in text_of(direct(bot, "grace", request) or {}))
@@ -136,13 +156,13 @@ def deactivating(bot: Bot) -> None:
     assert len(calls) == 1, "deactivated once"
 
 
-def asked(bot: Bot) -> str | None:
+def asked(bot: Bot, who: str, what: str) -> str | None:
     found = bot.newest()
-    return found if found and direct(bot, "grace", found) else None
+    return found if found and direct(bot, who, found, what) else None
 
 
-def direct(bot: Bot, who: str, request: str) -> dict[str, Any] | None:
-    seen = [m for m in bot.slack.dms(who) if f"{request} · asked" in text_of(m) and "deactivation" in text_of(m)]
+def direct(bot: Bot, who: str, request: str, what: str = "offboarding") -> dict[str, Any] | None:
+    seen = [m for m in bot.slack.dms(who) if f"{request} · asked" in text_of(m) and what in text_of(m)]
     return seen[-1] if seen else None
 
 
