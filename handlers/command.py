@@ -9,7 +9,7 @@ VERBS = {
     "grant": "/access grant [@who] entitlement for 4h because …",
     "revoke": "/access revoke [@who] entitlement because …",
     "deactivate": "/access deactivate @who because …",
-    "reactivate": "/access reactivate @who because …",
+    "reactivate": "/access reactivate @who [keep tokens] because …",
     "offboard": "/access offboard @who because … [on Friday 18:00]",
     "suspend": "/access suspend @who because …",
     "restore": "/access restore @who because …",

@@ -13,7 +13,7 @@ SELF = frozenset({"me", "myself"})
 TYPE_UNTIL = "Type it like “until Friday 18:00”, “until tomorrow 9am” or “until 24 December”."
 TYPE_WHEN = "Type it like “on Friday 18:00”, “at 18:00” or “tomorrow 9:00”."
 NOT_LATER = "Gatehouse gives as soon as somebody has approved it, and not at a time that you set."
-NO_LENGTH = "This can't be asked for a length of time."
+NO_LENGTH = "This is done at once or at a time that you set, and for no length of time."
 
 
 def take_time(reading: Reading) -> bool:

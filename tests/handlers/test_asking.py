@@ -1,6 +1,7 @@
 """The request form by hand: opened, searched, its plan filled in, sent, and what is wrong said at its field."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import copy
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from approvals import people
 from approvals.models import AccessRequest, AuditEntry
 from bot.sandbox import seed
 from bot.sandbox.demo_policy import demo_policy
 from bot.sandbox.slack.control import text_of
+from handlers.moments import zone_of
 from tests.support.living import Living, living
 
 COMPANY = seed.company()
@@ -106,11 +109,50 @@ def test_the_form_sent_is_a_request_with_its_reason_whole(bot: Living) -> None:
     bot.slack.wait_for("grace", request.id, timeout=20)
 
 
+def two_hours_on(bot: Living, person: str) -> tuple[str, datetime]:
+    """The clock on somebody's wall in two hours, and when that is."""
+    who = COMPANY.person(person)
+    with bot.store.read() as session:
+        zone = people.zone_of(session, seed.SLACK_TEAM, who.slack_id)
+        there = bot.store.time_in(session).astimezone(zone_of(zone)) + timedelta(hours=2)
+    assert zone
+    return f"{there:%H:%M}", there.replace(second=0, microsecond=0).astimezone(UTC)
+
+
+def test_a_grant_until_a_moment_ends_then_in_the_zone_of_whoever_asks(bot: Living) -> None:
+    clock, moment = two_hours_on(bot, "mei")
+    said = str(bot.slack.command("mei", f"grant eu-jira-admins until {clock} because INC-42: the db is down")["body"])
+    assert f"until <!date^{int(moment.timestamp())}^" in said
+    request = newest(bot)
+    assert request is not None
+    assert request.ends_by == moment
+    assert request.duration in (7140, 7200)  # whole minutes, rounded up
+    over = str(bot.slack.command("mei", "grant eu-jira-admins until 2020-01-01 because INC-42: the db is down")["body"])
+    assert "2020-01-01 18:00 is over already" in over
+    far = str(bot.slack.command("mei", "grant eu-jira-admins until 2190-01-01 because INC-42: the db is down")["body"])
+    assert "more than ten years away" in far
+    assert newest(bot) == request
+
+
+def test_the_form_until_a_moment_carries_it_through(bot: Living) -> None:
+    clock, moment = two_hours_on(bot, "nadia")
+    bot.slack.command("nadia", f"grant eu-jira-admins until {clock}")
+    view = form(bot, "nadia")
+    assert f"until {clock}" in str(view)
+    bot.slack.submit("nadia", view["id"], fill("nadia", "eu-jira-admins", f"until {clock}"))
+    request = newest(bot)
+    assert request is not None
+    assert request.subject == COMPANY.person("nadia").account_id
+    assert request.ends_by == moment
+
+
 @pytest.mark.parametrize(
     ("what", "length", "reason", "field", "words"),
     [
         ("eu-jira-admins", "two moons", "a good reason", "length", "length of time"),
         ("eu-jira-admins", "0h", "a good reason", "length", "0"),
+        ("eu-jira-admins", "until 2020-01-01", "a good reason", "length", "is over already"),
+        ("eu-jira-admins", "until 31 february", "a good reason", "length", "There is no 31 February"),
         ("eu-jira-admins", "9h", "a good reason", "length", "8 hours at most"),
         ("eu-jira-admins", "until revoked", "a good reason", "length", "8 hours at most"),
         ("eu-jira-admins", "2h", "why", "reason", "at least 10 characters"),

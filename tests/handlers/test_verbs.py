@@ -162,6 +162,16 @@ def test_a_protected_account_is_refused_at_once(bot: Living) -> None:
         ("revoke @ada eu-jira-admin because HR-7: over", "Did you mean"),
         ("revoke @ada eu-jira-admins for 2h because x", "can't be asked for a length of time"),
         ("deactivate @ada eu-jira-admins because x", "too much here"),
+        ("offboard @ada on 2020-01-01 because x", "2020-01-01 18:00 is over already"),
+        ("offboard @ada on 2190-01-01 because x", "more than ten years away"),
+        ("revoke @ada eu-jira-admins at 6 because x", "or 6pm"),
+        ('revoke @ada "eu jira admins" because HR-7: over', "Did you mean `eu-jira-admins`"),
+        ("deactivate 712020:00000000-0000-0000-0000-000000000000 because x", "I know no Atlassian account"),
+        ("provision n@harbour.example Nia Obi because x", 'type it in quotes: "Nia Obi"'),
+        ('provision n@harbour.example "Nia Obi" with eu-jira-admin because x', "Did you mean `eu-jira-admins`"),
+        ('provision n@harbour.example "Nia Obi" at the site because x', "leave “at the site” out"),
+        ("extend REQ-23456789ab", "for how much longer"),
+        ("extend REQ-23456789ab until Friday", "There is no request"),
     ],
 )  # fmt: skip
 def test_what_is_missing_or_wrong_is_said(bot: Living, typed: str, said: str) -> None:
