@@ -46,7 +46,7 @@ class Leaving:
         """Which grants ended and which requests were cancelled because of it, with their times."""
         ended = session.exec(
             select(Grant)
-            .where(Grant.account == request.subject, col(Grant.because).startswith(f"{request.id}:", autoescape=True))
+            .where(Grant.account == request.subject, col(Grant.ended_at) >= request.moved_at)
             .order_by(col(Grant.id))
         ).all()
         closed = session.exec(
@@ -58,7 +58,10 @@ class Leaving:
             .order_by(col(AccessRequest.moved_at))
         ).all()
         return {
-            "ended": [[grant.entitlement, grant.request_id, _seconds(grant.ended_at)] for grant in ended],
+            "ended": [
+                [grant.entitlement, grant.request_id, _seconds(grant.ended_at), "" if grant.remove else grant.because]
+                for grant in ended
+            ],
             "cancelled": [[one.id, _seconds(one.moved_at)] for one in closed],
         }
 

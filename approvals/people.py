@@ -85,6 +85,14 @@ def manager_of(db: Session | Connection, policy: Policy, account: str) -> str | 
     return None
 
 
+def manages_somebody(db: Session | Connection, policy: Policy, account: str) -> bool:
+    """Whether any of the places that the mirror reads managers from names them."""
+    in_file = select(Person.account).where(Person.manager == account).limit(1)
+    in_slack = select(Manager.account).where(Manager.manager == account).limit(1)
+    known = account in policy.manager_map.values()
+    return known or any(plain(db).execute(query).first() is not None for query in (in_file, in_slack))
+
+
 def profile_was_read(db: Session | Connection, account: str) -> bool:
     """Whether the field with somebody's manager was read, whatever it said."""
     return plain(db).execute(_IN_SLACK, {"account": account}).first() is not None

@@ -27,8 +27,6 @@ from handlers.view import may_see
 
 NOT_THERE = {"not_found", "view_not_found"}  # closed, sent, or not open yet
 OPENS = timedelta(seconds=3)  # a trigger opens a form within that time or never
-# What is read of a verb that is more than one deed; the rest of it stands in the record.
-READ_AS = {"offboard": "deactivate"}
 LISTED = 6  # people or things in one line
 SO_ALREADY = {
     "grant": "{name} holds it already, so nothing would change.",
@@ -84,6 +82,8 @@ class Previews:
         with self.store.read() as session:
             policy = self.policies.current(session)
             opened = hints(policy, filled)
+            if not filled.is_enough:
+                return opened
             told = _Telling(session, policy, preview, filled, self.store.time_in(session))
             refused = told.refused()
             if refused:
@@ -95,9 +95,8 @@ class Previews:
     def _plan(self, policy: Policy, filled: Filled, subject: str, value: str) -> list[str]:
         if filled.verb == "extend":
             return []
-        verb = READ_AS.get(filled.verb, filled.verb)
         try:
-            survey = survey_of(self.directory, policy, verb, subject, filled.entitlement, value)
+            survey = survey_of(self.directory, policy, filled.verb, subject, filled.entitlement, value)
         except Impossible as no:
             return [f":no_entry: {esc(str(no), 900)}"]
         except DirectoryError as error:

@@ -12,6 +12,7 @@ from approvals.store import Store
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.slack.control import SlackControl, text_of
+from handlers.cards import NOUNS
 
 Json = dict[str, Any]
 CHANNEL = "#access-requests"
@@ -28,8 +29,9 @@ class Stage:
     store: Store
     gatehouse: Callable[..., str]
     imported: str
-    patience: float = 20.0  # seconds somebody waits to see something
+    patience: float = 40.0  # seconds somebody waits to see something
     failures: list[str] = field(default_factory=list)
+    moved: timedelta = timedelta(0)
 
     def title(self, words: str) -> None:
         print(f"\n\033[1m{words}\033[0m" if sys.stdout.isatty() else f"\n== {words}", flush=True)
@@ -50,7 +52,7 @@ class Stage:
     def types(self, who: str, text: str) -> str:
         """Somebody types a command; returns what they are shown."""
         self.line(seed.company().person(who).given, f"/access {text}")
-        answer = self.slack.command(who, text, channel=CHANNEL)
+        answer = self.slack.command(who, text, channel=room_of(who))
         shown = plain(text_of(answer["body"] or {}) or answer.get("text") or "")
         self.line("Gatehouse, to " + seed.company().person(who).given, shown)
         return shown
@@ -81,8 +83,60 @@ class Stage:
 
         return self.slack.wait_for(look, timeout=self.patience)
 
+    def asks(self, who: str, text: str) -> str:
+        """Somebody types what becomes a request; its id."""
+        shown = self.types(who, text)
+        found = re.search(r"REQ-[0-9a-z]+", shown.partition(":hourglass_flowing_sand:")[2])
+        self.expect(found is not None, "it is written down")
+        return found[0] if found else "REQ-none"
+
+    def approves(self, who: str, request: str, *, show: bool = True) -> None:
+        """Somebody approves from their direct message, and does what the form asks of them."""
+        card = self.card(who, request)
+        if show:
+            self.line(f"{seed.company().person(who).given}, directly", plain(text_of(card)))
+        self.slack.click(who, "approve", ts=card["ts"], channel=card["channel"])
+        view = self.slack.open_view(who)
+        if view is not None:
+            named = [block for block in view["blocks"] if block.get("block_id") == "name"]
+            typed = named[0]["label"]["text"].rpartition(": ")[2] if named else ""
+            self.line(seed.company().person(who).given, f"types “{typed}”" if typed else "has looked at the plan")
+            self.slack.submit(who, view["id"], {"name": {"name": typed}} if typed else {})
+        else:
+            self.line(seed.company().person(who).given, "presses Approve")
+
+    def given(self, who: str, what: str, length: str, approver: str) -> str:
+        """Somebody asks and gets it; the request's id."""
+        request = self.asks(who, f"grant {what} {length} because INC-42: the database is down")
+        self.approves(approver, request, show=False)
+        self.until(lambda: self.finished(who, request))
+        return request
+
+    def finished(self, who: str, request: str) -> bool:
+        """Whether a request is over, as its requester is told."""
+        answer = self.slack.command(who, f"status {request}", channel=room_of(who))
+        said = text_of(answer["body"] or {})
+        return any(words in said for words in ("Applied and read back", "Refused", "Ended"))
+
+    def window(self, who: str, words: str) -> Json | None:
+        """The window in front of somebody, once it shows these words."""
+        view = self.slack.open_view(who)
+        return view if view is not None and words in text_of(view).replace("\u2060", "") else None
+
+    def proposal(self) -> Json | None:
+        seen = [m for m in self.slack.channel("#security") if "Let everything go on" in text_of(m)]
+        return seen[-1] if seen else None
+
+    def until(self, look: Callable[[], Any]) -> Any:
+        return self.slack.wait_for(lambda: look() or None, timeout=self.patience)
+
+    def passes(self, by: timedelta) -> None:
+        """Time goes on by so much."""
+        self.moved += by
+        self.move_time(self.moved)
+
     def move_time(self, by: timedelta) -> None:
-        """Domain time, for the bot and both sandboxes."""
+        """Domain time, for the bot and both sandboxes, from where it was first."""
         self.store.move_time(by)
         self.slack.set_clock(int(by.total_seconds()))
         self.atlassian.set_clock(by.total_seconds())
@@ -97,7 +151,14 @@ def tell(stage: Stage) -> list[str]:
         denying(stage)
         approving(stage, request)
         ending(stage, request)
+        changing(stage)
+        arriving(stage)
+        renaming(stage)
+        stealing(stage)
         leaving(stage)
+        abdicating(stage)
+        looking(stage)
+        freezing(stage)
         proving(stage)
     except TimeoutError as nothing:
         stage.expect(False, f"the story could go on: {nothing}")
@@ -136,7 +197,7 @@ def refusing_oneself(stage: Stage, request: str) -> None:
     stage.slack.click("ada", "approve", ts=card["ts"], channel=card["channel"])
     refusal = stage.sees("ada", "nobody approves their own request", "only Ada sees")
     stage.expect("own request" in text_of(refusal), "self-approval is refused")
-    stage.expect(not held(stage, "ada"), "nothing has changed in Atlassian")
+    stage.expect(not held_by(stage, "ada"), "nothing has changed in Atlassian")
 
 
 def denying(stage: Stage) -> None:
@@ -152,7 +213,7 @@ def denying(stage: Stage) -> None:
         reason = {"reason": {"text": "Looking around needs no admin rights; ask Mei for a tour."}}
         stage.slack.submit("grace", view["id"], reason)
     stage.reply(stage.card("tomas", request), "was denied by")
-    stage.expect(not held(stage, "tomas"), "Tomáš holds nothing")
+    stage.expect(not held_by(stage, "tomas"), "Tomáš holds nothing")
 
 
 def approving(stage: Stage, request: str) -> None:
@@ -166,45 +227,140 @@ def approving(stage: Stage, request: str) -> None:
     stage.expect("/audit-log" in str(done), "with the link to the organization's audit log")
     for call in stage.atlassian.ledger(writes=True)[before:]:
         stage.line("Atlassian's ledger", f"{call['method']} {call['path']} → {call['status']}")
-    stage.expect(held(stage, "ada"), "Atlassian says that Ada is in the group")
+    stage.expect(held_by(stage, "ada"), "Atlassian says that Ada is in the group")
     writes = stage.atlassian.ledger(writes=True)[before:]
     stage.expect(len(writes) == 1, "by one call")
 
 
 def ending(stage: Stage, request: str) -> None:
     stage.title("Two hours later")
-    stage.move_time(timedelta(hours=2, seconds=1))
+    stage.passes(timedelta(hours=2, seconds=1))
     stage.reply(stage.card("ada", request), "is over")
-    stage.expect(not held(stage, "ada"), "Atlassian says that Ada is out of the group")
+    stage.expect(not held_by(stage, "ada"), "Atlassian says that Ada is out of the group")
     mei = seed.company().person("mei").account_id
     stage.expect(mei in stage.atlassian.members("eu-jira-admins"), "Mei, who was in it before, still is")
 
 
-def leaving(stage: Stage) -> None:
-    tomas = seed.company().person("tomas")
-    stage.title("Tomáš leaves the company, and must not see it before it is done")
-    stage.atlassian.make_token(tomas.account_id, label="made in the last moment", late=True)
-    before = [text_of(message) for message in stage.slack.messages("tomas")]
-    shown = stage.types("kofi", f"deactivate {tomas.email} because HR-7: the contract is over")
-    request = (re.search(r"REQ-[0-9a-z]+", shown) or ["REQ-none"])[0]
-    for who in ("grace", "omar"):
-        card = stage.card(who, request)
-        if who == "grace":
-            stage.line("Grace, directly", plain(text_of(card)))
-        stage.slack.click(who, "approve", ts=card["ts"], channel=card["channel"])
-        view = stage.slack.open_view(who)
-        stage.expect(view is not None, f"{seed.company().person(who).given} must type whose account it is")
-        if view is not None:
-            stage.slack.submit(who, view["id"], {"name": {"name": tomas.name}})
-    stage.sees("grace", "nothing is done before", "Grace, directly")
+def arriving(stage: Stage) -> None:
+    stage.title("Zoë starts today: Kofi asks for an account, and for what she is to have")
+    typed = f'provision zoe@{seed.DOMAIN} "Zoë Lind" with eu-confluence-admins because HR-12: she starts today'
+    request = stage.asks("kofi", typed)
+    stage.approves("omar", request)
+    welcome = stage.sees("kofi", "is here", "Kofi, directly")
     stage.expect(
-        [text_of(message) for message in stage.slack.messages("tomas")] == before, "Tomáš has seen nothing of it"
+        "asks for `eu-confluence-admins`" in text_of(welcome), "what she is to have is asked for by its own rule"
     )
-    stage.move_time(timedelta(hours=2, minutes=6))
-    stage.sees("kofi", "is done.", "Kofi, directly")
+    made = [call for call in stage.atlassian.ledger(writes=True) if call["path"].endswith("/Users")]
+    stage.expect(len(made) == 1, "by one call to the SCIM directory that is ours")
+
+
+def changing(stage: Stage) -> None:
+    stage.title("Ada holds it longer, gives it back early, and a role is given and taken")
+    held = stage.given("ada", "eu-jira-admins", "for 2h", "grace")
+    longer = stage.asks("ada", f"extend {held} for 1h because INC-42: it is not over yet")
+    stage.approves("grace", longer)
+    stage.until(lambda: stage.finished("ada", longer))
+    for request in (longer, held):
+        stage.types("ada", f"end {request}")
+    stage.until(lambda: not held_by(stage, "ada"))
+    stage.expect(True, "given back before its time, Atlassian says that Ada is out of the group")
+    given = stage.given("ada", "jira-basic", "for 2h", "grace")
+    stage.expect(bool(given), "a role on the site is given directly")
+    taken = stage.asks("grace", f"revoke jira-basic from ada@{seed.DOMAIN} because HR-15: another job")
+    stage.approves("omar", taken)
+    stage.sees("grace", "the removal of `jira-basic` from Ada Ferreira is done.", "Grace, directly")
+    stage.expect(stage.finished("grace", taken), "and taken again")
+
+
+def renaming(stage: Stage) -> None:
+    stage.title("Orla married: her address changes, she is told, and the pause would let her stop it")
+    request = stage.asks("kofi", f"email orla@{seed.DOMAIN} orla.lind@{seed.DOMAIN} because HR-14: she married")
+    for who in ("omar", "ingrid"):
+        stage.approves(who, request)
+    stage.sees("orla", "the change of address of Orla Byrne is approved, and nothing is done before", "Orla, directly")
+    stage.passes(timedelta(minutes=6))
+    stage.sees("kofi", "the change of address of Orla Byrne is done.", "Kofi, directly")
+    address = stage.atlassian.account(seed.company().person("orla").account_id)["email"]
+    stage.expect(address == f"orla.lind@{seed.DOMAIN}", "Atlassian has the new address")
+
+
+def stealing(stage: Stage) -> None:
+    stage.title("Nadia's laptop is stolen: suspended first, her API tokens deleted, then restored")
+    nadia = seed.company().person("nadia")
+    for verb, reason in (("suspend", "INC-43: a stolen laptop"), ("tokens", "INC-43: whatever was on it"),
+                         ("restore", "INC-43: she has a new one")):  # fmt: skip
+        delete = " delete" if verb == "tokens" else ""
+        request = stage.asks("sade", f"{verb} {nadia.email}{delete} because {reason}")
+        stage.approves("omar", request)
+        stage.sees("sade", f"the {NOUNS[verb]} of Nadia", "Sade, directly")
+        stage.until(lambda request=request: stage.finished("sade", request))  # type: ignore[misc]
+    stage.expect(stage.atlassian.account(nadia.account_id)["tokens"] == [], "she has no API token any more")
+
+
+def leaving(stage: Stage) -> None:
+    stage.title("Tomáš leaves the company, and must not see it before it is done")
+    tomas = seed.company().person("tomas")
+    held = stage.given("tomas", "release-managers", "for 8h", "grace")
+    stage.atlassian.make_token(tomas.account_id, label="made in the last moment", late=True)
+    request = stage.asks("kofi", f"offboard {tomas.email} because HR-7: the contract is over")
+    for who in ("grace", "omar"):
+        stage.approves(who, request, show=who == "grace")
+    stage.sees("grace", "the offboarding of Tomáš Novák is approved, and nothing is done before", "Grace, directly")
+    seen = "\n".join(text_of(message) for message in stage.slack.messages("tomas"))
+    stage.expect(request not in seen and "offboarding" not in seen, "Tomáš has seen nothing of it")
+    stage.passes(timedelta(minutes=6))
+    proof = stage.sees("kofi", "the offboarding of Tomáš Novák is done.", "Kofi, directly")
     account = stage.atlassian.account(tomas.account_id)
     stage.expect(not account["active"], "Atlassian says that his account is deactivated")
     stage.expect(account["tokens"] == [], "and that he has no API token any more, the one made meanwhile included")
+    stage.expect(held in text_of(proof), "the proof names the grant that ended with it")
+    stage.title("It was a mistake: Tomáš comes back")
+    back = stage.asks("sade", f"reactivate {tomas.email} because HR-8: he stays after all")
+    for who in ("grace", "omar"):
+        stage.approves(who, back, show=who == "grace")
+    stage.passes(timedelta(minutes=6))
+    stage.sees("sade", "the reactivation of Tomáš Novák is done.", "Sade, directly")
+    stage.expect(stage.atlassian.account(tomas.account_id)["active"], "Atlassian lets him in again")
+
+
+def abdicating(stage: Stage) -> None:
+    stage.title("Organization admins go by one road only")
+    refused = stage.asks("sade", f"suspend ingrid@{seed.DOMAIN} because INC-44: let us see")
+    stage.sees("sade", "There is one road", "Sade, directly")
+    stage.expect(stage.finished("sade", refused), "an admin is neither suspended nor deactivated")
+
+
+def looking(stage: Stage) -> None:
+    stage.title("Looking: what Ada holds, who holds it, and what is in the record; in windows that only they see")
+    for who, typed, words in (
+        ("omar", f"whois ada@{seed.DOMAIN}", "managed by the organization"),
+        ("omar", "who eu-jira-admins", "Mei Tanaka"), ("omar", f"tokens ada@{seed.DOMAIN}", "ci-pipeline"),
+        ("omar", f"audit ada@{seed.DOMAIN}", "request.asked"),
+    ):  # fmt: skip
+        stage.types(who, typed)
+        view = stage.until(lambda who=who, words=words: stage.window(who, words))  # type: ignore[misc]
+        stage.line(f"only {seed.company().person(who).given} sees", plain(text_of(view))[:400] + " …")
+        stage.slack.close_view(who, all=True)
+    stage.slack.open_home("ada")
+    home = stage.until(lambda: stage.slack.home("ada"))
+    stage.line("Ada's Home", plain(text_of(home))[:400])
+
+
+def freezing(stage: Stage) -> None:
+    stage.title("Sade freezes everything, and two let it go on")
+    stage.types("sade", "freeze because INC-45: something is wrong with the record")
+    shown = stage.types("ada", "grant eu-jira-admins for 1h because INC-46: while it is frozen")
+    stage.expect("stands still" in shown, "nothing can be asked for meanwhile")
+    stage.types("sade", "unfreeze")
+    for who in ("omar", "ingrid"):
+        card = stage.until(lambda: stage.proposal())
+        stage.slack.click(who, "agree", ts=card["ts"], channel=card["channel"])
+        name = seed.company().person(who).name
+        stage.until(lambda name=name: name in text_of(stage.proposal() or {}).replace("\u2060", ""))  # type: ignore[misc]
+    stage.until(lambda: "Agreed" in text_of(stage.proposal() or {}))
+    stage.expect(
+        "REQ-" in stage.types("ada", "grant eu-jira-admins for 1h because INC-46: now it goes on"), "it goes on"
+    )
 
 
 def proving(stage: Stage) -> None:
@@ -214,8 +370,13 @@ def proving(stage: Stage) -> None:
     stage.expect(printed.endswith("whole."), "the chain is whole")
 
 
-def held(stage: Stage, who: str) -> bool:
+def held_by(stage: Stage, who: str) -> bool:
     return seed.company().person(who).account_id in stage.atlassian.members("eu-jira-admins")
+
+
+def room_of(who: str) -> str:
+    """A channel that somebody is in, to type commands in."""
+    return CHANNEL if who in seed.company().channel("access-requests").members else "#general"
 
 
 def plain(text: str) -> str:

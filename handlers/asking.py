@@ -14,7 +14,7 @@ from approvals.authority import Case
 from approvals.cases import can_ask
 from approvals.crash import crash_point
 from approvals.models import Person, Preview
-from approvals.policy import ORG_ADMIN, Policy, Rule
+from approvals.policy import ORG_ADMIN, Entitlement, Policy, Rule, Source
 from approvals.policy import Person as Speaker
 from approvals.store import Write
 from approvals.workflow import Refused
@@ -22,6 +22,8 @@ from handlers.desk import Desk
 from handlers.form_asks import Asking, Wrong, ask_of_form, field_of
 from handlers.people import who_speaks
 from handlers.request_form import (
+    TITLES,
+    VERB,
     Filled,
     Home,
     Shown,
@@ -36,6 +38,7 @@ from handlers.text import sentence, when
 
 HERE = "request_access_here"  # the message shortcut
 MOST_OPTIONS = 100  # https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element
+BEING_DRAWN = "The form for that is being drawn. Press Ask once more when it is there."
 SEARCHED = 2000  # people looked through at most for one list
 
 
@@ -69,14 +72,57 @@ def prefilled(
     return Filled(subject, name, found.name if found else "", length, reason, verb=verb)
 
 
+def blank(desk: Desk, speaker: Speaker) -> Filled:
+    """The form of somebody who did not say what they want: of access for themselves, until they choose otherwise."""
+    with desk.store.read() as session:
+        menu = verbs_of(session, desk.policy(session), speaker)
+    return replace(prefilled(desk, speaker.account), menu=menu if len(menu) > 1 else ())
+
+
+def verbs_of(session: Session, policy: Policy, speaker: Speaker) -> tuple[str, ...]:
+    """What they can begin with a form, as far as is known before it is said whom it will be about."""
+    perhaps = Perhaps(policy, speaker, people.manages_somebody(session, policy, speaker.account))
+    rules = {verb: policy.verbs.get(verb) for verb in TITLES}
+    return ("grant", *(verb for verb, rule in rules.items() if rule is not None and perhaps.may_ask(rule)))
+
+
+@dataclass(frozen=True)
+class Perhaps:
+    """Who may ask for what, where it is not known yet whom it will be about."""
+
+    policy: Policy
+    speaker: Speaker
+    manages: bool
+
+    def may_ask(self, rule: Rule) -> bool:
+        return any(self._is_theirs(source, rule) for source in (*rule.who_may_ask, *rule.ask_for_others))
+
+    def may_ask_for_others(self, rule: Rule) -> bool:
+        return any(self._is_theirs(source, rule) for source in rule.ask_for_others)
+
+    def _is_theirs(self, source: Source, rule: Rule) -> bool:
+        match source.kind:
+            case "role":
+                return source.name in self.speaker.roles
+            case "manager":
+                return self.manages
+            case "owner":  # a verb has no owner of its own: then it is whoever owns one of the entitlements
+                owners = [rule.owner] if isinstance(rule, Entitlement) else [e.owner for e in self.policy.entitlements]
+                return self.speaker.account in {owner.account for owner in owners if owner is not None}
+            case "account":
+                return source.name == self.speaker.account
+            case "person":
+                return source.person is not None and source.person.account == self.speaker.account
+        return True
+
+
 def here(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """The message shortcut: card and results will stand in the thread of that very message."""
     speaker = who_speaks(desk, body["team"]["id"], body["user"]["id"], source)
     if not isinstance(speaker, people.Stop):
         message = body["message"]
         home = Home(body["channel"]["id"], message.get("thread_ts") or message["ts"])
-        blank = prefilled(desk, speaker.account)
-        open_form(desk, body["trigger_id"], replace(blank, home=home), speaker)
+        open_form(desk, body["trigger_id"], replace(blank(desk, speaker), home=home), speaker)
     ack()
 
 
@@ -112,12 +158,16 @@ def list_entitlements(ack: Any, body: dict[str, Any], desk: Desk, source: str) -
 
 
 def list_more(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
-    """What somebody new may be given: who may ask for which of it is looked at when it is asked for."""
+    """What somebody new may be given; who manages them is known only when it is asked for, and looked at then."""
     wanted = (body.get("value") or "").casefold()
     with desk.store.read() as session:
         policy = desk.policy(session)
-        heard = not isinstance(people.speaker(session, policy, body["team"]["id"], body["user"]["id"]), people.Stop)
-        given = [e.name for e in policy.entitlements if heard and not e.removal_only]
+        speaker = people.speaker(session, policy, body["team"]["id"], body["user"]["id"])
+        if isinstance(speaker, people.Stop):
+            ack(options=[])
+            return
+        perhaps = Perhaps(policy, speaker, people.manages_somebody(session, policy, speaker.account))
+        given = [e.name for e in policy.entitlements if not e.removal_only and perhaps.may_ask_for_others(e)]
     ack(**_options([option(name, name) for name in given if _is_meant(policy, name, wanted)], 0))
 
 
@@ -191,9 +241,9 @@ def _options(options: list[dict[str, Any]], unseen: int) -> dict[str, Any]:
 def chosen(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """Somebody or something was chosen: the job that shows the plan is committed, then the click acknowledged."""
     view = body["view"]
-    filled = read_form(view)
-    if filled.is_enough:
-        shown = Shown(Filled.from_text(view["private_metadata"]), filled)
+    opened, filled = Filled.from_text(view["private_metadata"]), read_form(view)
+    if filled.is_enough or filled.verb != opened.verb:
+        shown = Shown(replace(opened, verb=filled.verb), filled)
         with desk.store.write() as w:
             _show_plan(w, view.get("external_id") or view["id"], body["team"]["id"], body["user"]["id"], shown)
     ack()
@@ -216,6 +266,9 @@ def sent(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     speaker = who_speaks(desk, body["team"]["id"], body["user"]["id"], source)
     if isinstance(speaker, people.Stop):
         ack(response_action="errors", errors={field_of("", filled): speaker.because})
+        return
+    if filled.verb != Filled.from_text(body["view"]["private_metadata"]).verb:
+        ack(response_action="errors", errors={VERB: BEING_DRAWN})
         return
     try:
         with desk.store.read() as session:

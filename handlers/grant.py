@@ -7,7 +7,7 @@ from approvals.policy import Entitlement, say_duration
 from approvals.policy import Person as Speaker
 from approvals.store import Actor
 from approvals.workflow import Ask, Refused
-from handlers.asking import open_form, prefilled
+from handlers.asking import blank, open_form, prefilled
 from handlers.desk import FORM_IS_OPEN as FORM_IS_OPEN
 from handlers.desk import Desk, Said
 from handlers.durations import Duration
@@ -66,7 +66,7 @@ def _ask(desk: Desk, speaker: Speaker, said: Said, subject: str) -> str:
 
 def by_form(desk: Desk, speaker: Speaker, trigger: str) -> str:
     """The empty form; empty when Slack did not open it."""
-    return FORM_IS_OPEN if open_form(desk, trigger, prefilled(desk, speaker.account)) else ""
+    return FORM_IS_OPEN if open_form(desk, trigger, blank(desk, speaker), speaker) else ""
 
 
 def _form_instead(desk: Desk, speaker: Speaker, subject: str, command: Command, trigger: str) -> str:

@@ -16,7 +16,7 @@ from approvals.policy import Person as Speaker
 from approvals.policy import Policy
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
-from handlers.asking import open_form, prefilled
+from handlers.asking import blank, open_form
 from handlers.cards import for_how_long, what
 from handlers.desk import Desk
 from handlers.from_home import redraw
@@ -46,7 +46,7 @@ def ask(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """The button: the empty form."""
     speaker = who_speaks(desk, body["team"]["id"], body["user"]["id"], source)
     if not isinstance(speaker, people.Stop):
-        open_form(desk, body["trigger_id"], prefilled(desk, speaker.account))
+        open_form(desk, body["trigger_id"], blank(desk, speaker), speaker)
     ack()
 
 

@@ -100,7 +100,7 @@ def read_moment(words: Sequence[str], *, expected: bool = False) -> tuple[Moment
 
     ``expected`` (after "until" or "on") makes what can't be read wrong instead of a word like any other.
     """
-    words, glued = _apart([word.casefold().rstrip(",") for word in words[:MOST_WORDS]])
+    words, apart = _apart([word.casefold().rstrip(",") for word in words[:MOST_WORDS]])
     day, taken = _day_in(words, expected)
     if not taken and not expected and not _CLOCK.match(" ".join(words[:1])) and words[:1] != ["noon"]:
         return None  # most words are no moment, and cheaply told from one
@@ -115,16 +115,18 @@ def read_moment(words: Sequence[str], *, expected: bool = False) -> tuple[Moment
         return None
     if clock is not None and taken < len(words) and _ZONES.fullmatch(words[taken]):
         raise WrongMoment(f"Times are those of your own zone, as Slack knows it; leave “{words[taken][:10]}” out.")
-    return Moment(day, END_OF_DAY if clock is None else clock), taken - glued
+    if taken == apart + 1:
+        raise WrongMoment(f"I can't read “{words[apart]}t{words[apart + 1][:10]}” as one day and one time.")
+    return Moment(day, END_OF_DAY if clock is None else clock), taken - (taken > apart)
 
 
 def _apart(words: list[str]) -> tuple[list[str], int]:
-    """With "2026-12-24t18:00" as two words, and how many words that is more."""
+    """With "2026-12-24t18:00" as two words, and where the first of them is; beyond all words when there is none."""
     for at, word in enumerate(words[:2]):
         found = _ISO.fullmatch(word)
         if found and found[4]:
-            return [*words[:at], word.partition("t")[0], found[4], *words[at + 1 :]], 1
-    return words, 0
+            return [*words[:at], word.partition("t")[0], found[4], *words[at + 1 :]], at
+    return words, MOST_WORDS + 1
 
 
 # -- days ---------------------------------------------------------------------------------------------------------

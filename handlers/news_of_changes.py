@@ -37,11 +37,14 @@ def _taken_step(view: RequestView, row: StepRow) -> str:
     return f"{mark(row.status)} {esc(Step.model_validate_json(row.body).words, 600)}{said}{at}"
 
 
+def _ended_with_it(name: str, request: str, at: float, kept: str) -> str:
+    left = f"; {esc(kept, 200)}" if kept else ""
+    return f":white_check_mark: `{esc(name)}` ended {at_time(at)} ({esc(request)}){left}"
+
+
 def _proof_of_leaving(facts: dict[str, Any], view: RequestView) -> list[str]:
     """What else ended with an account: grants, open requests; and what lives on."""
-    lines = [
-        f":white_check_mark: `{esc(name)}` ended {at_time(at)} ({esc(request)})" for name, request, at in facts["ended"]
-    ]
+    lines = [_ended_with_it(*grant) for grant in facts["ended"]]
     lines += [f":white_check_mark: {esc(request)} was closed {at_time(at)}" for request, at in facts["cancelled"]]
     if not any(Step.model_validate_json(row.body).does == "deactivate" for row in view.given):
         name = esc(view.subject_name)

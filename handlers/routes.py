@@ -29,7 +29,7 @@ from handlers.grant import FORM_IS_OPEN
 from handlers.help import draw_help
 from handlers.parse import Command, Problem, parse
 from handlers.people import who_speaks
-from handlers.request_form import ALSO, KEEP, MAIL, REQUEST_FORM, SITE, WHAT, WHO
+from handlers.request_form import ALSO, KEEP, MAIL, REQUEST_FORM, SITE, VERB, WHAT, WHO
 from handlers.text import esc
 
 Answer = str | dict[str, object]
@@ -87,7 +87,7 @@ ACTIONS: dict[str, Callable[..., None]] = {
     "leave": manage.leave,
     "extend": manage.extend,
     "end": manage.end,
-    **dict.fromkeys((WHO, WHAT, MAIL, ALSO, KEEP, SITE), asking.chosen),
+    **dict.fromkeys((VERB, WHO, WHAT, MAIL, ALSO, KEEP, SITE), asking.chosen),
     home.ASK: home.ask,
     private.OLDER: private.older,
     private.NEWEST: private.older,

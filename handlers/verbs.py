@@ -1,5 +1,6 @@
 """The verbs that are no grant, as they are typed: what is done to whom, why, and what must be known for it."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlmodel import Session
@@ -14,7 +15,7 @@ from approvals.policy import Person as Speaker
 from approvals.store import Actor
 from approvals.workflow import Ask, Refused, no_such_rule
 from handlers import private
-from handlers.asking import open_form
+from handlers.asking import open_form, verbs_of
 from handlers.desk import FORM_IS_OPEN, Desk, Said
 from handlers.form_asks import names_in, subject_of
 from handlers.lasting import NotToCome, to_come
@@ -40,6 +41,7 @@ MISSING = {  # what a verb can't do without, and the question when it is not the
     "email": ("target", "What is the new address?"),
     "provision": ("target", "What is their e-mail address?"),
 }
+SOMEBODY = "somebody"  # no account has this id
 AT_THE_SITE = "at the site"  # said: a newcomer's account is made at the Jira site
 
 
@@ -97,6 +99,10 @@ def filled_of(session: Session, policy: Policy, speaker: Speaker, command: Comma
         raise Unsaid(no_such_rule(policy, command.verb, command.entitlement).because)
     named = command.verb != "provision" and (command.subject is not None or command.verb == "revoke")
     subject = _subject(session, speaker, command) if named else ""
+    unquoted = [one for one in command.also if policy.entitlement(one) is None]
+    if command.verb == "provision" and not command.name and unquoted:  # "Zoë Lind" without its quotes
+        known = tuple(one for one in command.also if one not in unquoted)
+        command = replace(command, name=" ".join(unquoted), also=known)
     name = " ".join((command.name or "").split())
     given, family = names_in(name)
     return Filled(
@@ -118,10 +124,12 @@ def filled_of(session: Session, policy: Policy, speaker: Speaker, command: Comma
 
 def _refused_already(session: Session, policy: Policy, speaker: Speaker, filled: Filled, now: datetime) -> str:
     """Why no form need be filled in: they may not ask for this, whatever else they say. Empty when they may."""
-    rule = policy.rule(filled.verb, filled.entitlement)
-    if rule is None or not filled.is_enough:
-        return "" if filled.verb in (*policy.verbs, "grant") else no_such_rule(policy, filled.verb, "").because
-    subject = subject_of(session, filled)
+    rule = policy.rule(filled.verb, filled.entitlement) or policy.verbs.get(filled.verb)
+    if rule is None:
+        return no_such_rule(policy, filled.verb, "").because
+    if not filled.is_enough and filled.verb in verbs_of(session, policy, speaker):
+        return ""  # it depends on what is not said yet
+    subject = subject_of(session, filled) if filled.is_enough else SOMEBODY
     case = Case(policy, rule, filled.verb, speaker.account, subject, facts_of(session, policy, rule, subject, now))
     verdict = authority.may_request(case, speaker)
     return "" if verdict else verdict.because

@@ -1,6 +1,6 @@
 """The policy of the seeded company, as its admins would write it; the demo and the tests apply it."""
 
-from bot.sandbox.seed import EMERGENCY, FED, ORG_NAME, OURS, SLACK_TEAM, company
+from bot.sandbox.seed import EMERGENCY, FED, ORG_NAME, OURS, SITE_CLOUD_ID, SLACK_TEAM, company
 
 
 def demo_policy() -> str:
@@ -114,6 +114,11 @@ group = "breakglass-drill"
 owner = {_person("omar")}
 approvers = ["owner"]
 longest = "until revoked"
+
+[entitlements.jira-basic]
+about = "Look at Jira without editing: a role on the site"
+role = {{name = "atlassian/basic", resource = "ari:cloud:jira-software::site/{SITE_CLOUD_ID}"}}
+longest = "30d"
 
 [entitlements.release-managers]
 about = "Release versions; the group is local, not synced"

@@ -29,8 +29,9 @@ def read(reading: Reading) -> None:
     """Take all the pieces, then look at what they come to."""
     if reading.verb == "help":
         return _read_help(reading)
-    while reading.pieces:
-        if not (_take_option(reading) or take_time(reading)):
+    while left := len(reading.pieces):
+        taken = _take_option(reading) or take_time(reading)
+        if not taken or len(reading.pieces) == left:  # each round takes a piece, so no line is read for ever
             _take_piece(reading, reading.take())
     for text in reading.quoted:
         _take_quotation(reading, text)

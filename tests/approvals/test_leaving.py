@@ -112,7 +112,7 @@ def test_everything_ends_and_the_proof_says_when(world: World) -> None:
     assert [grant.status for grant in grants if grant] == [GrantStatus.ENDED] * 2
     assert world.request(waiting).status == Status.CANCELLED
     facts = json.loads(world.news("changed")[0].facts)
-    assert {(name, id) for name, id, at in facts["ended"] if at} == {
+    assert {(name, id) for name, id, at, kept in facts["ended"] if at and not kept} == {
         ("eu-jira-admins", held[0].id), ("eu-confluence-admins", held[1].id),
     }  # fmt: skip
     assert [id for id, at in facts["cancelled"] if at] == [waiting.id]

@@ -220,10 +220,13 @@ def test_the_form_of_the_message_shortcut_keeps_what_was_typed_while_the_bot_red
 @pytest.mark.browser
 def test_the_form_of_a_deactivation_shows_its_plan_and_becomes_a_card(page: Any, world: Living, shoot: Shoot) -> None:
     opens(page, world.slack, "kofi", "access-requests")
-    types(page, "/access deactivate")
+    types(page, "/access")
+    form = page.get_by_role("dialog", name="Request access")
+    form.get_by_label("What for?").fill(REASON)
+    form.get_by_role("combobox", name="What do you want to do?").click()
+    form.get_by_role("option", name="Deactivate an account").click()
     form = page.get_by_role("dialog", name="Deactivate an account")
-    form.get_by_text("Choose the person, and the plan appears here.").wait_for(timeout=SEES)
-    form.get_by_label("Why?").fill(REASON)
+    form.wait_for(timeout=SEES)
     whose = form.get_by_role("combobox", name="Whose account?")
     whose.click()
     whose.fill("tom")

@@ -149,15 +149,23 @@ def test_of_two_choices_the_last_one_is_shown(bot: Living) -> None:
 
 
 def test_whoever_may_not_ask_is_told_at_once_and_nothing_of_the_account(bot: Living) -> None:
-    answer = bot.slack.command("nadia", "deactivate @ada")
-    assert "You may not ask for deactivate for somebody else" in answer["body"]["text"]
-    assert bot.slack.open_view("nadia") is None
-    view = opens(bot, "nadia", "deactivate")
-    bot.slack.click("nadia", "subject", view_id=view["id"], value=COMPANY.person("ada").account_id, force=True)
-    said = shown(bot, "nadia")
-    assert "You may not ask for deactivate" in said
+    for typed in ("deactivate @ada", "deactivate", "revoke @ada org-admin"):
+        answer = bot.slack.command("nadia", typed)
+        assert "You may not ask for " in answer["body"]["text"]
+        assert " for somebody else" in answer["body"]["text"]
+        assert bot.slack.open_view("nadia") is None
+
+
+def test_of_those_who_are_not_theirs_nobody_is_listed_or_shown(bot: Living) -> None:
+    """Grace may deactivate her own people only; Mei is not one of them."""
+    view = opens(bot, "grace", "deactivate")
+    assert listed(bot, "grace", "subject", "mei.tanaka") == []
+    assert COMPANY.person("ada").account_id in listed(bot, "grace", "subject", "ferreira")
+    bot.slack.click("grace", "subject", view_id=view["id"], value=COMPANY.person("mei").account_id, force=True)
+    said = shown(bot, "grace")
+    assert "You may not ask for deactivate for somebody else" in said
     assert "What would happen" not in said
-    assert listed(bot, "nadia", "subject") == []
+    assert "Would be answered" not in said
 
 
 def test_a_protected_account_is_refused_before_any_form(bot: Living) -> None:
@@ -222,9 +230,7 @@ def test_offboard_waits_for_the_moment_that_was_typed(bot: Living, who: str) -> 
     assert "It is done" in text_of(bot.slack.open_view("kofi") or {})
 
 
-@pytest.mark.parametrize(
-    ("typed", "words"), [("next blue moon", "Type it like"), ("2020-01-01 09:00", "over already")]
-)
+@pytest.mark.parametrize(("typed", "words"), [("next blue moon", "Type it like"), ("2020-01-01 09:00", "over already")])
 def test_a_moment_that_can_not_be_is_said_at_its_field(bot: Living, who: str, typed: str, words: str) -> None:
     opens(bot, "kofi", f"offboard {COMPANY.person(who).email}")
     assert words in errors(bot, "kofi", reason=REASON, when=typed)["when"]
@@ -389,6 +395,30 @@ def test_a_form_that_was_sent_is_not_drawn_over_by_its_plan(bot: Living, who: st
     assert request.id in shown(bot, "kofi")
     with bot.store.read() as session:
         assert session.exec(select(Preview)).all() == []
+
+
+def test_without_a_verb_the_form_asks_which_and_becomes_its_form(bot: Living) -> None:
+    view = opens(bot, "grace", "")
+    menu = next(block for block in view["blocks"] if block["block_id"] == "verb")["element"]["options"]
+    assert {choice["value"] for choice in menu} >= {"grant", "revoke", "deactivate", "offboard", "email", "provision"}
+    assert "extend" not in {choice["value"] for choice in menu}
+    typed = {"reason": {"reason": REASON}}
+    bot.slack.click("grace", "verb", view_id=view["id"], value="deactivate", values=typed)
+    pending = {**typed, "verb": {"verb": "deactivate"}}
+    answer = bot.slack.submit("grace", view["id"], pending, force=True)
+    assert "is being drawn" in answer["body"]["errors"]["verb"]
+    assert "Deactivate an account" in shown(bot, "grace")
+    assert "For how long?" not in shown(bot, "grace")
+    assert sends(bot, "grace", subject=chosen("tomas"), reason=REASON).verb == "deactivate"
+
+
+def test_a_verb_that_is_not_in_the_menu_is_not_chosen(bot: Living) -> None:
+    view = opens(bot, "ada", "")
+    menu = next(block for block in view["blocks"] if block["block_id"] == "verb")["element"]["options"]
+    assert "deactivate" not in {choice["value"] for choice in menu}, "she manages nobody"
+    forged = {"selected_option": {"text": {"type": "plain_text", "text": "x"}, "value": "deactivate"}}
+    bot.slack.click("ada", "verb", view_id=view["id"], value=forged, force=True)
+    assert "Request access" in shown(bot, "ada")
 
 
 def test_the_very_same_question_is_joined(bot: Living, who: str) -> None:

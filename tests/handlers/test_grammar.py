@@ -1,6 +1,8 @@
 """What each verb takes, typed in any order, with moments, ids, quotes and options: and what is said of the rest."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
+from itertools import product
 
 import pytest
 
@@ -212,6 +214,11 @@ PROBLEMS: list[tuple[str, str, str]] = [
     # typed, in the sentence what is wrong, in the sentence what to do
     ("grant eu until 31 february", "There is no 31 February", "until Friday"),
     ("grant eu until 2026-02-30", "There is no day 2026-02-30", "until Friday"),
+    ("grant eu until 2026-03-2to9", "as one day and one time", "until Friday"),
+    (f"reactivate {AT} on on 2026-03-2to9 02:30", "as one day and one time", "on Friday"),
+    (f"offboard {AT} 2026-03-29to9", "as one day and one time", "on Friday"),
+    (f"offboard {AT} friday 2026-03-29T10:00", "two times", "Keep one"),
+    (f"offboard {AT} 18:00 2026-03-29T10:00", "as one day and one time", "on Friday"),
     ("grant eu until 25:00", "“25:00” is no time of day", "until Friday"),
     ("grant eu until 13pm", "“13pm” is no time of day", "until Friday"),
     ("grant eu until 6", "morning or in the evening", "until Friday"),
@@ -323,6 +330,28 @@ def test_an_unknown_zone_is_utc(name: str) -> None:
 def test_a_year_nobody_means_is_no_moment(day: str) -> None:
     with pytest.raises(WrongMoment):
         read_moment([day])
+
+
+@pytest.mark.parametrize("expected", [True, False])
+def test_what_is_read_takes_at_least_a_word_and_no_more_than_there_are(expected: bool) -> None:
+    some = [
+        "friday",
+        "2026-03-29",
+        "2026-03-29t10:00",
+        "2026-3-2to9",
+        "18:00",
+        "on",
+        "at",
+        "the",
+        "24",
+        "may",
+        "of",
+        "pm",
+    ]
+    for words in product(some, repeat=3):
+        with suppress(WrongMoment):
+            found = read_moment(words, expected=expected)
+            assert found is None or 1 <= found[1] <= 3, words
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_whatever_is_in_the_form_slack_takes_it(text: str) -> None:
 def test_a_form_reads_back_what_it_was_opened_with(verb: str) -> None:
     filled = Filled(
         "acc-1", "Ada", "eu-jira-admins", "2h", "why", Home("C1", "1.2"), verb, "ada@x.example", "Ada F", "Ada", "F",
-        ("a", "b"), "friday 18:00", True, True, "REQ-1",
+        ("a", "b"), "friday 18:00", True, True, "REQ-1", ("grant", verb),
     )  # fmt: skip
     assert Filled.from_text(filled.as_text()) == filled
     values = {}
@@ -123,9 +123,7 @@ def test_a_moment_is_read_as_people_write_it(typed: str, moment: Moment) -> None
     assert read_length(f"until {typed.removeprefix('on ')}") == moment
 
 
-@pytest.mark.parametrize(
-    "typed", ["soon", "friday 25:00", "friday 13pm", "2026-13-01", "friday 18:00 sharp", "0"]
-)
+@pytest.mark.parametrize("typed", ["soon", "friday 25:00", "friday 13pm", "2026-13-01", "friday 18:00 sharp", "0"])
 def test_what_is_no_moment_says_what_to_type(typed: str) -> None:
     with pytest.raises(Unreadable, match="Type it like"):
         read_when(typed)

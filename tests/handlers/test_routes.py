@@ -175,7 +175,10 @@ def test_every_button_that_is_listened_to_is_drawn_somewhere(running: Living) ->
     inner = [block.get("element") or block.get("accessory") or {} for block in form["blocks"]]
     drawn = {element.get("action_id") for element in inner} | home_buttons(running)
     for verb in FIELDS:
-        drawn |= {block.get("element", {}).get("action_id") for block in draw_form(Filled(verb=verb), ["x"])["blocks"]}
+        drawn |= {
+            block.get("element", {}).get("action_id")
+            for block in draw_form(Filled(verb=verb, menu=("grant",)), ["x"])["blocks"]
+        }
     for view in every_view("ordinary words"):
         drawn |= actions({"blocks": draw(view, buttons=True).blocks})
     with running.store.write() as w:

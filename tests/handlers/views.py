@@ -137,7 +137,9 @@ def news_of(kind: str, text: str, place: str = "person", only: str = "") -> News
         "products": [text if only in ("", "in lists") else ORDINARY],
         "asked": [["REQ-1", text if only in ("", "in lists") else ORDINARY]],
         "refused": [text if only in ("", "in lists") else ORDINARY],
-        "ended": [[text if only in ("", "in lists") else ORDINARY, "REQ-1", NOON.timestamp()]],
+        "ended": [
+            [text if only in ("", "in lists") else ORDINARY, "REQ-1", NOON.timestamp(), foreign.get("in lists", "")]
+        ],
         "account": "712020:new",
         "cancelled": [["REQ-1", NOON.timestamp()]],
         **foreign,

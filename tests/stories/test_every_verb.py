@@ -19,11 +19,6 @@ JIRA = f"ari:cloud:jira-software::site/{seed.SITE_CLOUD_ID}"
 POLICY = (
     roomy()
     + f"""
-[entitlements.jira-basic]
-about = "Look at Jira without editing"
-role = {{name = "atlassian/basic", resource = "{JIRA}"}}
-longest = "30d"
-
 [entitlements.jira-site-admin]
 about = "Administer the Jira site"
 role = {{name = "atlassian/admin", resource = "{JIRA}"}}

@@ -141,9 +141,7 @@ def leaving(bot: Bot) -> None:
     """Two type the name, the pause passes, the tokens and the account go."""
     bot.atlassian.make_token(TOMAS.account_id, label="laptop")
     answer = bot.insist(
-        lambda: bot.slack.command(
-            "kofi", f"offboard {TOMAS.email} because HR-7: the contract is over", channel=CHANNEL
-        )
+        lambda: bot.slack.command("kofi", f"offboard {TOMAS.email} because HR-7: the contract is over", channel=CHANNEL)
     )
     assert answer is not None
     request = bot.until(lambda: asked(bot, "grace", "offboarding"))
