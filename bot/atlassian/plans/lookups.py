@@ -70,6 +70,10 @@ class Lookups:
         self.insist_untouched(account)
         return self._people.get(account) or self.person_now(account)
 
+    def known(self, account: str) -> OrgUser | None:
+        """Somebody as the mirror's last round saw them; nobody is asked."""
+        return self._people.get(account)
+
     def person_now(self, account: str, expand: tuple[str, ...] = ()) -> OrgUser:
         """The same, read now."""
         self.insist_untouched(account)
