@@ -28,7 +28,10 @@ KINDS = (
     "wait",
     "preview",
 )
-FILLS = {"what": ("give", "end", "change", "batch", "batch end"), "claim.kind": KINDS}  # what an f-string label can hold
+FILLS = {
+    "what": ("give", "end", "change", "batch", "batch end"),
+    "claim.kind": KINDS,
+}  # what an f-string label can hold
 REFUSED = ("give: refused", "end: refused")  # reached only while Atlassian is in trouble
 LABELS = (
     *("ask: committed", "vote: committed", "vote counted"),
