@@ -31,7 +31,7 @@ class Worker:
 
     def __init__(self, store: Store, kinds: Mapping[str, Run], *, threads: int = 4, poll: float = 1.0) -> None:
         self.store = store
-        self.kinds = kinds
+        self.kinds = dict(kinds)
         self.poll = poll
         self._threads = [threading.Thread(target=self._loop, name=f"worker {n}", daemon=True) for n in range(threads)]
         self._threads.append(threading.Thread(target=self._beat, name="heartbeat", daemon=True))

@@ -448,6 +448,7 @@ _READERS: dict[str, Callable[[_Reading], None]] = {
     "bind": _bound_to,
     "unbind": _one_person,
     "delegate": _person_and_length,
+    "bulk": _nothing_more,
     "mine": _nothing_more,
     "help": _help,
 }

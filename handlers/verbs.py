@@ -149,7 +149,7 @@ def _subject(session: Session, speaker: Speaker, command: Command) -> str:
 
 def is_for(policy: Policy, speaker: Speaker, verb: str) -> bool:
     """Whether the help shows this verb to them: where the policy has a rule for it that is not for other roles only."""
-    if verb not in DOES or verb == "tokens":
+    if (verb not in DOES or verb == "tokens") and verb != "bulk":
         return True
     rule = policy.verbs.get(verb)
     sources = (*rule.who_may_ask, *rule.ask_for_others) if rule is not None else ()
