@@ -1,6 +1,6 @@
 """Files in Slack: those people hand in, and those the bot puts into a thread. Bytes go to and from one host only."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 from bot.http import HttpClient, HttpFailure, UnsafeAddress
@@ -17,7 +17,6 @@ class SlackFiles:
     slack: SlackOut
     token: str
     api_url: str
-    _http: HttpClient | None = field(default=None, init=False)
 
     def read(self, file: str) -> bytes:
         """The bytes of a file that somebody handed in. https://docs.slack.dev/messaging/working-with-files"""
@@ -45,11 +44,10 @@ class SlackFiles:
         parts = urlsplit(address)
         if f"{parts.scheme}://{parts.netloc}" != self.host:
             raise SlackError("foreign_file_address", retry=False)
-        if self._http is None:
-            self._http = HttpClient(self.host, max_bytes=LARGEST)
         try:
             query = dict(parse_qsl(parts.query))
-            answer = self._http.request(method, parts.path, params=query, content=data, headers=headers)
+            with HttpClient(self.host, max_bytes=LARGEST) as http:
+                answer = http.request(method, parts.path, params=query, content=data, headers=headers)
         except UnsafeAddress:
             raise SlackError("file_address_is_strange", retry=False) from None
         except HttpFailure as failure:

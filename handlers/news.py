@@ -292,9 +292,8 @@ def standing(view: RequestView) -> str:
 
 def _bulk_done(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
     assert view is not None
-    icon = {Status.DONE: ":large_green_circle:", Status.PARTLY: ":warning:"}.get(
-        Status(facts["status"]), ":red_circle:"
-    )
+    icons = {str(Status.DONE): ":large_green_circle:", str(Status.PARTLY): ":warning:"}
+    icon = icons.get(facts["status"], ":red_circle:")
     lines = [f"{icon} {_asker(view)}, {_what(view)}: {figures(facts['counts'])}"]
     refused = facts["counts"].get("refused", 0)
     lines += [f"{refused:,} rows were refused before."] if refused else []

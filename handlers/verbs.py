@@ -152,5 +152,5 @@ def is_for(policy: Policy, speaker: Speaker, verb: str) -> bool:
     if (verb not in DOES or verb == "tokens") and verb != "bulk":
         return True
     rule = policy.verbs.get(verb)
-    sources = (*rule.who_may_ask, *rule.ask_for_others) if rule is not None else ()
+    sources = (*rule.who_may_ask, *(rule.ask_for_others if verb != "bulk" else ())) if rule is not None else ()
     return any(source.kind != "role" or source.name in speaker.roles for source in sources)

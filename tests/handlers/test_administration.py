@@ -147,6 +147,7 @@ COMMANDS = {
     "reads": {"doctor", "manifest", "policy check", "policy explain", "policy simulate", "policy test", "audit verify"},
     "asks admins": {"policy apply"},
     "holds back": {"freeze"},
+    "hands in what somebody confirms in Slack": {"bulk"},
     "says who is who": {"people import"},
     "runs": {"serve", "web", "worker", "migrate", "demo", "sandbox slack", "sandbox atlassian", "sandbox oncall"},
 }

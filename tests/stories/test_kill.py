@@ -60,6 +60,10 @@ OF_OTHERS = (
 OF_A_LIST = (
     *("bulk: read", "bulk: planned", "bulk: ends committed", "bulk: read back", "bulk: noted", "bulk: finished"),
     *("bulk: row done", "bulk: row failed", "bulk end: begun", "bulk end: read back", "bulk end: noted"),
+    *("bulk form: before opening", "bulk form: opened", "bulk file: read"),
+    *("bulk rows: before opening", "bulk rows: opened", "bulk page: before drawing", "bulk page: drawn"),
+    *("bulk progress: before saying", "bulk progress: said"),
+    *("bulk result: before putting up", "bulk result: put up", "bulk result: before sharing", "bulk result: shared"),
     *("batch: intended", "batch: called", "batch: refused"),
     *("batch end: intended", "batch end: called", "batch end: refused"),
 )
@@ -239,8 +243,8 @@ def test_every_crash_point_of_the_product_is_in_the_list() -> None:
 
 
 # Who changes something outside: the directory's one call, and what the bot says in Slack.
-OUTWARD = {"perform", "post", "update", "whisper", "open_view", "update_view", "update_private"}
-RECEIVERS = {"directory", "slack", "desk"}
+OUTWARD = {"perform", "post", "update", "whisper", "open_view", "update_view", "update_private", "put_up", "share"}
+RECEIVERS = {"directory", "slack", "desk", "files"}
 THE_CLIENTS = {"slack_out.py", "directory.py", "scim.py", "organization.py", "transport.py", "accounts.py", "http.py"}
 
 
