@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, insert, update
 from sqlmodel import Session, col, select
@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 from approvals import audit, jobs, people, safety
 from approvals.beginning import TAKES_AWAY, Beginning, NotBegun
 from approvals.bulk_planning import HELD, alone
-from approvals.bulk_rows import counts, digest_of_rows, moment_of, parts, rows_of, set_state
+from approvals.bulk_rows import Kept, counts, digest_of_rows, moment_of, parts, rows_of, set_state
 from approvals.calls import Calls, steps_of
 from approvals.crash import crash_point
 from approvals.models import AccessRequest, BulkRow, Grant, StepRow
@@ -39,7 +39,7 @@ TOO_LATE = "its time was over before it could be given"
 class Unit:
     """What becomes true together: the rows of one call for many, or one row with its steps."""
 
-    rows: list[BulkRow]
+    rows: list[Kept]
     steps: list[Step]
     positions: list[int]
     trouble: str = ""  # why its call was refused
@@ -60,8 +60,15 @@ class Approved:
     request: AccessRequest
     plan: Plan
     units: list[Unit]
-    grants: dict[tuple[str, str], Grant] = field(default_factory=dict)  # by account and holding
+    grants: dict[tuple[str, str], "Given"] = field(default_factory=dict)  # by account and holding
     steps: dict[int, StepRow] = field(default_factory=dict)
+
+
+class Given(NamedTuple):
+    """A grant of the list, as far as many of them are needed at once."""
+
+    id: int | None
+    ends_at: datetime | None
 
 
 class BulkApplying:
@@ -69,7 +76,7 @@ class BulkApplying:
 
     def __init__(
         self, store: Store, directory: Atlassian, policies: PolicyBook, beginning: Beginning, calls: Calls,
-        rehearses: Callable[[Policy, Sequence[BulkRow]], bool],
+        rehearses: Callable[[Policy, Sequence[Kept]], bool],
     ) -> None:  # fmt: skip
         self.store = store
         self.directory = directory
@@ -112,7 +119,7 @@ class BulkApplying:
                 found[step.target] = self.directory.records_in(step)
         return found
 
-    def _why_not(self, w: Write, request: AccessRequest, plan: Plan, rows: Sequence[BulkRow]) -> str:
+    def _why_not(self, w: Write, request: AccessRequest, plan: Plan, rows: Sequence[Kept]) -> str:
         because = self.beginning.why_not(w, request)
         if because:
             return because
@@ -131,7 +138,7 @@ class BulkApplying:
         return ""
 
     def _commit(
-        self, w: Write, request: AccessRequest, plan: Plan, rows: Sequence[BulkRow],
+        self, w: Write, request: AccessRequest, plan: Plan, rows: Sequence[Kept],
         groups: Mapping[str, frozenset[str]], read_at: datetime,
     ) -> None:  # fmt: skip
         """Grants with their ends, steps, what counts against the ceilings: all of it before the first call."""
@@ -155,7 +162,7 @@ class BulkApplying:
         w.enqueue("bulk progress", request.id, at=w.now + PROGRESS)
 
     def _promise(
-        self, w: Write, request: AccessRequest, plan: Plan, rows: Sequence[BulkRow],
+        self, w: Write, request: AccessRequest, plan: Plan, rows: Sequence[Kept],
         groups: Mapping[str, frozenset[str]], read_at: datetime,
     ) -> None:  # fmt: skip
         """A grant for each row that gives, and one job for the first of their ends."""
@@ -177,7 +184,8 @@ class BulkApplying:
             )  # fmt: skip
         if not values:
             return
-        w.connection.execute(insert(Grant), values)
+        for part in parts(values):
+            w.connection.execute(insert(Grant), part)
         ends = [value["ends_at"] for value in values if value["ends_at"] is not None]
         data = {"rows": [row.number for row in giving], "first_end": min(ends).isoformat() if ends else None}
         w.audit("grants.promised", actor=MACHINE, request=request.id, data=data)
@@ -233,13 +241,12 @@ class BulkApplying:
             request = session.get_one(AccessRequest, request_id)
             plan, rows = plan_of(session, request), rows_of(session, request_id)
             steps = {step.position: step for step in steps_of(session, request_id, "apply")}
-            grants = session.exec(select(Grant).where(Grant.request_id == request_id)).all()
+            grants = _given(session, request_id)
             proven = _proven(session, request, plan, rows, steps)
         if plan is None or not proven:
             self._stop(claim, request_id)
             return None
-        by_holding = {(grant.account, grant.holding): grant for grant in grants}
-        return Approved(request, plan, list(_units(plan, rows)), by_holding, steps)
+        return Approved(request, plan, list(_units(plan, rows)), grants, steps)
 
     def _stop(self, claim: jobs.Claim, request_id: str) -> None:
         """Somebody wrote into the database: nothing more is done, and what was given is taken back in its time."""
@@ -276,9 +283,8 @@ class BulkApplying:
         for row in failed:
             row.state, row.because = "valid", ""
         with self.store.read() as session:
-            grants = session.exec(select(Grant).where(Grant.request_id == request.id)).all()
+            approved.grants = _given(session, request.id)
             approved.steps = {step.position: step for step in steps_of(session, request.id, "apply")}
-        approved.grants = {(grant.account, grant.holding): grant for grant in grants}
 
     # -- many at once ---------------------------------------------------------------------------------------------
 
@@ -311,8 +317,8 @@ class BulkApplying:
             if step.target not in shown:
                 shown[step.target] = self.directory.records_in(step)
         crash_point("bulk: read back")
-        done: list[BulkRow] = []
-        failed: dict[str, list[BulkRow]] = defaultdict(list)
+        done: list[Kept] = []
+        failed: dict[str, list[Kept]] = defaultdict(list)
         for unit in units:
             members = read_members(unit.steps[0])
             for row in filter(_is_left, unit.rows):
@@ -331,7 +337,9 @@ class BulkApplying:
     def _take_one(self, claim: jobs.Claim, approved: Approved, unit: Unit) -> None:
         """A row with steps of its own: read again, taken, read back."""
         (row,) = unit.rows
-        grant = approved.grants.get((row.account, unit.steps[0].holding)) if row.verb == "grant" else None
+        known = approved.grants.get((row.account, unit.steps[0].holding)) if row.verb == "grant" else None
+        with self.store.read() as session:
+            grant = session.get(Grant, known.id) if known is not None else None
         steps = [approved.steps[at] for at in unit.positions]
         try:
             if _is_over(approved, unit, self.store.now()):
@@ -351,7 +359,7 @@ class BulkApplying:
             self._true(w, approved, [unit])
         crash_point("bulk: row done")
 
-    def _still_so(self, request: AccessRequest, row: BulkRow, unit: Unit) -> bool | None:
+    def _still_so(self, request: AccessRequest, row: Kept, unit: Unit) -> bool | None:
         """Whether it is so already; ``Impossible`` when the row is another thing than was approved."""
         with self.store.read() as session:
             policy = self.policies.current(session)
@@ -373,16 +381,14 @@ class BulkApplying:
             if not Step.model_validate_json(step.body).optional:
                 raise
 
-    def _failed_one(self, claim: jobs.Claim, approved: Approved, row: BulkRow, because: str) -> None:
+    def _failed_one(self, claim: jobs.Claim, approved: Approved, row: Kept, because: str) -> None:
         with self.store.work(claim) as w:
             self._settle(w, approved, [], {because: [row]})
         crash_point("bulk: row failed")
 
     # -- what became of rows --------------------------------------------------------------------------------------
 
-    def _settle(
-        self, w: Write, approved: Approved, done: Sequence[BulkRow], failed: Mapping[str, Sequence[BulkRow]]
-    ) -> None:
+    def _settle(self, w: Write, approved: Approved, done: Sequence[Kept], failed: Mapping[str, Sequence[Kept]]) -> None:
         """Rows and their grants together, with one entry in the chain: which are true, and which failed why."""
         request_id = approved.request.id
         lost = [row for rows in failed.values() for row in rows]
@@ -401,7 +407,7 @@ class BulkApplying:
             row.state = "failed"
 
     def _move_grants(
-        self, w: Write, approved: Approved, rows: Sequence[BulkRow], to: GrantStatus, **values: Any
+        self, w: Write, approved: Approved, rows: Sequence[Kept], to: GrantStatus, **values: Any
     ) -> None:  # fmt: skip
         """Only what is still promised: an end that came meanwhile has its own way."""
         accounts = {row.account: row for row in rows if row.verb == "grant"}
@@ -495,21 +501,21 @@ def _tell_those_it_gave_to(w: Write, request: AccessRequest) -> None:
             )  # fmt: skip
 
 
-def _until(row: BulkRow, request: AccessRequest) -> float | None:
+def _until(row: Kept, request: AccessRequest) -> float | None:
     end = end_of(row, request.moved_at)
     return end.timestamp() if end else None
 
 
-def end_of(row: BulkRow, now: datetime) -> datetime | None:
+def end_of(row: Kept, now: datetime) -> datetime | None:
     """When what a row gives is over: a length from now, or the moment it named."""
     after = now + timedelta(seconds=row.duration) if row.duration is not None else None
     return min(filter(None, (after, moment_of(row.until))), default=None)
 
 
-def _units(plan: Plan, rows: Sequence[BulkRow]) -> Iterator[Unit]:
+def _units(plan: Plan, rows: Sequence[Kept]) -> Iterator[Unit]:
     """In the order of the steps; rows without any step come first, for they are so already."""
     wanted = [row for row in rows if row.state != "refused"]
-    by_step: dict[int, list[BulkRow]] = defaultdict(list)
+    by_step: dict[int, list[Kept]] = defaultdict(list)
     for row in wanted:
         if row.step is not None:
             by_step[row.step].append(row)
@@ -521,8 +527,15 @@ def _units(plan: Plan, rows: Sequence[BulkRow]) -> Iterator[Unit]:
         yield Unit(by_step[at], [plan.steps[position] for position in positions], positions)
 
 
+def _given(session: Session, request_id: str) -> dict[tuple[str, str], Given]:
+    found = session.exec(
+        select(Grant.account, Grant.holding, Grant.id, Grant.ends_at).where(Grant.request_id == request_id)
+    )
+    return {(account, holding): Given(id, ends_at) for account, holding, id, ends_at in found}
+
+
 def _proven(
-    session: Session, request: AccessRequest, plan: Plan | None, rows: Sequence[BulkRow], steps: Mapping[int, StepRow]
+    session: Session, request: AccessRequest, plan: Plan | None, rows: Sequence[Kept], steps: Mapping[int, StepRow]
 ) -> bool:  # fmt: skip
     """Plan, rows and steps are those whose hash is in the chain with the approval."""
     approvals = audit.find(session, event="request.approved", request=request.id)
@@ -534,7 +547,7 @@ def _proven(
 
 
 def _held_by_others(
-    session: Session, request_id: str, rows: Sequence[BulkRow], holdings: Mapping[int, str], read_at: datetime
+    session: Session, request_id: str, rows: Sequence[Kept], holdings: Mapping[int, str], read_at: datetime
 ) -> dict[tuple[str, str], bool]:  # fmt: skip
     """Of what other grants give to these accounts: whether it was held before all of them.
 
@@ -555,7 +568,7 @@ def _held_by_others(
     return found
 
 
-def _is_left(row: BulkRow) -> bool:
+def _is_left(row: Kept) -> bool:
     return row.state == "valid"
 
 
@@ -578,5 +591,5 @@ def _without_words(steps: Sequence[Step]) -> list[Step]:
     return [step.model_copy(update={"words": ""}) for step in steps]
 
 
-def _whys(failed: Mapping[str, Sequence[BulkRow]]) -> dict[str, str] | None:
+def _whys(failed: Mapping[str, Sequence[Kept]]) -> dict[str, str] | None:
     return {"because": "; ".join(failed)} if failed else None

@@ -11,11 +11,12 @@ from approvals.beginning import Beginning, NotBegun
 from approvals.bulk_applying import BulkApplying
 from approvals.bulk_cases import BULK
 from approvals.bulk_ending import BulkEnding
+from approvals.bulk_rows import Kept
 from approvals.calls import Calls, may_have_been_given, same_holding, steps_of
 from approvals.changing import Changing
 from approvals.crash import crash_point
 from approvals.ending import Ending
-from approvals.models import AccessRequest, BulkRow, Grant, StepRow
+from approvals.models import AccessRequest, Grant, StepRow
 from approvals.plan import Plan
 from approvals.planning import Atlassian
 from approvals.policy import Policy
@@ -92,7 +93,7 @@ class Provisioning:
             return self.bulk.go_on(claim, request.id)
         self._take_steps(claim, request.id, seen)
 
-    def _rehearses_a_list(self, policy: Policy, rows: Sequence[BulkRow]) -> bool:
+    def _rehearses_a_list(self, policy: Policy, rows: Sequence[Kept]) -> bool:
         """Whether nothing of a list is to reach Atlassian: with LISTED unless each of its rows is listed."""
         if self.effects is not Effects.LISTED:
             return self.effects is Effects.OFF

@@ -4,14 +4,14 @@ import csv
 import io
 from collections.abc import Iterable
 
-from approvals.models import BulkRow
+from approvals.bulk_rows import Kept
 
 HEADING = ("row", "person", "account", "action", "entitlement", "until", "result", "because")
 RUNS = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet takes for a formula, and what may stand before one
 SAID = {"valid": "not done", "refused": "refused", "done": "done", "failed": "failed"}
 
 
-def result_file(rows: Iterable[BulkRow]) -> bytes:
+def result_file(rows: Iterable[Kept]) -> bytes:
     """UTF-8 with a mark, for spreadsheets take anything else for their own alphabet."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,34 +42,28 @@ from tests.support.world import World
 PEOPLE = 12_000
 PAGE = PORTION = 100
 BARE_GROUP = "all-of-the-bare-calls"
+BARE_ID = "00000000-0000-4000-a000-000000000001"
 SCIM = f"/scim/directory/{seed.OURS.id}"
 
 
-@cache
-def large_company() -> seed.Company:
-    """The seeded company grown to twelve thousand people in the directory of ours, and a second empty group."""
+def many() -> Iterator[seed.Person]:
+    """Those who make the directory of ours twelve thousand, one by one: whoever wants a list of them makes it."""
     small = seed.company()
-    ours = [person for person in small.people if person.directory is seed.OURS and person.state == ""]
-    like = next(person for person in ours if person.handle.startswith("person"))
-    more = [
-        replace(
+    like = next(p for p in small.people if p.directory is seed.OURS and p.handle.startswith("person") and not p.state)
+    for n in range(PEOPLE - sum(person.directory is seed.OURS for person in small.people)):
+        yield replace(
             like, handle=f"many{n:05d}", given="Many", family=f"Person {n}", email=f"many{n:05d}@{seed.DOMAIN}",
             account_id=f"712020:00000000-0000-4000-8000-{n:012d}", slack_id=f"U0MANY{n:05d}",
             scim_id=f"00000000-0000-4000-9000-{n:012d}",
-        )
-        for n in range(PEOPLE - sum(person.directory is seed.OURS for person in small.people))
-    ]  # fmt: skip
-    people = (*small.people, *more)
-    drill = small.group(DRILL)
-    bare = replace(
-        drill, name=BARE_GROUP, org_id="00000000-0000-4000-a000-000000000001",
-        scim_id="00000000-0000-4000-a000-000000000002",
-    )  # fmt: skip
+        )  # fmt: skip
+
+
+def large_company() -> seed.Company:
+    """The seeded company grown to twelve thousand people in the directory of ours, and a second empty group."""
+    small = seed.company()
+    people = (*small.people, *many())
+    bare = replace(small.group(DRILL), name=BARE_GROUP, org_id=BARE_ID.replace("a", "b"), scim_id=BARE_ID)
     return seed.Company(people, (*small.groups, bare), small.channels, {p.handle: p for p in people})
-
-
-def wanted(rows: int) -> list[seed.Person]:
-    return [person for person in large_company().people if person.handle.startswith("many")][:rows]
 
 
 def serve() -> None:
@@ -80,8 +74,7 @@ def serve() -> None:
 
 def bare(url: str, rows: int) -> dict[str, Any]:
     """Every page of the directory, every portion, and a reading of the group after ten of them: no line of ours."""
-    group = large_company().group(BARE_GROUP).scim_id
-    ids = [person.scim_id for person in wanted(rows)]
+    group, ids = BARE_ID, [person.scim_id for person in islice(many(), rows)]
     calls = 0
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {seed.OURS.key}"}, trust_env=False) as http:
         begin = time.perf_counter()
@@ -171,7 +164,7 @@ def _mirror(store: Store) -> None:
     known = {person.account_id for person in seed.company().people[: len(seed.STORY)]}
     rows = [
         {"account": p.account_id, "name": p.name, "mail": p.email, "manager": None, "read_at": now}
-        for p in large_company().people
+        for p in (*seed.company().people, *many())
         if p.account_id not in known
     ]
     with store.write() as w:
@@ -179,7 +172,7 @@ def _mirror(store: Store) -> None:
 
 
 def _file(rows: int) -> bytes:
-    lines = [f"{person.email},grant,{DRILL},2 days," for person in wanted(rows)]
+    lines = [f"{person.email},grant,{DRILL},2 days," for person in islice(many(), rows)]
     return ("person,action,entitlement,until,reason\n" + "\n".join(lines)).encode()
 
 
