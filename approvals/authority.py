@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 
+from approvals.bulk_cases import narrowed, nobody_for_the_list
 from approvals.durations import CEILING, say_duration, write_duration
 from approvals.policy import Person, Policy, PolicyPerson, Verdict, listed
 from approvals.rules.parts import Entitlement, Rule, Source, Stage
@@ -112,6 +113,8 @@ class Case:
     facts: Facts = NOTHING_KNOWN
     level: int = 0  # how many levels of the escalation are asked as well
     yes: tuple[Yes, ...] = ()
+    rows: tuple[Case, ...] = ()  # of a list: one case for all rows that are answered alike
+    subjects: frozenset[str] = frozenset()  # of a list: everybody it is about
 
     @property
     def approvers(self) -> Approvers:
@@ -140,7 +143,8 @@ class Case:
     @cached_property
     def _asked(self) -> tuple[Approvers, ...]:
         also = tuple(source for level in self.rule.escalation[: self.level] for source in level)
-        return tuple(self._named((*stage.sources, *also)) for stage in self.rule.stages)
+        own = tuple(self._named((*stage.sources, *also)) for stage in self.rule.stages)
+        return tuple(narrowed(self, approvers) for approvers in own) if self.rows else own
 
     def _named(self, sources: tuple[Source, ...]) -> Approvers:
         found: dict[str, Candidate] = {}
@@ -266,6 +270,8 @@ def _enough(case: Case, reachable: frozenset[str] | None) -> bool:
 
 def nobody_is_left(case: Case) -> str:
     """What to say when too few people are left to answer: who can mend it. Slack turns the ids into names."""
+    if case.rows:
+        return nobody_for_the_list(case, case.policy)
     asked = listed([source.said for source in case.rule.approver_sources])
     admins = listed([f"<@{admin.user}>" for admin in case.policy.roles["admin"]])
     who = "Nobody is" if case.rule.approvals == 1 else "Too few people are"
@@ -317,7 +323,7 @@ def _no_judge(case: Case, account: str) -> Verdict | None:
         return protected
     if account == case.requester:
         return Verdict(False, "nobody approves their own request", "separation of duties")
-    if account == case.subject:
+    if account == case.subject or account in case.subjects:
         return Verdict(False, "nobody approves what is for themselves", "separation of duties")
     return None
 
@@ -325,7 +331,8 @@ def _no_judge(case: Case, account: str) -> Verdict | None:
 def _asked_now(case: Case) -> str:
     stage = case.rule.stages[case.tally.stage]
     also = [source for level in case.rule.escalation[: case.level] for source in level]
-    return listed([source.said for source in (*stage.sources, *also)])
+    asked = listed([source.said for source in (*stage.sources, *also)])
+    return f"{asked}, as far as they may answer for every row of it" if case.rows else asked
 
 
 # -- everything else ----------------------------------------------------------------------------------------------
@@ -373,7 +380,7 @@ def may_see(case: Case, person: Person, *, quiet: bool = False) -> Verdict:
     """Who may look at a request. A quiet one does not exist for its subject."""
     if person.account == case.requester:
         return Verdict(True, "who asked", "see")
-    if quiet and person.account == case.subject:
+    if quiet and (person.account == case.subject or person.account in case.subjects):
         return Verdict(False, "there is no such request", "see")
     if person.account == case.subject:
         return Verdict(True, "whom it is about", "see")

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from approvals import audit, authority, people, safety
-from approvals.cases import case_of, level_in_the_chain, yes_of
+from approvals.cases import case_of, level_in_the_chain, rule_of, yes_of
 from approvals.models import AccessRequest
 from approvals.plan import Plan
 from approvals.planning import Atlassian, plan_of, survey
@@ -33,11 +33,24 @@ class Beginning:
 
     def look(self, request: AccessRequest) -> Plan:
         """What Atlassian shows now, which is what was approved; raises ``NotBegun`` with why it is refused."""
+        self.look_at_people(request)
         with self.store.read() as session:
             policy = self.policies.current(session)
-            rule = policy.rule(request.verb, request.entitlement)
-            approvers = [people.slack_user_of(session, one.account) for one in yes_of(session, request)]
             shown = plan_of(session, request)
+        try:
+            plan = survey(self.directory, request, policy)
+        except Impossible as no:
+            raise NotBegun(str(no)) from no
+        if plan.hash != request.plan_hash and not (shown and _only_more_to_take(shown, plan)):
+            raise NotBegun("what the plan would change is no longer what was approved: " + _difference(plan))
+        return plan
+
+    def look_at_people(self, request: AccessRequest) -> None:
+        """Who answered, who may answer and who asked, as they are now."""
+        with self.store.read() as session:
+            policy = self.policies.current(session)
+            rule = rule_of(session, policy, request)
+            approvers = [people.slack_user_of(session, one.account) for one in yes_of(session, request)]
         if rule is None or rule.rule_hash != request.rule_hash:
             raise NotBegun("the rule changed since the approval")
         self.people.refresh_sources(rule.looked_up, request.subject)
@@ -46,13 +59,6 @@ class Beginning:
                 self.people.refresh(approver.team, approver.user)
         if request.verb not in TAKES_AWAY:
             self.people.refresh(request.team, request.user)
-        try:
-            plan = survey(self.directory, request, policy)
-        except Impossible as no:
-            raise NotBegun(str(no)) from no
-        if plan.hash != request.plan_hash and not (shown and _only_more_to_take(shown, plan)):
-            raise NotBegun("what the plan would change is no longer what was approved: " + _difference(plan))
-        return plan
 
     def why_not(self, w: Write, request: AccessRequest) -> str:
         """Asked in the transaction that begins: the approval in the chain, its givers' rights, and what is safe."""

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 
 from approvals import jobs
 from approvals.crash import crash_point
-from approvals.models import Call, Grant, StepRow
+from approvals.models import Call, Grant, Job, StepRow
 from approvals.plan import Step
 from approvals.ports import Directory, DirectoryError
 from approvals.states import LIVE
@@ -38,11 +38,11 @@ class Calls:
         step = Step.model_validate_json(row.body)
         if self.directory.is_true(step) if seen is None else seen:
             return
-        self._call(claim, row, step, grant, what)
+        self.call(claim, row, step, grant, what)
         if not self.directory.is_true(step):
             raise jobs.Later(LOOK_AGAIN, "accepted, not yet visible")
 
-    def _call(self, claim: jobs.Claim, row: StepRow, step: Step, grant: Grant | None, what: str) -> None:
+    def call(self, claim: jobs.Claim, row: StepRow, step: Step, grant: Grant | None, what: str) -> None:
         """The intent is committed before the call, its answer after; the caller reads the effect back."""
         with self.store.work(claim) as w:
             fresh = w.session.get(Grant, grant.id) if grant is not None else None
@@ -65,6 +65,11 @@ class Calls:
             raise
         crash_point(f"{what}: called")
         self._record(claim, row, call, answer)
+
+    def answered_well(self, session: Session, row: StepRow) -> bool:
+        """Whether a call of this step was answered, and not with an error: then only a read can tell more."""
+        answers = session.exec(select(Call.answer).where(Call.step_id == row.id)).all()
+        return any(answer is not None and not answer.startswith("error: ") for answer in answers)
 
     def _record(self, claim: jobs.Claim, row: StepRow, call: Call, answer: str | None) -> None:
         with self.store.work(claim) as w:
@@ -124,3 +129,9 @@ def same_holding(
     return session.exec(
         select(Grant).where(Grant.account == account, Grant.holding == holding, Grant.request_id != but, wanted)
     ).all()
+
+
+def being_applied(session: Session, request_id: str) -> bool:
+    """Whether a worker takes its steps at this moment."""
+    job = session.exec(select(Job).where(Job.key == f"apply:{request_id}")).first()
+    return job is not None and job.status == "running"

@@ -9,9 +9,12 @@ from sqlmodel import Session, col, select
 
 from approvals import audit, authority, people
 from approvals.authority import Candidate, Case, Delegation, Facts, Yes
+from approvals.bulk_cases import BULK, list_rule, with_two_admins
+from approvals.bulk_rows import UNREADABLE, managers_of
 from approvals.database import plain
-from approvals.models import AccessRequest, SourceMember, SourceState
+from approvals.models import AccessRequest, BulkRow, PlanRow, SourceMember, SourceState
 from approvals.models import Delegation as DelegationRow
+from approvals.plan import Plan
 from approvals.policy import Person, Policy, Rule, Source
 
 MANAGER = Source("manager")
@@ -49,10 +52,10 @@ def case_of(
     db: Session, policy: Policy, request: AccessRequest, now: datetime, *, fresh: bool = False, level: int | None = None
 ) -> Case | None:
     """The case of a request that stands in the record; None when the policy has no rule for it any more."""
-    rule = policy.rule(request.verb, request.entitlement)
+    rule = rule_of(db, policy, request)
     if rule is None:
         return None
-    return Case(
+    case = Case(
         policy=policy,
         rule=rule,
         verb=request.verb,
@@ -62,6 +65,51 @@ def case_of(
         level=request.level if level is None else level,
         yes=tuple(yes_of(db, request)),
     )
+    return of_a_list(db, case, request, now, fresh=fresh) if request.verb == BULK else case
+
+
+def rule_of(db: Session | Connection, policy: Policy, request: AccessRequest) -> Rule | None:
+    """The rule in force for a request; of a list with what the rules of its rows add; None when there is none."""
+    rule = policy.rule(request.verb, request.entitlement)
+    if rule is None or request.verb != BULK:
+        return rule
+    readable = ~col(BulkRow.because).startswith(UNREADABLE)
+    named = select(BulkRow.verb, BulkRow.entitlement).where(BulkRow.request_id == request.id, readable).distinct()
+    rules = (policy.rule(verb, what) for verb, what in plain(db).execute(named))
+    return list_rule(rule, filter(None, rules))
+
+
+def of_a_list(db: Session, case: Case, request: AccessRequest, now: datetime, *, fresh: bool = False) -> Case:
+    """The same with its rows: one case for all that are answered by the same rule and, where it asks, manager."""
+    kept = select(BulkRow.verb, BulkRow.entitlement, BulkRow.account).where(
+        BulkRow.request_id == request.id, BulkRow.state != "refused"
+    )
+    rows = plain(db).execute(kept).all()
+    subjects = frozenset(row.account for row in rows)
+    bosses = managers_of(db, case.policy, set(subjects))
+    found: dict[tuple[str, str, str], Case] = {}
+    facts: dict[str, Facts] = {}
+    for verb, what, account in rows:
+        rule = case.policy.rule(verb, what)
+        if rule is None:
+            continue
+        boss = bosses.get(account, "") if MANAGER in rule.approver_sources else ""
+        key = (rule.path, rule.name, boss)
+        if key not in found:
+            if rule.path not in facts:
+                facts[rule.path] = facts_of(db, case.policy, rule, account, now, fresh=fresh)
+            known = replace(facts[rule.path], manager=boss or None)
+            found[key] = Case(case.policy, rule, verb, case.requester, account, known)
+    whole = replace(case, rows=tuple(found.values()), subjects=subjects)
+    return with_two_admins(whole) if _two_admins(db, case.policy, request) else whole
+
+
+def _two_admins(db: Session, policy: Policy, request: AccessRequest) -> bool:
+    """Whether the plan says that more is destroyed than one may alone."""
+    if not policy.ceilings.two_admins_above:
+        return False
+    row = db.get(PlanRow, (request.id, request.version))
+    return row is not None and Plan.model_validate_json(row.body).two_admins
 
 
 def can_ask(
@@ -131,3 +179,10 @@ def _members(db: Session | Connection, source: Source, now: datetime, *, fresh: 
     rows = plain(db).execute(_MEMBERS, {"source": source.key}).all()
     since = now - SETTLED if source.kind == "usergroup" else now + FRESH
     return frozenset(row.account for row in rows if row.since <= since), state.trouble
+
+
+def first_level(db: Session | Connection, case: Case) -> int | None:
+    """The level at which the question starts, by whom can really be asked; None when nobody is left at any."""
+    if not case.rule.escalation and case.approvers.may_grow:
+        return 0
+    return authority.starting_level(case, reachable(db, case, len(case.rule.escalation)))

@@ -17,7 +17,9 @@ def not_confirmed(tier: str, vote: Vote, plan: Plan | None) -> str:
         return ""
     if tier == "medium":
         return "" if vote.typed else "This needs a look at the plan first: press Approve on the card again."
-    if plan is None or not is_the_name(vote.typed, plan.subject_name):
+    if plan is not None and plan.rows and not is_the_name(vote.typed, plan.to_type):
+        return "The number that was typed is not that of the accounts in the list, so nothing was approved."
+    if plan is None or not is_the_name(vote.typed, plan.to_type):
         return "The name that was typed is not that of the person it is about, so nothing was approved."
     return ""
 

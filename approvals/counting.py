@@ -8,7 +8,8 @@ from sqlmodel import Session, select
 
 from approvals import audit, authority, jobs, people
 from approvals.authority import Case, Yes
-from approvals.cases import case_of
+from approvals.bulk_rows import digest_of_rows, rows_of
+from approvals.cases import case_of, rule_of
 from approvals.confirming import not_confirmed
 from approvals.crash import crash_point
 from approvals.models import AccessRequest, Vote
@@ -51,7 +52,7 @@ class Counting:
         """Who votes and who may, as it is now; why they can't be looked up, where waiting would not help."""
         with self.store.read() as session:
             request = session.get(AccessRequest, request_id)
-            rule = self.policies.current(session).rule(request.verb, request.entitlement) if request else None
+            rule = rule_of(session, self.policies.current(session), request) if request else None
         if rule is not None and request is not None:
             self.people.refresh_sources(rule.looked_up, request.subject)
         try:
@@ -111,6 +112,9 @@ class Counting:
         if plan is None or not proven or hashes[-1:] != [request.plan_hash] or plan.hash != request.plan_hash:
             alarm(w, request, "the plan in the database is not the one in the record")
             return "The plan you saw is not the one in the record, so nothing was decided."
+        if plan.rows and plan.rows != digest_of_rows(rows_of(w.connection, request.id)):
+            alarm(w, request, "the rows in the database are not those that were planned")
+            return "The rows of the list are not those in the record, so nothing was decided."
         return ""
 
     def _decide(

@@ -1,11 +1,10 @@
 """Take away what was given when its time is over; late at worst, never not at all (the job ``end``)."""
 
-from sqlmodel import Session, select
-
 from approvals import jobs
-from approvals.calls import Calls, same_holding, steps_of
+from approvals.bulk_ending import is_of_a_list
+from approvals.calls import Calls, being_applied, same_holding, steps_of
 from approvals.crash import crash_point
-from approvals.models import Grant, Job, StepRow
+from approvals.models import Grant, StepRow
 from approvals.plan import Step
 from approvals.ports import Directory, DirectoryError
 from approvals.states import LIVE
@@ -27,6 +26,9 @@ class Ending:
         """Take a grant away when its time is over; late at worst, never not at all."""
         with self.store.read() as session:
             grant = session.get(Grant, int(claim.about))
+            of_a_list = grant is not None and is_of_a_list(session, grant)
+        if grant is not None and of_a_list:
+            return self._end_with_its_list(claim, grant)
         if grant is None or grant.status in (GrantStatus.ENDED, GrantStatus.VOID):
             return
         if grant.status in LIVE:
@@ -34,12 +36,16 @@ class Ending:
         if grant.status == GrantStatus.ENDING:
             self._take_away(claim, grant)
 
+    def _end_with_its_list(self, claim: jobs.Claim, grant: Grant) -> None:
+        with self.store.work(claim, last=True) as w:
+            w.enqueue("bulk end", grant.request_id, priority=jobs.ENDS)
+
     def _begin_end(self, claim: jobs.Claim, grant: Grant) -> Grant:
         """Decide whether anything has to be taken: not what was held before, not what another grant gives."""
         with self.store.work(claim) as w:
             if grant.ends_at is None or grant.ends_at > w.now:
                 raise jobs.Later(max(1.0, (grant.ends_at - w.now).total_seconds()) if grant.ends_at else 3600)
-            if grant.status == GrantStatus.PROMISED and _being_applied(w.session, grant.request_id):
+            if grant.status == GrantStatus.PROMISED and being_applied(w.session, grant.request_id):
                 raise jobs.Later(1.0, "it is being given at this moment")
             return self.begin(w, grant, because=grant.because or "its time is over")
 
@@ -58,6 +64,9 @@ class Ending:
         return now
 
     def _plan_removal(self, w: Write, grant: Grant) -> None:
+        if is_of_a_list(w.session, grant):
+            w.enqueue("bulk end", grant.request_id, priority=jobs.ENDS)
+            return
         given = steps_of(w.session, grant.request_id, "apply")
         for position, row in enumerate(reversed(given)):
             step = self.directory.removal(Step.model_validate_json(row.body))
@@ -82,8 +91,3 @@ class Ending:
     def _tell_end(self, w: Write, grant: Grant, *, kept: str) -> None:
         late = (grant.ended_at - grant.ends_at).total_seconds() if grant.ended_at and grant.ends_at else 0.0
         tell_outcome(w, w.request(grant.request_id), "ended", kept=kept, late=round(late, 1))
-
-
-def _being_applied(session: Session, request_id: str) -> bool:
-    job = session.exec(select(Job).where(Job.key == f"apply:{request_id}")).first()
-    return job is not None and job.status == "running"

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -9,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 Does = Literal[
     "add_member", "remove_member", "assign_role", "revoke_role", "deactivate", "reactivate", "delete_tokens",
     "suspend", "restore", "set_email", "create_user", "invite", "create_site_user", "revoke_org_admin",
+    "add_members", "remove_members",  # several at once: ``value`` says whom
 ]  # fmt: skip
 
 
@@ -58,6 +61,16 @@ class Step(BaseModel):
         return f"{self.owner}/groups/{self.target}"
 
 
+def written_members(pairs: Iterable[tuple[str, str]]) -> str:
+    """Accounts and the ids the owning API knows them by, as a step for many has them in ``value``."""
+    return " ".join(f"{account}={record}" for account, record in pairs)
+
+
+def read_members(step: Step) -> dict[str, str]:
+    """By account, the ids that a step for many is about."""
+    return dict(pair.split("=", 1) for pair in step.value.split())
+
+
 class Survey(BaseModel):
     """What Atlassian shows of a subject and an entitlement, and the steps that would give it."""
 
@@ -67,6 +80,22 @@ class Survey(BaseModel):
     holds: bool
     subject_name: str
     subject_mail: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GroupSurvey:
+    """What Atlassian shows of a group that takes many at once, and of those who are to be put into it.
+
+    ``step`` is the call without members. ``records`` are the ids the owning API knows the accounts by, ``refused`` says
+    of the others why they have none, ``members`` are the ids in the group now.
+    """
+
+    step: Step
+    records: Mapping[str, str]
+    refused: Mapping[str, str]
+    members: frozenset[str]
+    per_call: int
     warnings: tuple[str, ...] = ()
 
 
@@ -87,6 +116,15 @@ class Plan(BaseModel):
     subject_name: str
     subject_mail: str
     warnings: tuple[str, ...] = ()
+    rows: str = ""  # of a list: the digest of its rows
+    accounts: int = 0  # of a list: how many it changes something of
+    two_admins: bool = False  # of a list: more is destroyed than one may alone
+    lines: tuple[str, ...] = ()  # of a list: what is shown in place of a step a line
+
+    @property
+    def to_type(self) -> str:
+        """What is typed to confirm it."""
+        return str(self.accounts) if self.rows else self.subject_name
 
     @classmethod
     def of(cls, *, verb: str, subject: str, entitlement: str, duration: int | None, survey: Survey) -> "Plan":
@@ -95,7 +133,8 @@ class Plan(BaseModel):
     @property
     def hash(self) -> str:
         """SHA-256 over verb, subject, entitlement, duration and each step with its owner."""
-        bound = self.model_dump(include={"verb", "subject", "entitlement", "duration", "steps"})
+        of_a_list = {"rows", "accounts", "two_admins"} if self.rows else set()
+        bound = self.model_dump(include={"verb", "subject", "entitlement", "duration", "steps", *of_a_list})
         for step in bound["steps"]:
             del step["words"]  # a sentence reworded is not a changed plan
         return hashlib.sha256(canonical(bound)).hexdigest()

@@ -4,18 +4,20 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
-from sqlalchemy import Connection
 from sqlmodel import Session
 
 from approvals import authority, jobs, people
 from approvals.authority import Case
-from approvals.cases import case_of, reachable, who_may_answer
+from approvals.bulk_cases import BULK
+from approvals.bulk_planning import BulkPlanning
+from approvals.cases import case_of, rule_of, who_may_answer
+from approvals.cases import first_level as first_level
 from approvals.crash import crash_point
 from approvals.models import AccessRequest, PlanRow
 from approvals.plan import Newcomer, Plan, Survey
 from approvals.policy import ORG_ADMIN, Policy
 from approvals.policy_book import PolicyBook
-from approvals.ports import AccountPlans, Directory, DirectoryError, Impossible, People
+from approvals.ports import AccountPlans, Directory, DirectoryError, Impossible, ManyAtOnce, People
 from approvals.remarks import remarks
 from approvals.states import QUIET as QUIET
 from approvals.states import Status
@@ -25,7 +27,7 @@ from approvals.telling import tell_outcome
 KEEP_TOKENS = "keep tokens"  # the value of a reactivation that leaves the API tokens alone
 
 
-class Atlassian(Directory, AccountPlans, Protocol):
+class Atlassian(Directory, AccountPlans, ManyAtOnce, Protocol):
     """All that can be planned and done there."""
 
 
@@ -90,21 +92,24 @@ class Planning:
         self.directory = directory
         self.policies = policies
         self.people = people_outside
+        self.bulk = BulkPlanning(store, directory, policies, survey)
 
     def plan(self, claim: jobs.Claim) -> None:
         """Make the plan and open the question; refuse what only Atlassian can refuse; wait where it can't be read."""
         with self.store.read() as session:
             request = session.get(AccessRequest, claim.about)
             policy = self.policies.current(session)
+            rule = rule_of(session, policy, request) if request else None
         if request is None or request.status != Status.ASKED:
             return
-        rule = policy.rule(request.verb, request.entitlement)
         if rule is None or rule.rule_hash != request.rule_hash:
             named = request.entitlement or request.verb
             return self._refuse(claim, request, f"The rule for `{named}` changed meanwhile; ask again.")
         self.people.refresh_sources(rule.looked_up, request.subject)
         crash_point("plan: before reading")
         try:
+            if request.verb == BULK:
+                return self.bulk.plan(claim, request, policy)
             plan = survey(self.directory, request, policy)
         except Impossible as no:
             return self._refuse(claim, request, str(no))
@@ -175,10 +180,3 @@ class Planning:
                 user=request.user,
                 because=str(error),
             )
-
-
-def first_level(db: Session | Connection, case: Case) -> int | None:
-    """The level at which the question starts, by whom can really be asked; None when nobody is left at any."""
-    if not case.rule.escalation and case.approvers.may_grow:
-        return 0
-    return authority.starting_level(case, reachable(db, case, len(case.rule.escalation)))

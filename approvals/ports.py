@@ -1,11 +1,11 @@
 """What the decisions need from outside, as small protocols, and the errors that say whether to try again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from approvals.plan import Newcomer, Step, Survey
+from approvals.plan import GroupSurvey, Newcomer, Step, Survey
 from approvals.policy import Entitlement, Source
 
 
@@ -66,6 +66,21 @@ class Directory(Protocol):
 
     def is_true(self, step: Step) -> bool:
         """Read whether what ``step`` wants is so. Raises ``DirectoryError`` when it can't be read."""
+        ...
+
+
+class ManyAtOnce(Protocol):
+    """Atlassian, for what is done to many accounts with one call. Errors as ``Directory``."""
+
+    def survey_group(self, entitlement: Entitlement, wanted: Sequence[tuple[str, str]]) -> GroupSurvey | None:
+        """What puts these (account, address) into the entitlement's group; None where each needs a call of their own.
+
+        Raises ``Impossible`` when nobody can be put into it.
+        """
+        ...
+
+    def records_in(self, step: Step) -> frozenset[str]:
+        """Who is in the step's group now, by the ids the owning API knows them by; one call however many they are."""
         ...
 
 

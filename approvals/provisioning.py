@@ -1,5 +1,6 @@
 """Give what was approved: check again, commit the end, take the steps, read them back (the job ``apply``)."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -7,6 +8,10 @@ from sqlmodel import select
 
 from approvals import jobs, safety
 from approvals.beginning import Beginning, NotBegun
+from approvals.bulk_applying import BulkApplying
+from approvals.bulk_cases import BULK
+from approvals.bulk_ending import BulkEnding
+from approvals.bulk_rows import Kept
 from approvals.calls import Calls, may_have_been_given, same_holding, steps_of
 from approvals.changing import Changing
 from approvals.crash import crash_point
@@ -14,6 +19,7 @@ from approvals.ending import Ending
 from approvals.models import AccessRequest, Grant, StepRow
 from approvals.plan import Plan
 from approvals.planning import Atlassian
+from approvals.policy import Policy
 from approvals.policy_book import PolicyBook
 from approvals.ports import OutsideError, People
 from approvals.states import LIVE, Status
@@ -46,6 +52,8 @@ class Provisioning:
         self.calls = Calls(store, directory)
         self.changing = Changing(store, directory, self.calls, policies)
         self.ending = Ending(store, directory, effects is not Effects.OFF)
+        self.bulk = BulkApplying(store, directory, policies, self.beginning, self.calls, self._rehearses_a_list)
+        self.bulk_ending = BulkEnding(store, directory, policies, self.calls, effects is not Effects.OFF)
 
     def apply(self, claim: jobs.Claim) -> None:
         """Begin or go on with an approved request; give up loudly when the others stay away for too long."""
@@ -60,7 +68,10 @@ class Provisioning:
         except Stale as stale:
             raise jobs.Later(0.5, str(stale)) from stale  # look again: a request that is still applying must go on
         except OutsideError as error:
-            if error.retry and self.store.now() < self._give_up_at(request):
+            patient = (
+                self.bulk.patient(request) if request.verb == BULK else self.store.now() < self._give_up_at(request)
+            )
+            if error.retry and patient:
                 raise
             self._give_up(claim, request.id, str(error))
 
@@ -72,10 +83,22 @@ class Provisioning:
                 raise jobs.Later(max(0.1, (request.starts_at - now).total_seconds()), "its time has not come")
             if now >= self._give_up_at(request):
                 return self._give_up(claim, request.id, "it could not be begun in time after the approval")
+            if request.verb == BULK:
+                self.bulk.begin(claim, request)
+                return self.bulk.go_on(claim, request.id)
             with safety.alone(self.store, request):
                 plan = self._begin(claim, request)
             seen = plan.holds if len(plan.steps) == 1 else None
+        if request.verb == BULK:
+            return self.bulk.go_on(claim, request.id)
         self._take_steps(claim, request.id, seen)
+
+    def _rehearses_a_list(self, policy: Policy, rows: Sequence[Kept]) -> bool:
+        """Whether nothing of a list is to reach Atlassian: with LISTED unless each of its rows is listed."""
+        if self.effects is not Effects.LISTED:
+            return self.effects is Effects.OFF
+        rules = [policy.rule(row.verb, row.entitlement) for row in rows]
+        return not all(rule is not None and rule.listed for rule in rules)
 
     def _give_up_at(self, request: AccessRequest) -> datetime:
         held_for = timedelta(seconds=request.duration) if request.duration else PATIENCE
@@ -186,6 +209,8 @@ class Provisioning:
         """Nothing more is tried. What may have been given all the same is taken away again."""
         with self.store.work(claim) as w:
             request = w.request(request_id)
+            if request.verb == BULK:
+                return self.bulk.give_up(w, request, because)
             if request.verb != "grant":
                 return self.changing.give_up(w, request, because)
             grant = w.session.exec(select(Grant).where(Grant.request_id == request_id)).first()

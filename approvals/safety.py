@@ -5,7 +5,7 @@ planned and done. This module holds the rest.
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -42,6 +42,12 @@ def frozen(db: Session | Connection) -> str:
     return f"{since}: {row.because or 'no reason was given'}. Two of the roles admin and security can let it go on"
 
 
+def frozen_now(store: Store) -> str:
+    """The same between two calls of one deed that has many."""
+    with store.look() as connection:
+        return frozen(connection)
+
+
 def freeze(w: Write, by: Actor, because: str) -> bool:
     """Everything that gives or destroys stands still from now on; false when it does already. Ends go on."""
     if frozen(w.connection):
@@ -63,18 +69,29 @@ def why_not(w: Write, policy: Policy, request: AccessRequest) -> str:
 
 def above_a_ceiling(db: Session | Connection, policy: Policy, actor: str, now: datetime) -> str:
     """Which ceiling one more destructive action would break; empty when none."""
+    hour, day = _left(db, policy, actor, now)
+    if hour < 1:
+        return f"one person may take access away {policy.ceilings.an_hour} times an hour, and has"
+    if day < 1:
+        return f"access may be taken away {a_day(db, policy)} times a day, and was"
+    return ""
+
+
+def room(db: Session | Connection, policy: Policy, actor: str, now: datetime) -> int:
+    """How many destructive actions of this person the ceilings leave room for now."""
+    return max(0, min(_left(db, policy, actor, now)))
+
+
+def _left(db: Session | Connection, policy: Policy, actor: str, now: datetime) -> tuple[int, int]:
+    """Of the hour, and of the day."""
     hour = (
         select(func.count())
         .select_from(Destruction)
         .where(Destruction.actor == actor, Destruction.at > now - timedelta(hours=1))
     )
     day = select(func.count()).select_from(Destruction).where(Destruction.at > now - timedelta(days=1))
-    if plain(db).execute(hour).scalar_one() >= policy.ceilings.an_hour:
-        return f"one person may take access away {policy.ceilings.an_hour} times an hour, and has"
-    most = a_day(db, policy)
-    if plain(db).execute(day).scalar_one() >= most:
-        return f"access may be taken away {most} times a day, and was"
-    return ""
+    left = policy.ceilings.an_hour - plain(db).execute(hour).scalar_one()
+    return left, a_day(db, policy) - plain(db).execute(day).scalar_one()
 
 
 def a_day(db: Session | Connection, policy: Policy) -> int:
@@ -91,6 +108,15 @@ def count(w: Write, request: AccessRequest) -> None:
                 request_id=request.id, subject=request.subject, actor=request.requester, verb=request.verb, at=w.now
             )
         )
+
+
+def count_rows(w: Write, request: AccessRequest, rows: Iterable[tuple[str, str]]) -> None:
+    """The same of a list: one for each account of its destructive rows (account, verb)."""
+    found = {account: verb for account, verb in rows if verb in DESTROYS}
+    if found:
+        more = {"request_id": request.id, "actor": request.requester, "at": w.now}
+        values = [{**more, "subject": account, "verb": verb} for account, verb in found.items()]
+        w.connection.execute(insert(Destruction), values)
 
 
 # -- the last admins ------------------------------------------------------------------------------------------------

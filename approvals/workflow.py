@@ -6,16 +6,19 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from approvals import authority, jobs, limits, people, safety
 from approvals.audit import digest
 from approvals.authority import Case
+from approvals.bulk_cases import BULK, list_rule
+from approvals.bulk_rows import Row, digest_of_lines, insert_rows
 from approvals.cases import case_of, facts_of
 from approvals.crash import crash_point
 from approvals.models import AccessRequest, Grant, Vote
 from approvals.planning import QUIET, first_level
 from approvals.policy import Person as Speaker
-from approvals.policy import Policy, Verdict
+from approvals.policy import Policy, Rule, Verdict
 from approvals.policy_book import PolicyBook
 from approvals.states import LIVE, OPEN, Status, after
 from approvals.store import Actor, AlreadyThere, Store, Write, new_request_id
@@ -45,6 +48,7 @@ class Ask:
     value: str = ""  # a new address, a newcomer as JSON
     starts_at: datetime | None = None  # not before
     ends_by: datetime | None = None  # over then at the latest
+    rows: tuple[Row, ...] = ()  # of a list: judged, as the policy and the mirror are now
 
 
 class Asked(NamedTuple):
@@ -131,7 +135,7 @@ class Workflow:
             w.note_refusal("ask.refused", actor=actor, because=because, details={"typed": typed})
 
     def _may_ask(self, db: Connection, policy: Policy, speaker: Speaker, ask: Ask, now: datetime) -> Verdict:
-        rule = policy.rule(ask.verb, ask.entitlement)
+        rule = _rule(policy, ask)
         if rule is None:
             return no_such_rule(policy, ask.verb, ask.entitlement)
         stands_still = safety.frozen(db)
@@ -142,12 +146,12 @@ class Workflow:
         facts = facts_of(db, policy, rule, ask.subject, now)
         case = Case(policy, rule, ask.verb, speaker.account, ask.subject, facts)
         verdict = authority.may_ask(case, speaker, ask.duration, ask.reason)
-        if verdict and first_level(db, case) is None:
+        if verdict and ask.verb != BULK and first_level(db, case) is None:  # who answers a list is known when planned
             return Verdict(False, authority.nobody_is_left(case), f"{rule.path}.approvers")
         return limits.too_much(db, policy, speaker.account, now) if verdict else verdict
 
     def _open(self, w: Write, policy: Policy, speaker: Speaker, actor: Actor, ask: Ask) -> Asked:
-        rule = policy.rule(ask.verb, ask.entitlement)
+        rule = _rule(policy, ask)
         assert rule is not None  # _may_ask has looked
         asked = Asked(
             id=new_request_id(),
@@ -185,9 +189,11 @@ class Workflow:
             "request.asked",
             actor=actor,
             request=asked.id,
-            data={**chained, "value": digest("", ask.value) if ask.value else "", **_times(ask)},
+            data={**chained, "value": digest("", ask.value) if ask.value else "", **_times(ask), **_rows(ask)},
             details={"reason": ask.reason} | ({"value": ask.value} if ask.value else {}),
         )
+        if ask.rows:
+            insert_rows(w.connection, asked.id, ask.rows)
         w.enqueue("plan", asked.id)
         w.enqueue("wait", asked.id, at=lapses_at)
         return asked
@@ -303,7 +309,7 @@ class Workflow:
         actor = Actor(speaker.account, speaker.team, speaker.user)
         with self.store.write() as w:
             request = w.session.get(AccessRequest, request_id)
-            grant = w.session.exec(select(Grant).where(Grant.request_id == request_id)).first()
+            grant = w.session.exec(_what_may_end(request_id, request, speaker)).first()
             because = _why_not_end(request, grant, speaker)
             try:
                 w.first_time(source)
@@ -313,6 +319,9 @@ class Workflow:
                 raise Refused(because) from None
             if request is not None and grant is not None and not because:
                 name = people.names(w.session, {speaker.account})[speaker.account]
+                if request.verb == BULK:
+                    _end_rows(w, request, speaker, f"ended early by {name}")
+                    return request
                 grant.ends_at, grant.because = w.now, f"ended early by {name}"
                 w.add(grant)
                 w.audit("grant.end_asked", actor=actor, request=request_id, data={"account": grant.account})
@@ -334,6 +343,16 @@ class Workflow:
                 channel=channel,
                 text=text,
             )
+
+
+def _rule(policy: Policy, ask: Ask) -> Rule | None:
+    rule = policy.rule(ask.verb, ask.entitlement)
+    return list_rule(rule, [row.rule for row in ask.rows if row.rule]) if rule and ask.rows else rule
+
+
+def _rows(ask: Ask) -> dict[str, str]:
+    """What binds the rows of a list until they are planned."""
+    return {"rows": digest_of_lines(row.line for row in ask.rows)} if ask.rows else {}
 
 
 def _times(ask: Ask) -> dict[str, str]:
@@ -358,11 +377,34 @@ def _is_hidden_from(request: AccessRequest, speaker: Speaker) -> bool:
     return about and request.verb in QUIET and request.status in OPEN
 
 
+def _what_may_end(request_id: str, request: AccessRequest | None, speaker: Speaker) -> SelectOfScalar[Grant]:
+    """What a request gave; of a list what is still held, by who asked for it or looks after it, or one's own."""
+    query = select(Grant).where(Grant.request_id == request_id)
+    if request is None or request.verb != BULK:
+        return query
+    whole = speaker.account == request.requester or authority.may_do("end others", speaker)
+    live = query.where(col(Grant.status).in_(LIVE))
+    return live if whole else live.where(Grant.account == speaker.account)
+
+
+def _end_rows(w: Write, request: AccessRequest, speaker: Speaker, because: str) -> None:
+    """All of a list, or of somebody in it what is theirs."""
+    grants = w.session.exec(_what_may_end(request.id, request, speaker)).all()
+    for grant in grants:
+        grant.ends_at, grant.because = w.now, because
+        w.session.add(grant)
+    actor = Actor(speaker.account, speaker.team, speaker.user)
+    data = {"accounts": [grant.account for grant in grants]}
+    w.audit("grant.end_asked", actor=actor, request=request.id, data=data)
+    w.enqueue("bulk end", request.id, priority=jobs.ENDS)
+
+
 def _why_not_end(request: AccessRequest | None, grant: Grant | None, speaker: Speaker) -> str:
     looks_after = bool(authority.may_do("end others", speaker))
     if request is not None and _is_hidden_from(request, speaker):
         request = None
-    if request is None or not (looks_after or speaker.account in (request.requester, request.subject)):
+    of_a_list = request is not None and request.verb == BULK and grant is not None  # theirs, or they may end it all
+    if request is None or not (looks_after or of_a_list or speaker.account in (request.requester, request.subject)):
         return "There is no such request of yours. `/access mine` lists them."
     if grant is None or grant.status not in LIVE:
         return f"{request.id} gives nothing at the moment, so there is nothing to end."

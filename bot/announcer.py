@@ -56,7 +56,7 @@ class Announcer:
 
     def _wanted(self, session: Session, view: RequestView) -> list[str]:
         """The copies there are, and while the question is open one in the channel and one for each who may answer."""
-        places = list(session.exec(select(Card.place).where(Card.request_id == view.request.id)))
+        places = [p for p in session.exec(select(Card.place).where(Card.request_id == view.request.id)) if is_card(p)]
         if view.request.status == Status.PENDING:
             users = [view.slack[c.account] for c in view.approvers if c.account in view.slack]
             places += [place for place in ("channel", *(f"direct:{user}" for user in users)) if place not in places]
@@ -231,6 +231,11 @@ def _wake(w: Write, waiting: SelectOfScalar[Any]) -> None:
     first = w.session.exec(waiting.limit(1)).first()
     if first is not None:
         w.enqueue("tell", first, priority=jobs.PEOPLE)
+
+
+def is_card(place: str) -> bool:
+    """A list has rows of the same table for its progress and its files, which are drawn by their own jobs."""
+    return place == "channel" or place.startswith("direct:")
 
 
 def _home(view: RequestView, policy: Policy) -> str:

@@ -34,6 +34,9 @@ from approvals.welcoming import Welcoming
 from approvals.workflow import Workflow
 from bot.announcer import Announcer
 from bot.atlassian.directory import AtlassianDirectory
+from bot.bulk_intake import BulkIntake
+from bot.bulk_pages import BulkPages
+from bot.bulk_progress import BulkProgress
 from bot.clients import build_clients, site_brakes
 from bot.dispatch import Listeners
 from bot.envelope import admit
@@ -47,11 +50,12 @@ from bot.private_answers import PrivateAnswers
 from bot.proposal_cards import ProposalCards
 from bot.settings import Settings
 from bot.slack_budget import Budget
+from bot.slack_files import SlackFiles
 from bot.slack_out import SlackOut
 from bot.socket_mode import SocketMode
 from bot.sources import Sources
 from bot.turn import TURN
-from bot.worker import Worker
+from bot.worker import Run, Worker
 from handlers.desk import Desk
 from handlers.routes import register
 
@@ -101,6 +105,7 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     proposals = Proposals(store, policies, mirror, {"policy": apply_policy, "unfreeze": unfreeze, "bind": confirm})
     desk = Desk(store, workflow, Delegating(store, policies), proposals, policies, slack.open_view)
     worker = build_worker(settings, store, policies, directory, mirror, proposals, slack, threads)
+    worker.kinds |= build_lists(settings, desk, slack)
     listeners = Listeners(build_bolt(settings), desk, metrics)
     guard, socket = build_guard(settings, store, metrics), build_socket(settings, store, listeners)
     return House(
@@ -177,6 +182,7 @@ def build_worker(
         "wait": Waiting(store, policies).look,
         "apply": provisioning.apply,
         "end": provisioning.ending.end,
+        "bulk end": provisioning.bulk_ending.end,
         "draw": announcer.draw,
         "tell": announcer.tell,
         "mirror": mirror.run,
@@ -191,6 +197,18 @@ def build_worker(
         "preview": Previews(store, slack, directory, policies).fill,
     }
     return Worker(store, kinds, threads=threads, poll=1.0 if store.database.is_sqlite else 0.2)
+
+
+def build_lists(settings: Settings, desk: Desk, slack: SlackOut) -> dict[str, Run]:
+    """The jobs of lists that talk with people: their files, their pages, how far they have come."""
+    files = SlackFiles(slack, settings.slack_bot_token.get_secret_value(), settings.slack_api_url)
+    progress = BulkProgress(desk.store, slack, files, desk.policies)
+    return {
+        "bulk file": BulkIntake(desk.store, files, desk.workflow, desk.policies).read,
+        "bulk page": BulkPages(desk.store, slack, desk).turn,
+        "bulk progress": progress.show,
+        "bulk result": progress.hand_back,
+    }
 
 
 def build_bolt(settings: Settings) -> App:

@@ -1,5 +1,6 @@
 """Everything the bot says in Slack, within Slack's budget and with errors that say whether to try again."""
 
+import json
 import re
 from http.client import HTTPException
 from typing import Any, Literal
@@ -124,6 +125,27 @@ class SlackOut:
         """Who is in a user group, disabled ones too. https://docs.slack.dev/reference/methods/usergroups.users.list"""
         return list(self._call("usergroups.users.list", usergroup=group, include_disabled=False).get("users", []))
 
+    def file(self, file: str) -> dict[str, Any]:
+        """What Slack knows of a file. https://docs.slack.dev/reference/methods/files.info"""
+        return dict(self._call("files.info", file=file)["file"])
+
+    def new_file(self, name: str, length: int) -> tuple[str, str]:
+        """A place to put a file: its id and the address that takes its bytes.
+
+        https://docs.slack.dev/reference/methods/files.getUploadURLExternal
+        """
+        answer = self._call("files.getUploadURLExternal", filename=name, length=length)
+        return str(answer["file_id"]), str(answer["upload_url"])
+
+    def share_file(self, file: str, title: str, channel: str, thread: str = "") -> None:
+        """Show a file whose bytes are there. https://docs.slack.dev/reference/methods/files.completeUploadExternal"""
+        self._call(
+            "files.completeUploadExternal",
+            files=json.dumps([{"id": file, "title": title}]),
+            channel_id=channel,
+            **({"thread_ts": thread} if thread else {}),
+        )
+
     def open_socket(self) -> str:
         """An address to connect to once; the token must be an app's.
 
@@ -158,6 +180,8 @@ class SlackOut:
     def _send(self, method: str, client: WebClient | None = None, /, **arguments: Any) -> SlackResponse:
         style: Literal["params", "json"] = "params" if method.startswith(("users.", "conversations.info")) else "json"
         try:
+            if method.startswith("files."):  # which take no JSON
+                return (client or self._client).api_call(method, params=arguments)
             if style == "params":
                 return (client or self._client).api_call(method, params=arguments, http_verb="GET")
             return (client or self._client).api_call(method, json=arguments)

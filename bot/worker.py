@@ -20,9 +20,9 @@ Run = Callable[[jobs.Claim], None]
 BEAT = 5.0  # seconds between renewals of the leases that are held
 AWAY = 1.0  # seconds before a database that failed is tried again
 BUGS_FORGIVEN = 8  # tries of a job that raised something nobody expected
-NEVER_BURIED = frozenset({"end", "mirror"})  # an end is retried until it is true
+NEVER_BURIED = frozenset({"end", "bulk end", "mirror"})  # an end is retried until it is true
 BLINK = 0.05  # seconds that whoever comes next leaves a deed alone with the interpreter
-DEEDS = frozenset({"count", "apply", "end"})
+DEEDS = frozenset({"count", "apply", "end", "bulk end"})
 TALK = frozenset({"draw", "tell"})  # their trouble can't be told by more talk
 
 
@@ -31,7 +31,7 @@ class Worker:
 
     def __init__(self, store: Store, kinds: Mapping[str, Run], *, threads: int = 4, poll: float = 1.0) -> None:
         self.store = store
-        self.kinds = kinds
+        self.kinds = dict(kinds)
         self.poll = poll
         self._threads = [threading.Thread(target=self._loop, name=f"worker {n}", daemon=True) for n in range(threads)]
         self._threads.append(threading.Thread(target=self._beat, name="heartbeat", daemon=True))
@@ -170,7 +170,7 @@ class Worker:
                 jobs.bury(connection, claim, trouble=why)
         else:
             self._put_off(claim, jobs.pause(claim.attempts, after), why, failed=True)
-        loud = dead or (claim.kind == "end" and claim.attempts % jobs.LOUD_AFTER == 0)
+        loud = dead or (claim.kind in ("end", "bulk end") and claim.attempts % jobs.LOUD_AFTER == 0)
         if loud and claim.kind not in TALK:
             with self.store.write() as w:
                 once = f"trouble:{claim.key}:{claim.attempts}"

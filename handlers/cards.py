@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from approvals.bulk_cases import BULK
 from approvals.plan import Step
 from approvals.policy import say_duration
 from approvals.states import Grant as GrantStatus
@@ -22,11 +23,12 @@ class Drawing:
     blocks: list[Block]
 
 
+BEGUN = frozenset({Status.APPLYING, Status.PARTLY, Status.DONE, Status.FAILED})
 NO_REASON = "no reason was given"  # Slack did not open the form that asks for it
 NOUNS = {
     "revoke": "removal", "deactivate": "deactivation", "reactivate": "reactivation", "suspend": "suspension",
     "restore": "restoring", "offboard": "offboarding", "provision": "provisioning", "email": "change of address",
-    "tokens": "deletion of the API tokens",
+    "tokens": "deletion of the API tokens", "bulk": "changes of a list",
 }  # fmt: skip
 HEADLINES = {
     Status.ASKED: (":hourglass_flowing_sand:", "Reading Atlassian"),
@@ -90,6 +92,8 @@ def _question(view: RequestView) -> Block:
     length = length if request.duration is None else f"for {length}"
     asked = f"{mention(request.user)} asks for {what(view)}" + (f" *{length}*" if request.verb == "grant" else "")
     about = [f"_{esc(view.entitlement.about)}_"] if view.entitlement and view.entitlement.about else []
+    if request.verb == BULK:
+        return _section(asked)
     who = f"{esc(view.subject_name)} · {esc(view.subject_mail)} · `{request.subject}`"
     return _section(asked, *about, who)
 
@@ -114,6 +118,8 @@ def what(view: RequestView) -> str:
         return f"{named.strip()}{whose}"
     if request.verb == "revoke":
         return f"the removal of{named} from *{esc(view.subject_name)}*"
+    if request.verb == BULK:
+        return f"the {NOUNS[request.verb]}" + (f" of *{esc(view.subject_name)}*" if view.plan is not None else "")
     return f"the {NOUNS[request.verb]} of *{esc(view.subject_name)}*"
 
 
@@ -125,6 +131,10 @@ def _plan(view: RequestView) -> Block:
 def plan_lines(view: RequestView) -> list[str]:
     """The steps in their order, what is so now, and what to know."""
     assert view.plan is not None
+    if view.plan.rows:
+        return [f"• {esc(line, 500)}" for line in view.plan.lines] + [
+            f":warning: {esc(warning, 500)}" for warning in view.plan.warnings
+        ]
     lines = []
     lines += [f"{number}. {esc(step.words, 600)}" for number, step in enumerate(view.plan.steps, 1)]
     if view.request.duration is not None:
@@ -139,7 +149,7 @@ def plan_lines(view: RequestView) -> list[str]:
 
 def _state(view: RequestView) -> list[Block]:
     request, grant = view.request, view.grant
-    lines: list[str] = []
+    lines: list[str] = [figures(view.counts)] if request.status in BEGUN and view.counts else []
     if request.status == Status.PENDING:
         lines += _who_answers(view)
     if request.status == Status.SCHEDULED and request.starts_at:
@@ -163,6 +173,15 @@ def _state(view: RequestView) -> list[Block]:
         at = f" {when(grant.ended_at)}" if grant.ended_at else ""
         lines.append(f"{'Ended' if at else 'Ending'}{at}: {esc(grant.because)}")
     return [_section(*lines)] if lines else []
+
+
+def figures(counts: dict[str, int]) -> str:
+    """How far a list has come."""
+    done, failed, left = (counts.get(state, 0) for state in ("done", "failed", "valid"))
+    parts = [f"*{done:,}* of {done + failed + left:,} rows are done and read back"]
+    parts += [f"{failed:,} failed"] if failed else []
+    parts += [f"{left:,} are still to come"] if left else []
+    return ", ".join(parts) + "."
 
 
 def _who_answers(view: RequestView) -> list[str]:
@@ -207,6 +226,8 @@ def _buttons(view: RequestView) -> Block:
 def _manage(view: RequestView) -> Block:
     """What else can be done with it: slash commands don't work in threads, so the card carries them."""
     elements = [_button(view, "status", "Status")]
+    if view.counts:
+        elements.append(_button(view, "bulk_rows", "Rows…"))
     if view.request.status in (Status.ASKED, Status.PENDING, Status.SCHEDULED):
         elements.append(_button(view, "cancel", "Cancel the request"))
     if view.request.status == Status.PARTLY:

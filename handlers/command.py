@@ -15,6 +15,7 @@ VERBS = {
     "restore": "/access restore @who because …",
     "provision": '/access provision mail "Name" [entitlement…] because …',
     "email": "/access email @who new@mail because …",
+    "bulk": "/access bulk",
     "status": "/access status [REQ-…]",
     "cancel": "/access cancel REQ-…",
     "end": "/access end REQ-…",

@@ -16,6 +16,7 @@ from handlers.view import RequestView, view_of
 
 APPROVE_VIEW = "approve_plan"
 NAME = "name"
+NOT_THE_NAME = "That is not the name, or the number. Type it as it stands above."
 NOT_A_FACTOR = "This guards against the wrong button; it does not prove who you are."
 
 
@@ -43,12 +44,12 @@ def draw_confirmation(view: RequestView, click: Click) -> dict[str, Any]:
     asked = f"*{esc(view.name(request.requester))}* asks for {what(view)}"
     blocks: list[dict[str, Any]] = [
         _section(f"{asked} *{for_how_long(view)}*" if request.verb == "grant" else asked),
-        _section(f"{esc(view.subject_name)} · {esc(view.subject_mail)} · `{request.subject}`"),
+        *([] if view.plan is not None and view.plan.rows else [_section(_who(view))]),
         _section(*plan_lines(view)),
     ]
     if view.rule.tier == "high":
         element = {"type": "plain_text_input", "action_id": NAME, "max_length": 300}
-        label = _plain(f"Type the name of the person this is about: {view.subject_name}")
+        label = _plain(_to_type(view))
         hint = _plain(NOT_A_FACTOR)
         blocks.append({"type": "input", "block_id": NAME, "label": label, "hint": hint, "element": element})
     meant = {"request": click.request_id, "version": click.version, "channel": click.channel}
@@ -64,6 +65,16 @@ def draw_confirmation(view: RequestView, click: Click) -> dict[str, Any]:
     }
 
 
+def _who(view: RequestView) -> str:
+    return f"{esc(view.subject_name)} · {esc(view.subject_mail)} · `{view.request.subject}`"
+
+
+def _to_type(view: RequestView) -> str:
+    if view.plan is not None and view.plan.rows:
+        return f"Type the number of accounts this is about: {view.plan.to_type}"
+    return f"Type the name of the person this is about: {view.subject_name}"
+
+
 def confirmed(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """The form was sent: a wrong name is said at its field, else the vote is written down."""
     view = body["view"]
@@ -71,7 +82,7 @@ def confirmed(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     field = view.get("state", {}).get("values", {}).get(NAME)
     typed = (field[NAME].get("value") or "").strip() if field else SHOWN
     if field and not is_the_name(typed, _subject(desk, meant["request"])):
-        ack(response_action="errors", errors={NAME: "That is not the name. Type it as it stands above."})
+        ack(response_action="errors", errors={NAME: NOT_THE_NAME})
         return
     desk.workflow.vote(
         Click(
@@ -94,7 +105,7 @@ def _subject(desk: Desk, request_id: str) -> str:
     with desk.store.read() as session:
         request = session.get(AccessRequest, request_id)
         plan = plan_of(session, request) if request else None
-    return plan.subject_name if plan else ""
+    return plan.to_type if plan else ""
 
 
 def _section(*lines: str) -> dict[str, Any]:

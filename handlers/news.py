@@ -8,10 +8,10 @@ from approvals.models import News
 from approvals.plan import Step
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
-from handlers import binding, delegate, news_of_changes
-from handlers.cards import NO_REASON, Drawing, for_how_long, headline
+from handlers import binding, bulk, delegate, news_of_changes
+from handlers.cards import NO_REASON, Drawing, figures, for_how_long, headline
 from handlers.news_parts import asker, object_of
-from handlers.text import esc, when, within
+from handlers.text import esc, mention, when, within
 from handlers.view import RequestView
 
 
@@ -22,7 +22,8 @@ def draw_news(news: News, view: RequestView | None, *, audit_log: str) -> Drawin
     if view is not None and news.place != "thread":
         lines = [_where(view), *lines]
     text = within([first, *lines])
-    return Drawing(text=text, blocks=[{"type": "section", "text": {"type": "mrkdwn", "text": text}}])
+    more = BUTTONS[news.kind](facts) if news.kind in BUTTONS else []
+    return Drawing(text=text, blocks=[{"type": "section", "text": {"type": "mrkdwn", "text": text}}, *more])
 
 
 def _where(view: RequestView) -> str:
@@ -252,7 +253,38 @@ def standing(view: RequestView) -> str:
     return "\n".join(lines)
 
 
+def _bulk_done(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
+    assert view is not None
+    icons = {str(Status.DONE): ":large_green_circle:", str(Status.PARTLY): ":warning:"}
+    icon = icons.get(facts["status"], ":red_circle:")
+    lines = [f"{icon} {asker(view)}, {object_of(view)}: {figures(facts['counts'])}"]
+    refused = facts["counts"].get("refused", 0)
+    lines += [f"{refused:,} rows were refused before."] if refused else []
+    lines += [esc(facts["because"], 1000)] if facts["because"] else []
+    return "\n".join([*lines, "A file with what became of each row follows.", f"<{audit_log}|Atlassian's audit log>"])
+
+
+def _bulk_given(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
+    until = f"until {when(datetime.fromtimestamp(facts['until'], UTC))}" if facts["until"] else "until revoked"
+    return f":key: {mention(facts['by'])} has asked for `{facts['entitlement']}` for you, and you have it {until}."
+
+
+def _bulk_ended(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
+    assert view is not None
+    taken, kept = facts["taken"], facts["kept"]
+    lines = [f":white_circle: The time of {object_of(view)} is over for {taken + kept:,} of them."]
+    lines += [f"{taken:,} were taken away and read back."] if taken else []
+    lines += [f"{kept:,} were left: held before, or still given by something else."] if kept else []
+    lines += [f":warning: {facts['late'] / 60:.0f} minutes late."] if facts["late"] > 60 else []
+    return "\n".join([*lines, f"<{audit_log}|Atlassian's audit log>"])
+
+
+BUTTONS = {"bulk_confirm": bulk.draw_question}
 SENTENCES = {
+    "bulk_confirm": lambda facts, view, _: bulk.question(facts),
+    "bulk_done": _bulk_done,
+    "bulk_given": _bulk_given,
+    "bulk_ended": _bulk_ended,
     "answer": _answer,
     "standing": _standing,
     "proposal_asked": _proposal_asked,

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from approvals.bulk_cases import BULK
 from handlers.cards import NOUNS
 from handlers.text import esc, mention, when
 from handlers.view import RequestView
@@ -15,6 +16,8 @@ def object_of(view: RequestView) -> str:
         return f"`{request.entitlement}`{whose}"
     if request.verb == "revoke":
         return f"the removal of `{request.entitlement}` from {esc(view.subject_name)}"
+    if request.verb == BULK:
+        return f"the {NOUNS[BULK]}" + (f" of {esc(view.subject_name)}" if view.plan is not None else "")
     return f"the {NOUNS[request.verb]} of {esc(view.subject_name)}"
 
 

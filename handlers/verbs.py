@@ -234,8 +234,8 @@ def _subject(session: Session, speaker: Speaker, command: Command) -> str:
 
 def is_for(policy: Policy, speaker: Speaker, verb: str) -> bool:
     """Whether the help shows this verb to them: where the policy has a rule for it that is not for other roles only."""
-    if verb not in DOES or verb == "tokens":
+    if (verb not in DOES or verb == "tokens") and verb != "bulk":
         return True
     rule = policy.verbs.get(verb)
-    sources = (*rule.who_may_ask, *rule.ask_for_others) if rule is not None else ()
+    sources = (*rule.who_may_ask, *(rule.ask_for_others if verb != "bulk" else ())) if rule is not None else ()
     return any(source.kind != "role" or source.name in speaker.roles for source in sources)

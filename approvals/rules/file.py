@@ -97,6 +97,7 @@ EXAMPLES = {
     "slack": 'slack = "T…/U…"',
     "sources": 'sources = ["file"]',
     "take_away": "take_away = true",
+    "two_admins_above": "two_admins_above = true",
     "tier": 'tier = "low"',
     "unmanaged": 'unmanaged = "warn"',
     "why": 'why = "emergency administrator"',

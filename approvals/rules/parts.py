@@ -124,6 +124,7 @@ class Ceilings:
     an_hour: int
     a_day: int
     a_day_percent: int  # of the organization's accounts
+    two_admins_above: bool = False  # of a list with more of it, two admins decide
 
 
 @dataclass(frozen=True)

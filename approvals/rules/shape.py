@@ -178,6 +178,7 @@ class Ceilings(Table):
     an_hour: Count = 10
     a_day: Count = 25
     a_day_percent: Annotated[int, AfterValidator(words.percent)] = 2
+    two_admins_above: bool = False  # a list with more of it: two admins may approve it all the same
 
 
 class Limits(Table):

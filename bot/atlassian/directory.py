@@ -1,11 +1,11 @@
 """Atlassian as the decisions need it: which API owns what is asked, the steps, the calls, the read-back."""
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Protocol
 
-from approvals.plan import Newcomer, Step, Survey
+from approvals.plan import GroupSurvey, Newcomer, Step, Survey, read_members
 from approvals.policy import Entitlement, Policy
 from approvals.ports import Arrived, Impossible
 from bot.atlassian.accounts import AccountsClient
@@ -13,6 +13,7 @@ from bot.atlassian.errors import BadRequest
 from bot.atlassian.limits import GroupLimits
 from bot.atlassian.organization import OrganizationClient
 from bot.atlassian.plans.address import Address
+from bot.atlassian.plans.batches import Batches
 from bot.atlassian.plans.facts import Facts
 from bot.atlassian.plans.leaving import Leaving
 from bot.atlassian.plans.lookups import Lookups, Rules, named
@@ -62,6 +63,7 @@ class AtlassianDirectory:
         self.lookups = Lookups(clients.organization, clients.accounts, clients.scim, clients.site, rules)
         self._local, self._site, self._roles = (road(self.lookups) for road in (OrganizationRoad, SiteRoad, RoleRoad))
         self._scim = {id: ScimRoad(self.lookups, id) for id in clients.scim}
+        self._batches = Batches(self.lookups, self.limits)
         self._standing, self._address = Standing(self.lookups), Address(self.lookups)
         self._newcomers = Newcomers(self.lookups)
         self._leaving = Leaving(self.lookups, self._standing)
@@ -80,6 +82,7 @@ class AtlassianDirectory:
             **dict.fromkeys(("create_user", "invite", "create_site_user"), self._newcomers),
             "set_email": self._address,
             "revoke_org_admin": self._org_admins,
+            **dict.fromkeys(("add_members", "remove_members"), self._batches),
         }
 
     def close(self) -> None:
@@ -115,6 +118,14 @@ class AtlassianDirectory:
             return _survey(planned, (), True, planned.warnings)
         step = road.removal(planned.step)
         return _survey(planned, (step,), False, (*planned.warnings, *self._what_stays(planned, entitlement)))
+
+    def survey_group(self, entitlement: Entitlement, wanted: Sequence[tuple[str, str]]) -> GroupSurvey | None:
+        """What puts many into a group at once; None where no directory of ours owns it."""
+        road = self.road_to(entitlement)
+        return self._batches.plan(road, entitlement, wanted) if isinstance(road, ScimRoad) else None
+
+    def records_in(self, step: Step) -> frozenset[str]:
+        return self._batches.records_in(step)
 
     def _taken_out(self, account: str, entitlement: Entitlement) -> Step | None:
         """The step that takes an account out of a group, whatever API owns the group."""
@@ -162,9 +173,10 @@ class AtlassianDirectory:
 
     def perform(self, step: Step) -> str:
         """See ``approvals.ports.Directory``. What was given before an account was protected can still be ended."""
-        if step.does not in ("remove_member", "revoke_role"):
+        if step.does not in ("remove_member", "remove_members", "revoke_role"):
             try:
-                self.lookups.insist_untouched(step.account)
+                for account in read_members(step) if step.does == "add_members" else [step.account]:
+                    self.lookups.insist_untouched(account)
             except Impossible as protected:
                 raise BadRequest("Gatehouse", step.does.replace("_", " "), why=str(protected)) from None
         return self._deed(step).perform(step)

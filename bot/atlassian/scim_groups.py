@@ -145,9 +145,27 @@ class ScimGroups(ScimCalls):
                 return None
             raise
 
-    def _patch_group(self, group_id: str, operation: Mapping[str, Any], doing: str) -> ScimGroup | None:
+    def remove_members(self, group_id: str, user_ids: Sequence[str]) -> ScimGroup | None:
+        """Take several users out with one call, each by an operation of its own; who is not in it must not be named.
+
+        https://datatracker.ietf.org/doc/html/rfc7644#section-3.5.2: a PATCH has one or more operations, and either all
+        of them happen or none. Atlassian publishes no limit on their number, so at most ``limits.members_per_call``.
+        PATCH /Groups/{id} → the whole group. 400 ``noTarget``: one was no member, and nothing was changed.
+        """
+        doing = "remove members from the group"
+        most = self.limits.members_per_call
+        if not 1 <= len(user_ids) <= most:
+            raise ValueError(f"between 1 and {most} members can be removed with one call")
+        checked = [self._transport.checked("scim_user", user_id, doing=doing) for user_id in dict.fromkeys(user_ids)]
+        operations = [{"op": "remove", "path": f'members[value eq "{user_id}"]'} for user_id in checked]
+        return self._patch_group(group_id, operations, doing)
+
+    def _patch_group(
+        self, group_id: str, operations: Mapping[str, Any] | Sequence[Mapping[str, Any]], doing: str
+    ) -> ScimGroup | None:
         template, ids = f"{ROOT}/Groups/{{scim_group}}", self._ids(scim_group=group_id)
-        answer = self._transport.patch(template, patch_op([operation]), doing=doing, ids=ids)
+        several = [operations] if isinstance(operations, Mapping) else operations
+        answer = self._transport.patch(template, patch_op(several), doing=doing, ids=ids)
         if answer is None:  # RFC 7644 allows an answer without a body
             return None
         group = self._transport.understood(ScimGroup, answer, doing=doing, wrote=True)

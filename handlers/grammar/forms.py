@@ -66,6 +66,7 @@ FORMS = {
     "bind": Form(Takes.PERSON | Takes.ACCOUNT, passed_over=frozenset({"is", "as", "account"})),
     "unbind": Form(Takes.PERSON),
     "delegate": Form(Takes.PERSON | Takes.NOBODY | Takes.LENGTH),
+    "bulk": Form(Takes.NOTHING),
     "mine": Form(Takes.NOTHING),
     "help": Form(Takes.NOTHING),
 }

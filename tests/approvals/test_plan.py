@@ -26,7 +26,8 @@ OTHER_STEPS = {
     "optional": True,
 }
 OTHER_PLANS = {"verb": "revoke", "subject": "a2", "entitlement": "eu-confluence-admins", "duration": 7201}
-ONLY_INFORM = {"warnings": (), "subject_name": "Eda", "subject_mail": "eda@example", "holds": True}
+ONLY_INFORM = {"warnings": (), "subject_name": "Eda", "subject_mail": "eda@example", "holds": True, "lines": ("a",)}
+OF_A_LIST = {"rows": "another digest", "accounts": 2, "two_admins": True}
 
 
 def with_step(**changed: object) -> Plan:
@@ -53,6 +54,12 @@ def test_until_revoked_is_not_no_time_at_all() -> None:
     assert PLAN.model_copy(update={"duration": None}).hash != PLAN.model_copy(update={"duration": 0}).hash
 
 
+@pytest.mark.parametrize("field", OF_A_LIST)
+def test_of_a_list_the_hash_covers_its_rows_too(field: str) -> None:
+    a_list = PLAN.model_copy(update={"rows": "a digest", "accounts": 1})
+    assert a_list.model_copy(update={field: OF_A_LIST[field]}).hash != a_list.hash
+
+
 @pytest.mark.parametrize("field", ONLY_INFORM)
 def test_the_hash_leaves_out_what_only_informs(field: str) -> None:
     assert PLAN.model_copy(update={field: ONLY_INFORM[field]}).hash == PLAN.hash
@@ -64,7 +71,7 @@ def test_a_sentence_reworded_is_not_a_changed_plan() -> None:
 
 def test_every_field_is_known_to_be_bound_or_to_only_inform() -> None:
     """Whoever adds a field decides which of both it is."""
-    assert set(Plan.model_fields) == {*OTHER_PLANS, *ONLY_INFORM, "steps"}
+    assert set(Plan.model_fields) == {*OTHER_PLANS, *ONLY_INFORM, *OF_A_LIST, "steps"}
     assert set(Step.model_fields) == {*OTHER_STEPS, "words"}
 
 

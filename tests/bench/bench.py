@@ -28,6 +28,7 @@ from bot.demo import Ports, choose_ports, gatehouse, settings, until_it_answers
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.slack.control import SlackControl, text_of
+from tests.bench import bulk
 from tests.bench.floor import Floor
 from tests.bench.load import Figures, accepted, read_answer, signed
 from tests.support.policies import roomy
@@ -40,10 +41,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--requests", type=int, default=1000, help="a line of the table sends so many")
     parser.add_argument("--clicks", type=int, default=30)
+    parser.add_argument("--rows", type=int, default=10_000, help="of a list into one group")
     parser.add_argument("--json", type=Path, default=Path("bench.json"))
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(Path(folder), given.requests, given.clicks)
+        figures["a list into one group"] = bulk.measured(Path(folder), given.rows)
     show(figures)
     given.json.write_text(json.dumps(figures, indent=2) + "\n")
     print(f"\nWritten to {given.json}.")
@@ -298,7 +301,14 @@ def show(figures: dict[str, object]) -> None:
         )  # fmt: skip
     console = Console()
     console.print(table)
-    for name in ("deciding, µs", "click to first call", "cold start s", "memory MB", "machine"):
+    for name in (
+        "deciding, µs",
+        "click to first call",
+        "a list into one group",
+        "cold start s",
+        "memory MB",
+        "machine",
+    ):
         console.print(f"{name}: {figures[name]}")
 
 

@@ -157,6 +157,7 @@ COMMANDS = {
     },
     "asks admins": {"policy apply"},
     "holds back": {"freeze"},
+    "hands in what somebody confirms in Slack": {"bulk"},
     "says who is who": {"people import"},
     "runs": {"serve", "web", "worker", "migrate", "demo", "sandbox slack", "sandbox atlassian", "sandbox oncall"},
 }

@@ -16,7 +16,7 @@ from approvals.store import Actor
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from bot.sandbox.slack.limits import problems_of_message
-from handlers import change, confirm, decide, routes
+from handlers import bulk, change, confirm, decide, routes
 from handlers.administration import proposal_card
 from handlers.cards import draw
 from handlers.help import HOW, help_message
@@ -97,7 +97,7 @@ def test_everything_that_can_be_typed_is_in_the_menu() -> None:
 def test_help_lists_every_command_and_what_this_person_may_ask_for(bot: Living) -> None:
     for person, drill in (("ada", False), ("omar", True)):
         text = said(bot, person, "help")
-        assert all(f"`{usage}`" in text for usage in VERBS.values())
+        assert all(f"`{usage}`" in text for verb, usage in VERBS.items() if verb != "bulk")  # this policy has no lists
         assert "`eu-jira-admins` Administer Jira in the EU site" in text
         assert ("`breakglass-drill`" in text) == drill
 
@@ -186,10 +186,13 @@ def test_every_button_that_is_listened_to_is_drawn_somewhere(running: Living) ->
         drawn |= actions({"blocks": proposal_card(w.session, w.session.get_one(Proposal, id)).blocks})
     pages = draw_private("audit", "private:x", ["a line"], [Page("Older", 7), Page("Newest", 0)])
     drawn |= actions(pages)
+    page = bulk.draw_page("REQ-1", 1, [], more=True, external="x")["blocks"]
+    drawn |= actions({"blocks": page}) | actions({"blocks": bulk.draw_question({"id": "list:1"})})
     assert set(ACTIONS) <= drawn
     click = decide._click({"team": {"id": "T"}, "user": {"id": "U"}, "container": {}}, "REQ-1:1", "deny", "source")
     medium = next(every_view("ordinary words"))
     others = [decide.reason_form(click), confirm.draw_confirmation(medium, click), change.draw_change(medium, click)]
+    others.append(bulk.draw_form())
     assert set(VIEWS) == {form["callback_id"], *(view["callback_id"] for view in others)}
 
 

@@ -81,6 +81,19 @@ def every_view(text: str, **more: Any) -> Iterator[RequestView]:
     for grant in GrantStatus:
         yield view_with(text, Status.DONE, grant=grant, **more)
     yield view_with(text, Status.DONE, rehearsal=True, **more)
+    for status in (Status.ASKED, Status.PENDING, Status.APPLYING, Status.PARTLY, Status.DONE):
+        yield list_with(text, status, **more)
+
+
+def list_with(text: str, status: Status, **more: Any) -> RequestView:
+    """The same of a list, whose plan is a few lines and whose rows are counted."""
+    view = view_with(text, status, **more)
+    assert view.plan is not None
+    said = text if more.get("only", "") in ("", "words") else ORDINARY
+    plan = view.plan.model_copy(update={"verb": "bulk", "rows": "a digest", "accounts": 3, "lines": (said,) * 5})
+    counts = {"valid": 1, "done": 2, "failed": 1, "refused": 1}
+    request = AccessRequest(**{**view.request.model_dump(), "verb": "bulk", "entitlement": "", "duration": None})
+    return replace(view, request=request, plan=plan, entitlement=None, given=(), taken=(), counts=counts)
 
 
 FACTS: dict[str, dict[str, str]] = {
@@ -107,6 +120,8 @@ FACTS: dict[str, dict[str, str]] = {
     "left": {},
     "welcomed": {"in lists": "?"},
     "job_in_trouble": {"why": "?", "job": "?"},
+    "bulk_confirm": {"by": "?", "name": "?", "reason": "?"}, "bulk_done": {"because": "?"}, "bulk_ended": {},
+    "bulk_given": {},
 }  # fmt: skip
 
 
@@ -132,6 +147,8 @@ def news_of(kind: str, text: str, place: str = "person", only: str = "") -> News
         "id": "PRO-1",
         "what": "policy",
         "status": "agreed",
+        **{"rows": 3, "whole": True, "digest": "0123456789abcdef", "counts": {"done": 2, "failed": 1, "refused": 1}},
+        **{"taken": 2, "kept": 1, "entitlement": "eu-jira-admins"},
         "came": [text if only in ("", "came") else ORDINARY],
         "gone": [text if only in ("", "gone") else ORDINARY],
         "products": [text if only in ("", "in lists") else ORDINARY],

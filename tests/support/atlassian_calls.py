@@ -258,6 +258,7 @@ CALLS: list[Call] = [
         write(ScimClient, "deactivate", user_id=ADA.scim_id)),
     write(ScimClient, "add_members", group_id=DRILL.scim_id, user_ids=[ADA.scim_id]).settled_by(BARE),
     write(ScimClient, "remove_member", group_id=TEAM.scim_id, user_id=ADA.scim_id).settled_by(BARE, "400 noTarget"),
+    write(ScimClient, "remove_members", group_id=TEAM.scim_id, user_ids=[ADA.scim_id]).settled_by(BARE),
     read(ScimClient, "config").settled_by("200, another object"),
     read(ScimClient, "users"),
     read(ScimClient, "groups"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,7 +16,7 @@ from approvals import people
 from approvals.counting import Counting
 from approvals.jobs import Claim
 from approvals.models import AccessRequest, AuditEntry, Grant, Job, News, PolicyVersion, SlackUser, SourceState
-from approvals.plan import Newcomer, Step, Survey
+from approvals.plan import GroupSurvey, Newcomer, Step, Survey, read_members
 from approvals.planning import Planning
 from approvals.policy import Entitlement, Policy, Source
 from approvals.policy import Person as Speaker
@@ -55,6 +55,8 @@ class MemoryDirectory:
     refuses: dict[str, Exception] = field(default_factory=dict)  # does -> raised by each perform of it
     at_site: tuple[str, ...] = ()  # groups that only the site knows
     shows_newcomers: bool = True
+    without_record: set[str] = field(default_factory=set)  # accounts that no directory of ours has
+    per_call: int = 100
     more_tokens: bool = False  # one more step is found when it is begun
     on_perform: Callable[[Step], None] = lambda step: None
 
@@ -123,6 +125,23 @@ class MemoryDirectory:
     def survey_provision(self, newcomer: Newcomer, *, by_site: bool = False) -> Survey:
         return self._about(newcomer.mail, "create_user")
 
+    def survey_group(self, entitlement: Entitlement, wanted: Sequence[tuple[str, str]]) -> GroupSurvey | None:
+        self._read()
+        if entitlement.group in self.impossible:
+            raise Impossible(self.impossible[entitlement.group])
+        if not self.owner.startswith("scim:"):
+            return None
+        step = Step(
+            does="add_members", owner=self.owner, target=f"id-{entitlement.group}", target_name=entitlement.group,
+            account="", member="", api="SCIM", method="PATCH", path=f"/Groups/id-{entitlement.group}", words="",
+        )  # fmt: skip
+        records = {one: f"scim-{one}" for one, _ in wanted if one not in self.without_record}
+        return GroupSurvey(step, records, {}, self.records_in(step), self.per_call)
+
+    def records_in(self, step: Step) -> frozenset[str]:
+        self._read()
+        return frozenset(f"scim-{one}" for one in self.held(step.target_name))
+
     def _about(self, account: str, *does: str, owner: str = "") -> Survey:
         self._read()
         steps = tuple(
@@ -144,6 +163,16 @@ class MemoryDirectory:
             raise self.refuses[step.does]
         if not step.target_name:
             return self._account_call(step)
+        if step.does in ("add_members", "remove_members"):
+            many = read_members(step).keys()
+            (
+                self.held(step.target_name).update
+                if step.does == "add_members"
+                else self.held(step.target_name).difference_update
+            )(many)
+            if self.lost_answers:
+                raise self.lost_answers.pop(0)
+            return "200"
         (self.held(step.target_name).add if step.does == "add_member" else self.held(step.target_name).discard)(
             step.account
         )
@@ -237,6 +266,9 @@ class World:
                 "apply": self.provisioning.apply,
                 "end": self.provisioning.ending.end,
                 "welcome": Welcoming(store, self.directory, self.policies, self.workflow).welcome,
+                "bulk end": self.provisioning.bulk_ending.end,
+                "bulk progress": self.told.append,
+                "bulk result": self.told.append,
                 "draw": self.told.append,
                 "tell": self.told.append,
             },
@@ -349,7 +381,8 @@ class World:
     def jobs(self) -> dict[str, Job]:
         """The jobs that are left, by their key; drawing and telling excepted."""
         with self.store.read() as session:
-            return {job.key: job for job in session.exec(select(Job)) if job.kind not in ("draw", "tell")}
+            quiet = ("draw", "tell", "bulk progress", "bulk result")
+            return {job.key: job for job in session.exec(select(Job)) if job.kind not in quiet}
 
     def holds(self, who: str, group: str = "eu-jira-admins") -> bool:
         return account(who) in self.directory.held(group)

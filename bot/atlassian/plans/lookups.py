@@ -68,12 +68,17 @@ class Lookups:
     def everyone(self) -> Iterator[OrgUser]:
         """Every account of the organization; who is seen is known from then on."""
         for person in self.organization.users():
-            yield self._people.put(person.account_id, person)
+            self._people.put(person.account_id, _without_the_rest(person))
+            yield person
 
     def person(self, account: str) -> OrgUser:
         """Somebody known, or read now; ``Impossible`` when there is nobody, or nobody that may be touched."""
         self.insist_untouched(account)
         return self._people.get(account) or self.person_now(account)
+
+    def known(self, account: str) -> OrgUser | None:
+        """Somebody as the mirror's last round saw them; nobody is asked."""
+        return self._people.get(account)
 
     def person_now(self, account: str, expand: tuple[str, ...] = ()) -> OrgUser:
         """The same, read now."""
@@ -156,6 +161,12 @@ class Lookups:
                     "what Gatehouse changed, the next sync would undo."
                 )
         return found
+
+
+def _without_the_rest(person: OrgUser) -> OrgUser:
+    """Everybody is remembered, so only what plans read of them is: all that Atlassian tells is twice as much."""
+    known = ("account_id", "account_status", "claim_status", "name", "email")
+    return OrgUser.model_construct(set(known), **{name: getattr(person, name) for name in known})
 
 
 def may_be_given(person: OrgUser, rules: Rules) -> list[str]:

@@ -47,7 +47,7 @@ def list_groups(sandbox: Sandbox, call: Call) -> Response:
     groups = [g for g in sandbox.records.groups.values() if g.directory == call.params["directory"]]
     found = [g for g in groups if not name or g.name.casefold() == name[1].casefold()]
     members = sandbox.switches.scim_list_members
-    return listing(sandbox, call, [_resource(sandbox, call, group, members) for group in found])
+    return listing(sandbox, call, found, lambda group: _resource(sandbox, call, group, members))
 
 
 def get_group(sandbox: Sandbox, call: Call) -> Response:

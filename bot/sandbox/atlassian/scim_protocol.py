@@ -5,8 +5,8 @@ https://developer.atlassian.com/cloud/admin/user-provisioning/rest/intro/
 
 import json
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from starlette.responses import Response
 
@@ -18,6 +18,7 @@ from bot.sandbox.atlassian.state import Sandbox
 PREFIX = "/scim/directory/{directory}"
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 FILTER = re.compile(r'^\s*(\w+)\s+eq\s+("(?:[^"\\]|\\.)*")\s*$', re.IGNORECASE | re.DOTALL)
+Item = TypeVar("Item")
 ALWAYS = ("schemas", "id")  # no projection takes these away
 
 
@@ -73,15 +74,15 @@ def wanted(call: Call, attributes: tuple[str, ...]) -> tuple[str, str] | None:
         raise scim_refusal(400, f"The filter's value is not a string: {wrong}", "invalidFilter") from wrong
 
 
-def listing(sandbox: Sandbox, call: Call, resources: list[dict[str, Any]]) -> Response:
-    """One page. ``startIndex`` is 1-based; ``count`` is a wish the server may cut."""
+def listing(sandbox: Sandbox, call: Call, found: Sequence[Item], shown: Callable[[Item], dict[str, Any]]) -> Response:
+    """One page, of which alone the resources are made. ``startIndex`` is 1-based; ``count`` the server may cut."""
     start = max(1, _whole_number(call, "startIndex", 1))
     most = sandbox.switches.scim_page_limit
     count = min(most, max(0, _whole_number(call, "count", most)))
-    page = [project(call, resource) for resource in resources[start - 1 : start - 1 + count]]
+    page = [project(call, shown(one)) for one in found[start - 1 : start - 1 + count]]
     body = {
         "schemas": [LIST_RESPONSE],
-        "totalResults": len(resources),
+        "totalResults": len(found),
         "startIndex": start,
         "itemsPerPage": len(page),
         "Resources": page,

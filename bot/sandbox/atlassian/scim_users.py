@@ -51,7 +51,7 @@ def scim_user_routes(sandbox: Sandbox) -> list[Route]:
 def list_users(sandbox: Sandbox, call: Call) -> Response:
     wish = wanted(call, ("userName", "externalId"))
     users = [user for user in _directory(sandbox, call) if not user.hidden and (not wish or _has(user, *wish))]
-    return listing(sandbox, call, [_resource(sandbox, call, user) for user in users])
+    return listing(sandbox, call, users, lambda user: _resource(sandbox, call, user))
 
 
 def get_user(sandbox: Sandbox, call: Call) -> Response:

@@ -1,10 +1,13 @@
 """A typed client of the Slack sandbox: act as a person, see what they see, cause trouble."""
 
+import base64
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import httpx
+
+from bot.sandbox import seed
 
 Json = dict[str, Any]
 POLL_SECONDS = 0.05
@@ -61,6 +64,16 @@ class SlackControl:
     def submit(self, user: str, view_id: str | None, values: Json | None = None, *, force: bool = False) -> Json:
         """Fill in the modal in front of the person and send it; also gives the ``errors`` shown on it."""
         return self._post("submit", user=user, view_id=view_id, values=values, force=force)
+
+    def attach(self, user: str, name: str, content: str | bytes) -> str:
+        """Choose a file for a form; gives the id that stands for it in the ``values`` of ``submit``."""
+        data = content.encode() if isinstance(content, str) else content
+        return str(self._post("attach", user=user, name=name, base64=base64.b64encode(data).decode())["id"])
+
+    def download(self, file: Json) -> bytes:
+        """The bytes of a file as somebody who sees it gets them."""
+        token = {"Authorization": f"Bearer {seed.SLACK_BOT_TOKEN}"}
+        return self._http.get(file["url_private_download"], headers=token).content
 
     def close_view(self, user: str, view_id: str | None = None, *, all: bool = False) -> Json:
         return self._post("close_view", user=user, view_id=view_id, all=all)

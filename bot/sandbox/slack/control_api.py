@@ -37,6 +37,7 @@ class Control:
             "command": gestures.command,
             "click": gestures.click,
             "submit": gestures.submit,
+            "attach": gestures.attach,
             "close_view": gestures.close,
             "suggest": gestures.suggest,
             "shortcut": gestures.shortcut,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from bot.sandbox.slack.files import shown_file
 from bot.sandbox.slack.people import Json
 from bot.sandbox.slack.state import Workspace, elements_of
 
@@ -85,11 +86,22 @@ def complaints(blocks: list[Json], state: Json) -> dict[str, str]:
         answer = state[name][element["action_id"]].get(ANSWER_KEYS[kind])
         if not answer and not block.get("optional"):
             found[name] = REQUIRED
+        elif isinstance(answer, list) and kind == "file_input" and _not_taken(element, answer):
+            found[name] = _not_taken(element, answer)
         elif isinstance(answer, str) and len(answer) > element.get("max_length", 3000) and kind == "plain_text_input":
             found[name] = f"Must be {element.get('max_length', 3000)} characters or fewer."
         elif isinstance(answer, str) and answer and len(answer) < element.get("min_length", 0):
             found[name] = f"Must be at least {element['min_length']} characters."
     return found
+
+
+def _not_taken(element: Json, files: list[Json]) -> str:
+    """Why Slack's file chooser would not take these; empty when it would."""
+    if len(files) > element.get("max_files", 10):
+        return f"Choose {element.get('max_files', 10)} at most."
+    kinds = element.get("filetypes")
+    strange = [file for file in files if kinds and file.get("filetype") not in kinds]
+    return f"Choose a file of the type {' or '.join(kinds or [])}." if strange else ""
 
 
 def _asking(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:
@@ -102,6 +114,8 @@ def _asking(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:
 def _item(workspace: Workspace, key: str, element: Json, value: object, offered: list[Json]) -> object:
     if isinstance(value, dict):
         return value
+    if key == "files":
+        return shown_file(workspace, workspace.files[str(value)]) if str(value) in workspace.files else {"id": value}
     if key.startswith("selected_option"):
         return _option([*options_of(element), *offered], str(value))
     if key.startswith("selected_user"):

@@ -7,6 +7,7 @@ from bot.sandbox.slack import payloads
 from bot.sandbox.slack.api_chat import answer_in_channel
 from bot.sandbox.slack.api_views import checked_view
 from bot.sandbox.slack.arguments import Arguments
+from bot.sandbox.slack.files import attach, read_content, shown_file
 from bot.sandbox.slack.forms import answered, complaints, options_of, started_with, state_of
 from bot.sandbox.slack.limits import options_problems
 from bot.sandbox.slack.outgoing import Delivery, Outgoing
@@ -100,6 +101,13 @@ class Gestures:
                 view.trouble = NO_FORM_ANSWER
                 self.workspace.notice(account.id, None, f"{NO_FORM_ANSWER} ({failure})")
             return _outcome(delivery, trigger, failure) | {"errors": dict(view.errors)}
+
+    def attach(self, args: Arguments, base_url: str) -> Json:
+        """Choose a file for a form; the answer's id stands for it in the form's values."""
+        with self.workspace.lock:
+            account = self._actor(args)
+            file = attach(self.workspace, account.id, args.required("name"), read_content(args))
+            return shown_file(self.workspace, file)
 
     def close(self, args: Arguments, base_url: str) -> Json:
         """Close the modal on top, or with ``all`` the whole stack."""

@@ -226,6 +226,18 @@ def _element(element: object, here: str, container: str) -> Iterator[str]:
         yield from _confirm(element["confirm"], f"{here}/confirm")
     if kind in OPTION_TYPES:
         yield from _choices(element, here)
+    if kind == "file_input":
+        yield from _file_input(element, here)
+
+
+def _file_input(element: Json, here: str) -> Iterator[str]:
+    # https://docs.slack.dev/reference/block-kit/block-elements/file-input-element
+    most = element.get("max_files", 10)
+    if not isinstance(most, int) or isinstance(most, bool) or not 1 <= most <= 10:
+        yield _problem("must be from 1 to 10", f"{here}/max_files")
+    kinds = element.get("filetypes", ["csv"])
+    if not isinstance(kinds, list) or not kinds or not all(isinstance(kind, str) and kind for kind in kinds):
+        yield _problem("must be a list of file types", f"{here}/filetypes")
 
 
 def _confirm(confirm: object, here: str) -> Iterator[str]:

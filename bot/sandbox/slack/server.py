@@ -21,6 +21,7 @@ from bot.sandbox.slack.api_chat import answer_interaction
 from bot.sandbox.slack.arguments import Arguments, read_arguments, read_json
 from bot.sandbox.slack.atlassian_calls import AtlassianCalls
 from bot.sandbox.slack.control_api import Control, is_loopback
+from bot.sandbox.slack.files import give_bytes, take_bytes
 from bot.sandbox.slack.outgoing import Outgoing
 from bot.sandbox.slack.page import HEADERS, Changes, Page
 from bot.sandbox.slack.people import Json
@@ -52,6 +53,8 @@ def create_app(
             Route("/api/{method}", doors.web_api, methods=["GET", "POST"]),
             Route("/commands/{address:path}", doors.response_url, methods=["POST"]),
             Route("/actions/{address:path}", doors.response_url, methods=["POST"]),
+            Route("/upload/v1/{ticket}", doors.upload, methods=["POST"]),
+            Route("/files-pri/{place:path}", doors.download, methods=["GET"]),
             WebSocketRoute("/link/", outgoing.sockets.endpoint),
             Route("/control/{verb}", doors.control_api, methods=["GET", "POST", "DELETE"]),
             Route("/control/channel/{channel:path}", doors.control_api, methods=["GET"]),
@@ -122,6 +125,7 @@ class Doors:
         self._for_bot, self._for_people = anyio.CapacityLimiter(100), anyio.CapacityLimiter(200)
 
     async def web_api(self, request: Request) -> Response:
+        self.workspace.base_url = f"{request.url.scheme}://{request.url.netloc}"
         work = partial(self._call, request, await request.body())
         return await self._noticed(work, self._for_bot)
 
@@ -129,7 +133,27 @@ class Doors:
         work = partial(self._answer, request, await request.body())
         return await self._noticed(work, self._for_bot)
 
+    async def upload(self, request: Request) -> Response:
+        """The address that ``files.getUploadURLExternal`` gave."""
+        fault = self.control.faults.take("upload")
+        if fault and fault.status:
+            return PlainTextResponse("", fault.status)
+        status, said = take_bytes(self.workspace, request.path_params["ticket"], await request.body())
+        return PlainTextResponse(said, status)
+
+    async def download(self, request: Request) -> Response:
+        """A file's bytes; who may not have them gets the page to sign in, as a browser would."""
+        fault = self.control.faults.take("download")
+        if fault and fault.status:
+            return PlainTextResponse("", fault.status)
+        token = request.headers.get("authorization", "").partition(" ")[2].strip()
+        data = give_bytes(self.workspace, request.url.path, token)
+        if data is None:
+            return Response("<!DOCTYPE html><html>Sign in</html>", 200, media_type="text/html")
+        return Response(data, media_type="application/octet-stream")
+
     async def control_api(self, request: Request) -> Response:
+        self.workspace.base_url = f"{request.url.scheme}://{request.url.netloc}"
         work = partial(self._control, request, await request.body())
         if request.method == "GET":
             return await anyio.to_thread.run_sync(work, limiter=self._for_people)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from bot.sandbox import seed
 from bot.sandbox.slack.people import Account, Json, UserGroup, accounts, user_groups
@@ -101,6 +102,7 @@ class Workspace:
 
     def __init__(self, company: seed.Company) -> None:
         self.company = company
+        self.base_url = ""  # as whoever calls has it; files are behind addresses of it
         self.lock = threading.RLock()
         self.reset()
 
@@ -117,6 +119,7 @@ class Workspace:
             self.notices: dict[str, list[Json]] = {}  # what Slack itself told a person
             self.triggers: dict[str, Trigger] = {}
             self.response_urls: dict[str, ResponseUrl] = {}
+            self.files: dict[str, Any] = {}  # of ``bot.sandbox.slack.files``
             self.scopes: list[str] = list(DEFAULT_SCOPES)
             self.should_escape = True  # https://docs.slack.dev/interactivity/implementing-slash-commands
             self.escape_typed = True

@@ -8,6 +8,7 @@ from bot.sandbox import seed
 from bot.sandbox.slack import api_chat as chat
 from bot.sandbox.slack import api_people as people
 from bot.sandbox.slack import api_views as views
+from bot.sandbox.slack import files
 from bot.sandbox.slack.arguments import Arguments
 from bot.sandbox.slack.people import Json
 from bot.sandbox.slack.rates import RateLimits
@@ -50,6 +51,9 @@ METHODS = {
     "chat.update": Method(chat.update, TIER_3, "chat:write"),
     "chat.postEphemeral": Method(chat.post_ephemeral, TIER_4, "chat:write"),
     "chat.getPermalink": Method(chat.get_permalink, SPECIAL),
+    "files.info": Method(files.files_info, TIER_4, "files:read", form_only=True),
+    "files.getUploadURLExternal": Method(files.get_upload_url, TIER_4, "files:write", form_only=True),
+    "files.completeUploadExternal": Method(files.complete_upload, TIER_4, "files:write", form_only=True),
     "views.open": Method(views.open_view, TIER_4),
     "views.push": Method(views.push_view, TIER_4),
     "views.update": Method(views.update_view, TIER_4),

@@ -295,7 +295,7 @@ def test_no_method_puts_or_deletes(real: Real) -> None:
     assert offered == {
         "activate", "add_in_batches", "add_members", "batches", "close", "config", "create", "create_group",
         "deactivate", "find_by_external_id", "find_by_user_name", "find_group_by_name", "get", "get_group", "groups",
-        "is_reserved", "patch", "remove_member", "service_provider_config", "users",
+        "is_reserved", "patch", "remove_member", "remove_members", "service_provider_config", "users",
     }  # fmt: skip
 
 

@@ -1,0 +1,595 @@
+"""Do what a list says, as it was approved: many with one call, read back from the group, the rest row by row."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import delete, func, insert, update
+from sqlmodel import Session, col, select
+
+from approvals import audit, jobs, people, safety
+from approvals.beginning import TAKES_AWAY, Beginning, NotBegun
+from approvals.bulk_planning import HELD, alone
+from approvals.bulk_rows import Kept, counts, digest_of_rows, moment_of, parts, rows_of, set_state
+from approvals.calls import Calls, steps_of
+from approvals.crash import crash_point
+from approvals.models import AccessRequest, BulkRow, Grant, StepRow
+from approvals.plan import Plan, Step, read_members
+from approvals.planning import Atlassian, plan_of, survey
+from approvals.policy import Policy
+from approvals.policy_book import PolicyBook
+from approvals.ports import DirectoryError, Impossible
+from approvals.states import LIVE, Status
+from approvals.states import Grant as GrantStatus
+from approvals.store import MACHINE, Store, Write
+from approvals.telling import alarm, tell_outcome
+
+READ_BACK_AFTER = 10  # calls for many between two readings of their group
+LOOK_AGAIN = 2.0  # seconds before reading an accepted change again
+PATIENCE = timedelta(hours=1)  # without anything becoming true, before what is left is given up
+PROGRESS = timedelta(seconds=5)
+CHANGED = "the rows in the database are not those that were approved"
+ANOTHER = "what it would change is no longer what was approved"
+TOO_LATE = "its time was over before it could be given"
+
+
+@dataclass
+class Unit:
+    """What becomes true together: the rows of one call for many, or one row with its steps."""
+
+    rows: list[Kept]
+    steps: list[Step]
+    positions: list[int]
+    trouble: str = ""  # why its call was refused
+
+    @property
+    def many(self) -> bool:
+        return self.steps[0].does == "add_members"
+
+    @property
+    def name(self) -> str:
+        return f"step {self.positions[0] + 1}"
+
+
+@dataclass
+class Approved:
+    """The list as it was approved and proven: its plan, what is still to be done, and the grants of its rows."""
+
+    request: AccessRequest
+    plan: Plan
+    units: list[Unit]
+    grants: dict[tuple[str, str], "Given"] = field(default_factory=dict)  # by account and holding
+    steps: dict[int, StepRow] = field(default_factory=dict)
+
+
+class Given(NamedTuple):
+    """A grant of the list, as far as many of them are needed at once."""
+
+    id: int | None
+    ends_at: datetime | None
+
+
+class BulkApplying:
+    """The job ``apply`` of a list. Everything in it is safe to repeat: what is done is read, not remembered."""
+
+    def __init__(
+        self, store: Store, directory: Atlassian, policies: PolicyBook, beginning: Beginning, calls: Calls,
+        rehearses: Callable[[Policy, Sequence[Kept]], bool],
+    ) -> None:  # fmt: skip
+        self.store = store
+        self.directory = directory
+        self.policies = policies
+        self.beginning = beginning
+        self.calls = calls
+        self.rehearses = rehearses
+
+    # -- beginning ------------------------------------------------------------------------------------------------
+
+    def begin(self, claim: jobs.Claim, request: AccessRequest) -> None:
+        """The last look, then every end before the first call. Raises ``NotBegun`` with why it is refused.
+
+        People are not read again one by one: adding somebody twice is harmless, and what a row needs beyond that is
+        looked at when its turn comes. The groups are, for what somebody holds already is never taken away.
+        """
+        with self.store.read() as session:
+            plan = plan_of(session, request)
+            rows = rows_of(session, request.id)
+        if plan is None or plan.rows != digest_of_rows(rows):  # first of all: edited rows may name other rules
+            with self.store.work(claim) as w:
+                alarm(w, request, CHANGED)
+            raise NotBegun(CHANGED)
+        self.beginning.look_at_people(request)
+        read_at = self.store.now()
+        groups = self._groups(plan)
+        with self.store.work(claim) as w:
+            because = self._why_not(w, request, plan, rows)
+            if not because:
+                self._commit(w, request, plan, rows, groups, read_at)
+        if because:
+            raise NotBegun(because)
+        crash_point("bulk: ends committed")
+
+    def _groups(self, plan: Plan) -> dict[str, frozenset[str]]:
+        """Who is in each group of the plan now, by the group's id."""
+        found: dict[str, frozenset[str]] = {}
+        for step in plan.steps:
+            if step.does == "add_members" and step.target not in found:
+                found[step.target] = self.directory.records_in(step)
+        return found
+
+    def _why_not(self, w: Write, request: AccessRequest, plan: Plan, rows: Sequence[Kept]) -> str:
+        because = self.beginning.why_not(w, request)
+        if because:
+            return because
+        if plan.hash != request.plan_hash or plan.rows != digest_of_rows(rows_of(w.connection, request.id)):
+            alarm(w, request, CHANGED)
+            return CHANGED
+        policy = self.policies.current(w.session)
+        for row in rows:
+            forbidden = policy.untouchable(row.account) if row.state != "refused" else None
+            if forbidden is not None:
+                return f"row {row.number}: {forbidden.because}"
+        accounts = {row.account for row in rows if row.state != "refused" and row.verb in safety.DESTROYS}
+        room = safety.room(w.connection, policy, request.requester, w.now)
+        if accounts and len(accounts) > room and not plan.two_admins:
+            return f"{len(accounts)} accounts would lose access, and the ceilings leave room for {room} now"
+        return ""
+
+    def _commit(
+        self, w: Write, request: AccessRequest, plan: Plan, rows: Sequence[Kept],
+        groups: Mapping[str, frozenset[str]], read_at: datetime,
+    ) -> None:  # fmt: skip
+        """Grants with their ends, steps, what counts against the ceilings: all of it before the first call."""
+        todo = [row for row in rows if row.state != "refused"]
+        rehearsal = self.rehearses(self.policies.current(w.session), todo)
+        steps = [
+            {"request_id": request.id, "purpose": "apply", "position": at, "body": step.model_dump_json(),
+             "status": "waiting"}
+            for at, step in enumerate(plan.steps)
+        ]  # fmt: skip
+        if steps:
+            w.connection.execute(insert(StepRow), steps)
+        if not rehearsal:
+            so_already = [row.number for row in todo if row.step is None]
+            for part in parts(so_already):
+                mine = (col(BulkRow.request_id) == request.id, col(BulkRow.number).in_(part))
+                w.connection.execute(update(BulkRow).where(*mine).values(state="done"))
+            self._promise(w, request, plan, todo, groups, read_at)
+            safety.count_rows(w, request, ((row.account, row.verb) for row in todo))
+        w.move(request, "apply", actor=MACHINE, data={"rows": plan.rows}, rehearsal=rehearsal)
+        w.enqueue("bulk progress", request.id, at=w.now + PROGRESS)
+
+    def _promise(
+        self, w: Write, request: AccessRequest, plan: Plan, rows: Sequence[Kept],
+        groups: Mapping[str, frozenset[str]], read_at: datetime,
+    ) -> None:  # fmt: skip
+        """A grant for each row that gives, and one job for the first of their ends."""
+        giving = [row for row in rows if row.verb == "grant" and row.step is not None]
+        holdings = {row.number: plan.steps[row.step or 0].holding for row in giving}
+        before = _held_by_others(w.session, request.id, giving, holdings, read_at)
+        values: list[dict[str, Any]] = []
+        for row in giving:
+            step = plan.steps[row.step or 0]
+            record = read_members(step).get(row.account) if step.does == "add_members" else None
+            shown = row.because == HELD or (record is not None and record in groups.get(step.target, ()))
+            values.append(
+                {
+                    "request_id": request.id, "account": row.account, "entitlement": row.entitlement,
+                    "holding": holdings[row.number], "status": str(GrantStatus.PROMISED),
+                    "held_before": before.get((row.account, holdings[row.number]), shown), "promised_at": w.now,
+                    "ends_at": end_of(row, w.now), "remove": True, "because": "",
+                }
+            )  # fmt: skip
+        if not values:
+            return
+        for part in parts(values):
+            w.connection.execute(insert(Grant), part)
+        ends = [value["ends_at"] for value in values if value["ends_at"] is not None]
+        data = {"rows": [row.number for row in giving], "first_end": min(ends).isoformat() if ends else None}
+        w.audit("grants.promised", actor=MACHINE, request=request.id, data=data)
+        if ends:
+            w.enqueue("bulk end", request.id, at=min(ends), priority=jobs.ENDS)
+
+    # -- going on -------------------------------------------------------------------------------------------------
+
+    def go_on(self, claim: jobs.Claim, request_id: str) -> None:
+        """Take what is left in its order. Where something is accepted and not visible yet, look again later."""
+        approved = self._approved(claim, request_id)
+        if approved is None:
+            return
+        if approved.request.rehearsal:
+            return self._rehearse(claim, approved)
+        self._continued(claim, approved)
+        late: jobs.Later | None = None
+        called: list[Unit] = []
+        for unit in approved.units:
+            if not _left(unit):
+                continue
+            if safety.frozen_now(self.store):
+                raise jobs.Later(safety.THAWS, "frozen")
+            try:
+                if unit.many:
+                    self._call_many(claim, approved, unit)
+                    called.append(unit)
+                else:
+                    self._take_one(claim, approved, unit)
+            except jobs.Later as later:
+                late = later
+            if len(called) == READ_BACK_AFTER:
+                self._read_back(claim, approved, called)
+                called = []
+        self._read_back(claim, approved, called)
+        if any(_left(unit) for unit in approved.units):
+            if self.patient(approved.request):
+                raise late or jobs.Later(LOOK_AGAIN, "accepted, not yet visible")
+            with self.store.work(claim, last=True) as w:
+                return self.give_up(w, w.request(request_id), "Atlassian took it and does not show it")
+        self._finish(claim, approved.request.id)
+
+    def patient(self, request: AccessRequest) -> bool:
+        """Whether something has become true lately, so that trouble is worth waiting for."""
+        query = select(func.max(StepRow.true_at)).where(StepRow.request_id == request.id)
+        with self.store.read() as session:
+            last = session.exec(query).one()
+        return self.store.now() < max(filter(None, (request.moved_at, request.starts_at, last))) + PATIENCE
+
+    def _approved(self, claim: jobs.Claim, request_id: str) -> Approved | None:
+        """What is to be done, after the rows and the steps were held against the record; None after an alarm."""
+        with self.store.read() as session:
+            request = session.get_one(AccessRequest, request_id)
+            plan, rows = plan_of(session, request), rows_of(session, request_id)
+            steps = {step.position: step for step in steps_of(session, request_id, "apply")}
+            grants = _given(session, request_id)
+            proven = _proven(session, request, plan, rows, steps)
+        if plan is None or not proven:
+            self._stop(claim, request_id)
+            return None
+        return Approved(request, plan, list(_units(plan, rows)), grants, steps)
+
+    def _stop(self, claim: jobs.Claim, request_id: str) -> None:
+        """Somebody wrote into the database: nothing more is done, and what was given is taken back in its time."""
+        with self.store.work(claim, last=True) as w:
+            request = w.request(request_id)
+            alarm(w, request, CHANGED)
+            self.give_up(w, request, CHANGED)
+
+    def _continued(self, claim: jobs.Claim, approved: Approved) -> None:
+        """Somebody pressed Continue: what failed is tried once more, with new promises."""
+        request = approved.request
+        with self.store.read() as session:
+            moved = audit.find(session, event="request.applying", request=request.id)
+            retried = audit.find(session, event="bulk.retried", request=request.id)
+        if sum(body["data"]["verb"] == "resume" for body in moved) <= len(retried):
+            return
+        failed = [row for unit in approved.units for row in unit.rows if row.state == "failed"]
+        with self.store.work(claim) as w:
+            w.connection.execute(
+                delete(Grant).where(col(Grant.request_id) == request.id, col(Grant.status) == GrantStatus.VOID)
+            )
+            numbers = [row.number for row in failed]
+            set_state(w.connection, request.id, numbers, "valid")
+            for part in parts(sorted({at for unit in approved.units for at in unit.positions if _failed(unit)})):
+                w.connection.execute(
+                    update(StepRow)
+                    .where(col(StepRow.request_id) == request.id, col(StepRow.purpose) == "apply")
+                    .where(col(StepRow.position).in_(part))
+                    .values(status="waiting")
+                )
+            self._promise(w, request, approved.plan, failed, {}, w.now)
+            w.audit("bulk.retried", actor=MACHINE, request=request.id, data={"rows": numbers})
+            w.enqueue("bulk progress", request.id, at=w.now + PROGRESS)
+        for row in failed:
+            row.state, row.because = "valid", ""
+        with self.store.read() as session:
+            approved.grants = _given(session, request.id)
+            approved.steps = {step.position: step for step in steps_of(session, request.id, "apply")}
+
+    # -- many at once ---------------------------------------------------------------------------------------------
+
+    def _call_many(self, claim: jobs.Claim, approved: Approved, unit: Unit) -> None:
+        """One call, unless it was made and answered before; a refusal is what its rows hear if a read confirms it."""
+        row, (step,) = approved.steps[unit.positions[0]], unit.steps
+        if not step.value or (row.status == "called" and self._was_answered(row)):
+            return
+        if _is_over(approved, unit, self.store.now()):
+            unit.trouble = TOO_LATE
+            return
+        try:
+            self.calls.call(claim, row, step, None, "batch")
+        except DirectoryError as error:
+            if error.retry or error.maybe_done:
+                raise
+            unit.trouble = str(error)
+
+    def _was_answered(self, row: StepRow) -> bool:
+        with self.store.read() as session:
+            return self.calls.answered_well(session, row)
+
+    def _read_back(self, claim: jobs.Claim, approved: Approved, units: Sequence[Unit]) -> None:
+        """One reading of each group for many calls; whoever is in it is done, whoever is not has the call's trouble."""
+        if not units:
+            return
+        shown: dict[str, frozenset[str]] = {}
+        for unit in units:
+            step = unit.steps[0]
+            if step.target not in shown:
+                shown[step.target] = self.directory.records_in(step)
+        crash_point("bulk: read back")
+        done: list[Kept] = []
+        failed: dict[str, list[Kept]] = defaultdict(list)
+        for unit in units:
+            members = read_members(unit.steps[0])
+            for row in filter(_is_left, unit.rows):
+                there = row.account not in members or members[row.account] in shown[unit.steps[0].target]
+                if there:
+                    done.append(row)
+                elif unit.trouble:
+                    failed[unit.trouble].append(row)
+        with self.store.work(claim) as w:
+            self._settle(w, approved, done, failed)
+            self._true(w, approved, [unit for unit in units if not _left(unit) and not _failed(unit)])
+        crash_point("bulk: noted")
+
+    # -- one by one -----------------------------------------------------------------------------------------------
+
+    def _take_one(self, claim: jobs.Claim, approved: Approved, unit: Unit) -> None:
+        """A row with steps of its own: read again, taken, read back."""
+        (row,) = unit.rows
+        known = approved.grants.get((row.account, unit.steps[0].holding)) if row.verb == "grant" else None
+        with self.store.read() as session:
+            grant = session.get(Grant, known.id) if known is not None else None
+        steps = [approved.steps[at] for at in unit.positions]
+        try:
+            if _is_over(approved, unit, self.store.now()):
+                raise Impossible(TOO_LATE)
+            seen = self._still_so(approved.request, row, unit) if all(s.status == "waiting" for s in steps) else None
+            for step in steps:
+                if step.status != "true":
+                    self._take_step(claim, step, grant, seen)
+        except Impossible as no:
+            return self._failed_one(claim, approved, row, str(no))
+        except DirectoryError as error:
+            if error.retry or error.maybe_done:
+                raise
+            return self._failed_one(claim, approved, row, str(error))
+        with self.store.work(claim) as w:
+            self._settle(w, approved, [row], {})
+            self._true(w, approved, [unit])
+        crash_point("bulk: row done")
+
+    def _still_so(self, request: AccessRequest, row: Kept, unit: Unit) -> bool | None:
+        """Whether it is so already; ``Impossible`` when the row is another thing than was approved."""
+        with self.store.read() as session:
+            policy = self.policies.current(session)
+        what = row.entitlement if row.verb in ("grant", "revoke") else ""
+        plan = survey(self.directory, alone(request, row.verb, row.account, what), policy)
+        if row.verb in TAKES_AWAY:
+            same = not plan.steps or {step.owner for step in plan.steps} == {step.owner for step in unit.steps}
+        else:
+            same = _without_words(plan.steps) == _without_words(unit.steps)
+        if not same:
+            raise Impossible(ANOTHER)
+        return plan.holds if len(unit.steps) == 1 else None
+
+    def _take_step(self, claim: jobs.Claim, step: StepRow, grant: Grant | None, seen: bool | None) -> None:
+        what = "give" if grant is not None else "change"
+        try:
+            self.calls.make_true(claim, step, grant, what, seen=seen)
+        except (DirectoryError, jobs.Later):
+            if not Step.model_validate_json(step.body).optional:
+                raise
+
+    def _failed_one(self, claim: jobs.Claim, approved: Approved, row: Kept, because: str) -> None:
+        with self.store.work(claim) as w:
+            self._settle(w, approved, [], {because: [row]})
+        crash_point("bulk: row failed")
+
+    # -- what became of rows --------------------------------------------------------------------------------------
+
+    def _settle(self, w: Write, approved: Approved, done: Sequence[Kept], failed: Mapping[str, Sequence[Kept]]) -> None:
+        """Rows and their grants together, with one entry in the chain: which are true, and which failed why."""
+        request_id = approved.request.id
+        lost = [row for rows in failed.values() for row in rows]
+        set_state(w.connection, request_id, [r.number for r in done if r.because != HELD], "done")
+        set_state(w.connection, request_id, [r.number for r in done if r.because == HELD], "done", HELD)
+        for because, rows in failed.items():
+            set_state(w.connection, request_id, [row.number for row in rows], "failed", because)
+        self._move_grants(w, approved, done, GrantStatus.ACTIVE, active_at=w.now)
+        self._move_grants(w, approved, lost, GrantStatus.VOID)
+        if done or lost:
+            data = {"done": [row.number for row in done], "failed": [row.number for row in lost], "read_back": True}
+            w.audit("bulk.rows", actor=MACHINE, request=request_id, data=data, details=_whys(failed))
+        for row in done:
+            row.state = "done"
+        for row in lost:
+            row.state = "failed"
+
+    def _move_grants(
+        self, w: Write, approved: Approved, rows: Sequence[Kept], to: GrantStatus, **values: Any
+    ) -> None:  # fmt: skip
+        """Only what is still promised: an end that came meanwhile has its own way."""
+        accounts = {row.account: row for row in rows if row.verb == "grant"}
+        wanted = [
+            grant.id
+            for (account, holding), grant in approved.grants.items()
+            if account in accounts and holding == approved.plan.steps[accounts[account].step or 0].holding
+        ]
+        for part in parts(wanted):
+            w.connection.execute(
+                update(Grant)
+                .where(col(Grant.id).in_(part), col(Grant.status) == GrantStatus.PROMISED)
+                .values(status=str(to), **values)
+            )
+
+    def _true(self, w: Write, approved: Approved, units: Sequence[Unit]) -> None:
+        for part in parts([at for unit in units for at in unit.positions]):
+            w.connection.execute(
+                update(StepRow)
+                .where(col(StepRow.request_id) == approved.request.id, col(StepRow.purpose) == "apply")
+                .where(col(StepRow.position).in_(part))
+                .values(status="true", true_at=w.now)
+            )
+
+    # -- the end of it --------------------------------------------------------------------------------------------
+
+    def _finish(self, claim: jobs.Claim, request_id: str) -> None:
+        with self.store.work(claim, last=True) as w:
+            request = w.request(request_id)
+            found = counts(w.connection, request_id)
+            done, failed = found.get("done", 0), found.get("failed", 0)
+            verb = "finish" if not failed else "stop_partly" if done else "fail"
+            because = "" if not failed else f"{failed} of {done + failed} rows could not be done"
+            details = {"because": because} if because else None
+            now = w.move(request, verb, actor=MACHINE, data=dict(found), details=details, because=because)
+            self._tell(w, now)
+        crash_point("bulk: finished")
+
+    def give_up(self, w: Write, request: AccessRequest, because: str) -> None:
+        """What is left fails. What may have been given all the same is taken away again, by the ends' own job."""
+        left = select(BulkRow.number).where(BulkRow.request_id == request.id, BulkRow.state == "valid")
+        numbers = list(w.session.exec(left))
+        set_state(w.connection, request.id, numbers, "failed", because)
+        promised = (col(Grant.request_id) == request.id, col(Grant.status) == GrantStatus.PROMISED)
+        w.connection.execute(update(Grant).where(*promised).values(ends_at=w.now, because=because))
+        if request.status in (Status.APPLYING, Status.PARTLY):
+            w.enqueue("bulk end", request.id, priority=jobs.ENDS)
+        w.audit("bulk.rows", actor=MACHINE, request=request.id, data={"failed": numbers}, details={"because": because})
+        done = counts(w.connection, request.id).get("done", 0)
+        verb = "stop_partly" if done and request.status == Status.APPLYING else "fail"
+        now = w.move(request, verb, actor=MACHINE, details={"because": because}, because=because)
+        self._tell(w, now)
+        w.tell("failed", place="operators", request=request.id, once=f"ops failed:{request.id}", because=because)
+
+    def _rehearse(self, claim: jobs.Claim, approved: Approved) -> None:
+        with self.store.work(claim, last=True) as w:
+            for row in steps_of(w.session, approved.request.id, "apply"):
+                row.status = "rehearsed"
+            now = w.move(w.request(approved.request.id), "finish", actor=MACHINE, data={"rehearsal": True})
+            tell_outcome(w, now, "rehearsed")
+
+    def _tell(self, w: Write, request: AccessRequest) -> None:
+        """One summary, whatever the number of rows; the file with each of them follows as a job."""
+        found = counts(w.connection, request.id)
+        number = len(audit.find(w.session, event="bulk.retried", request=request.id))
+        facts: dict[str, Any] = {"counts": found, "because": request.because, "status": str(request.status)}
+        once = f"bulk_done:{request.id}:{number}"
+        w.tell("bulk_done", place="thread", request=request.id, once=once, **facts)
+        w.tell(
+            "bulk_done", place="person", request=request.id, once=f"{once}:{request.user}", team=request.team,
+            user=request.user, **facts,
+        )  # fmt: skip
+        w.enqueue("bulk progress", request.id)
+        w.enqueue("bulk result", request.id)
+        if request.status in (Status.DONE, Status.PARTLY):
+            _tell_those_it_gave_to(w, request)
+
+
+def _tell_those_it_gave_to(w: Write, request: AccessRequest) -> None:
+    """A list of gifts alone is no secret once it is done; of one that also takes away nobody hears from the list."""
+    rows = rows_of(w.connection, request.id)
+    if any(row.verb != "grant" for row in rows if row.state != "refused"):
+        return
+    given = {row.account: row for row in rows if row.state == "done" and row.because != HELD}
+    for account, row in given.items():
+        bound = people.slack_user_of(w.session, account)
+        if bound is not None and account != request.requester:
+            w.tell(
+                "bulk_given", place="person", once=f"bulk_given:{request.id}:{bound.user}", team=bound.team,
+                user=bound.user, by=request.user, entitlement=row.entitlement, until=_until(row, request),
+            )  # fmt: skip
+
+
+def _until(row: Kept, request: AccessRequest) -> float | None:
+    end = end_of(row, request.moved_at)
+    return end.timestamp() if end else None
+
+
+def end_of(row: Kept, now: datetime) -> datetime | None:
+    """When what a row gives is over: a length from now, or the moment it named."""
+    after = now + timedelta(seconds=row.duration) if row.duration is not None else None
+    return min(filter(None, (after, moment_of(row.until))), default=None)
+
+
+def _units(plan: Plan, rows: Sequence[Kept]) -> Iterator[Unit]:
+    """In the order of the steps; rows without any step come first, for they are so already."""
+    wanted = [row for row in rows if row.state != "refused"]
+    by_step: dict[int, list[Kept]] = defaultdict(list)
+    for row in wanted:
+        if row.step is not None:
+            by_step[row.step].append(row)
+    starts = sorted(by_step)
+    for at, following in zip(starts, [*starts[1:], len(plan.steps)], strict=True):
+        many = plan.steps[at].does == "add_members"
+        positions = [at] if many else list(range(at, following))
+        positions = [position for position in positions if many or plan.steps[position].does != "add_members"]
+        yield Unit(by_step[at], [plan.steps[position] for position in positions], positions)
+
+
+def _given(session: Session, request_id: str) -> dict[tuple[str, str], Given]:
+    found = session.exec(
+        select(Grant.account, Grant.holding, Grant.id, Grant.ends_at).where(Grant.request_id == request_id)
+    )
+    return {(account, holding): Given(id, ends_at) for account, holding, id, ends_at in found}
+
+
+def _proven(
+    session: Session, request: AccessRequest, plan: Plan | None, rows: Sequence[Kept], steps: Mapping[int, StepRow]
+) -> bool:  # fmt: skip
+    """Plan, rows and steps are those whose hash is in the chain with the approval."""
+    approvals = audit.find(session, event="request.approved", request=request.id)
+    hashes = {body["data"].get("plan_hash") for body in approvals}
+    if plan is None or plan.hash not in hashes or plan.hash != request.plan_hash:
+        return False
+    bodies = [Step.model_validate_json(steps[at].body) if at in steps else None for at in range(len(plan.steps))]
+    return plan.rows == digest_of_rows(rows) and bodies == list(plan.steps)
+
+
+def _held_by_others(
+    session: Session, request_id: str, rows: Sequence[Kept], holdings: Mapping[int, str], read_at: datetime
+) -> dict[tuple[str, str], bool]:  # fmt: skip
+    """Of what other grants give to these accounts: whether it was held before all of them.
+
+    Where one of them is just ending it is not known what will be so in a moment: look again then.
+    """
+    found: dict[tuple[str, str], bool] = {}
+    wanted = {(row.account, holdings[row.number]) for row in rows}
+    for part in parts(sorted({account for account, _ in wanted})):
+        query = select(Grant).where(col(Grant.account).in_(part), Grant.request_id != request_id)
+        for grant in session.exec(query):
+            key = (grant.account, grant.holding)
+            if key not in wanted or grant.status == GrantStatus.VOID:
+                continue
+            if grant.status == GrantStatus.ENDING or (grant.ended_at and grant.ended_at >= read_at):
+                raise jobs.Later(0.5, "an earlier grant of the same is just ending")
+            if grant.status in LIVE:
+                found[key] = found.get(key, False) or grant.held_before
+    return found
+
+
+def _is_left(row: Kept) -> bool:
+    return row.state == "valid"
+
+
+def _left(unit: Unit) -> bool:
+    return any(map(_is_left, unit.rows))
+
+
+def _failed(unit: Unit) -> bool:
+    return any(row.state == "failed" for row in unit.rows)
+
+
+def _is_over(approved: Approved, unit: Unit, now: datetime) -> bool:
+    """Whether all that a unit would give has had its time."""
+    keys = [(row.account, unit.steps[0].holding) for row in unit.rows if row.verb == "grant"]
+    grants = [approved.grants[key] for key in keys if key in approved.grants]
+    return bool(grants) and all(grant.ends_at is not None and grant.ends_at <= now for grant in grants)
+
+
+def _without_words(steps: Sequence[Step]) -> list[Step]:
+    return [step.model_copy(update={"words": ""}) for step in steps]
+
+
+def _whys(failed: Mapping[str, Sequence[Kept]]) -> dict[str, str] | None:
+    return {"because": "; ".join(failed)} if failed else None

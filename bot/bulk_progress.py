@@ -1,0 +1,125 @@
+"""How far a list has come, in one message of its thread, and the file with its results (``bulk progress``, ``result``).
+
+Neither is a card: each has a row of the cards' table for where it stands and what it shows.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlmodel import Session, select
+
+from approvals import audit, jobs
+from approvals.bulk_rows import counts, reasons, rows_of
+from approvals.crash import crash_point
+from approvals.models import AccessRequest, Card
+from approvals.policy_book import PolicyBook
+from approvals.states import Status
+from approvals.store import Store
+from bot.slack_files import SlackFiles
+from bot.slack_out import GONE, NO_THREAD, SlackError, SlackOut
+from handlers.bulk_result import result_file
+from handlers.cards import Drawing, figures
+from handlers.text import esc, within
+
+EVERY = timedelta(seconds=5)  # at most
+PROGRESS = "progress"
+SOON = 5.0  # seconds until the card that the thread hangs on may be there
+GOING = frozenset({Status.APPLYING})
+
+
+@dataclass
+class BulkProgress:
+    """Says how far it has come, and hands back what came of each row."""
+
+    store: Store
+    slack: SlackOut
+    files: SlackFiles
+    policies: PolicyBook
+
+    def show(self, claim: jobs.Claim) -> None:
+        """Edit the message where something has changed, and look again while rows are still to come."""
+        with self.store.read() as session:
+            request = session.get(AccessRequest, claim.about)
+            thread = _card(session, claim.about, "channel")
+            message = _card(session, claim.about, PROGRESS)
+            drawing = _drawing(session, request) if request else None
+        if request is None or drawing is None:
+            return
+        if thread is not None and thread.ts and not request.rehearsal:
+            self._say(claim, thread, message or Card(request_id=request.id, place=PROGRESS), drawing)
+        if request.status in GOING:
+            with self.store.work(claim) as w:
+                w.enqueue("bulk progress", request.id, at=w.now + EVERY)
+
+    def _say(self, claim: jobs.Claim, thread: Card, message: Card, drawing: Drawing) -> None:
+        shown = hashlib.sha256(drawing.text.encode()).hexdigest()
+        if message.drawn == shown:
+            return
+        crash_point("bulk progress: before saying")
+        try:
+            if message.ts:
+                self.slack.update(message.channel, message.ts, drawing)
+            else:
+                message.channel, message.thread = thread.channel, thread.thread or thread.ts
+                about = f"{thread.request_id}/{PROGRESS}"
+                message.ts = self.slack.post(message.channel, drawing, thread=message.thread, about=about)
+        except SlackError as error:
+            if error.code not in GONE | NO_THREAD:
+                raise
+            message.ts = ""  # somebody deleted it: the next one is a new one
+        crash_point("bulk progress: said")
+        message.drawn = shown
+        with self.store.work(claim) as w:
+            w.session.merge(message)
+
+    # -- the file -------------------------------------------------------------------------------------------------
+
+    def hand_back(self, claim: jobs.Claim) -> None:
+        """Into the thread, and to whoever asked, who may not be in the channel. A file that is there is not shared
+        again."""
+        with self.store.read() as session:
+            request = session.get(AccessRequest, claim.about)
+            thread = _card(session, claim.about, "channel")
+            rows = rows_of(session, claim.about)
+            tries = len(audit.find(session, event="bulk.retried", request=claim.about))
+        if request is None or request.rehearsal:
+            return
+        data, title = result_file(rows), f"{request.id} results.csv"
+        if thread is not None and thread.ts:
+            self._put(claim, request, f"result {tries}", title, data, thread.channel, thread.thread or thread.ts)
+        direct = self.slack.direct(request.user)
+        self._put(claim, request, f"result {tries} direct", title, data, direct, "")
+
+    def _put(
+        self, claim: jobs.Claim, request: AccessRequest, place: str, title: str, data: bytes, channel: str, thread: str
+    ) -> None:
+        with self.store.read() as session:
+            row = _card(session, request.id, place) or Card(request_id=request.id, place=place, channel=channel)
+        if row.drawn:
+            return
+        if not row.ts:
+            crash_point("bulk result: before putting up")
+            row.ts = self.files.put_up(title.replace(" ", "-"), data)
+            crash_point("bulk result: put up")
+            with self.store.work(claim) as w:
+                row = w.session.merge(row)
+        if not self.files.is_shared(row.ts, channel):
+            crash_point("bulk result: before sharing")
+            self.files.share(row.ts, title, channel, thread)
+            crash_point("bulk result: shared")
+        with self.store.work(claim) as w:
+            row.drawn = hashlib.sha256(data).hexdigest()
+            w.session.merge(row)
+
+
+def _card(session: Session, request_id: str, place: str) -> Card | None:
+    return session.exec(select(Card).where(Card.request_id == request_id, Card.place == place)).first()
+
+
+def _drawing(session: Session, request: AccessRequest) -> Drawing:
+    icon = ":gear:" if request.status in GOING else ":checkered_flag:"
+    lines = [f"{icon} {figures(counts(session, request.id))}"]
+    lines += [f":x: {count:,}: {esc(why, 300)}" for why, count in reasons(session, request.id, "failed")]
+    text = within(lines)
+    return Drawing(text=text, blocks=[{"type": "section", "text": {"type": "mrkdwn", "text": text}}])

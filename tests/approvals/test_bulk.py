@@ -1,0 +1,395 @@
+"""A list from its rows to its end: judged, planned, answered for, done in portions, read back, and taken away again."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from approvals.bulk_rows import Line
+from approvals.models import Destruction
+from approvals.ports import DirectoryError
+from approvals.provisioning import Effects
+from approvals.states import Grant as GrantStatus
+from approvals.states import Status
+from approvals.store import Store
+from approvals.workflow import Refused
+from tests.support.bulk import (
+    DRILL,
+    EU,
+    approve,
+    bulk_policy,
+    grants,
+    hand_in,
+    in_group,
+    line,
+    planned,
+    rows,
+    states,
+)
+from tests.support.world import World, account
+
+THREE = ("ada", "tomas", "nadia")
+
+
+@pytest.fixture
+def world(store: Store) -> World:
+    return World(store, bulk_policy())
+
+
+def three(what: str = EU, hours: float | None = 2) -> list[Line]:
+    return [line(number, who, what=what, hours=hours) for number, who in enumerate(THREE, 2)]
+
+
+def test_three_rows_of_one_group_are_one_call_and_read_back_from_the_group(world: World) -> None:
+    request = planned(world, three())
+    assert request.status == Status.PENDING
+    now = approve(world, request)
+    assert (now.status, states(world, request)) == (Status.DONE, ["done"] * 3)
+    assert world.directory.calls == [("add_members", EU, "")]
+    assert in_group(world, THREE) == [True] * 3
+    assert [grant.status for grant in grants(world, request)] == [GrantStatus.ACTIVE] * 3
+    assert world.store.verify().ok
+
+
+def test_they_end_together_with_one_call_and_one_message(world: World) -> None:
+    request = approve(world, planned(world, three()))
+    world.later(timedelta(hours=2, minutes=10))
+    world.run()
+    assert [grant.status for grant in grants(world, request)] == [GrantStatus.ENDED] * 3
+    assert world.directory.calls[1:] == [("remove_members", EU, "")]
+    assert in_group(world, THREE) == [False] * 3
+    assert [json.loads(news.facts)["taken"] for news in world.news("bulk_ended")] == [3]
+    assert "bulk end" not in " ".join(world.jobs())
+
+
+def test_rows_of_different_lengths_end_each_in_its_time(world: World) -> None:
+    lines = [line(2, "ada", hours=1), line(3, "tomas", hours=3)]
+    request = approve(world, planned(world, lines))
+    world.later(timedelta(hours=1, minutes=10))
+    world.run()
+    assert in_group(world, ("ada", "tomas")) == [False, True]
+    world.later(timedelta(hours=3, minutes=10))
+    world.run()
+    assert [grant.status for grant in grants(world, request)] == [GrantStatus.ENDED] * 2
+
+
+def test_what_was_held_before_is_said_and_never_taken_away(world: World) -> None:
+    world.directory.held(EU).add(account("ada"))
+    request = planned(world, three())
+    assert rows(world, request)[0].because == "holds it already"
+    approve(world, request)
+    world.later(timedelta(hours=2, minutes=10))
+    world.run()
+    assert in_group(world, THREE) == [True, False, False]
+    assert [grant.status for grant in grants(world, request)] == [GrantStatus.ENDED] * 3
+
+
+def test_if_everybody_holds_it_nothing_is_called(world: World) -> None:
+    for who in THREE:
+        world.directory.held(EU).add(account(who))
+    request = approve(world, planned(world, three()))
+    assert (request.status, world.directory.calls) == (Status.DONE, [])
+
+
+def test_what_another_grant_gives_stays_until_the_last_one_ends(world: World) -> None:
+    single = world.ask("ada", EU, length=timedelta(hours=8))
+    world.run()
+    world.click("grace", single)
+    world.run()
+    approve(world, planned(world, three()))
+    world.later(timedelta(hours=3))
+    world.run()
+    assert in_group(world, THREE) == [True, False, False]
+    world.later(timedelta(hours=9))
+    world.run()
+    assert in_group(world, THREE) == [False] * 3
+
+
+def test_a_row_that_cannot_be_is_refused_with_why_and_the_others_go_on(world: World) -> None:
+    lines = [
+        line(2, "ada"),
+        line(3, "somebody@nowhere.example"),
+        line(4, "tomas", what="eu-jira-admin"),
+        line(5, "ada"),
+        line(6, account("person019")),
+        line(7, "nadia", hours=99),
+        line(8, "mei", "revoke"),
+        line(9, "ada", "revoke"),
+        Line(10, "ada", "fire", wrong="there is no action fire"),
+    ]
+    world.directory.held(EU).add(account("mei"))
+    request = planned(world, lines)
+    said = {row.number: row.because for row in rows(world, request)}
+    assert states(world, request) == ["valid", *["refused"] * 5, "valid", "refused", "refused"]
+    assert "nobody with an Atlassian account" in said[3]
+    assert "did you mean eu-jira-admins" in said[4]
+    assert "same as row 2" in said[5]
+    assert "protected" in said[6]
+    assert "8 hours at most" in said[7]
+    assert "opposite" in said[9]
+    assert said[10] == "can't be read: there is no action fire"
+    now = approve(world, request)
+    assert (now.status, in_group(world, ("ada", "mei"))) == (Status.DONE, [True, False])
+
+
+def test_what_the_requester_may_not_ask_by_itself_they_may_not_ask_in_a_list(world: World) -> None:
+    request = planned(world, [line(2, "ada"), line(3, "tomas", "email")])
+    assert "the policy lets nobody email" not in rows(world, request)[1].because
+    text_of = bulk_policy().replace('ask_for_others = ["manager", "role:helpdesk"]', 'ask_for_others = ["manager"]')
+    world.apply_policy(text_of)
+    refused = planned(world, [line(2, "ada")])
+    assert refused.status == Status.REFUSED
+    assert "you may not ask for eu-jira-admins for somebody else" in rows(world, refused)[0].because
+
+
+def test_who_may_not_hand_in_lists_is_refused_at_once(world: World) -> None:
+    with pytest.raises(Refused, match="you may not ask for bulk"):
+        hand_in(world, three(), "ada")
+
+
+def test_all_or_nothing_is_nothing_when_one_row_cannot_be(world: World) -> None:
+    request = planned(world, [*three(), line(9, "nobody@nowhere.example")], all_or_nothing=True)
+    assert request.status == Status.REFUSED
+    assert "row 9" in request.because
+    assert planned(world, three(), all_or_nothing=True).status == Status.PENDING
+
+
+def test_a_list_without_any_row_that_can_be_is_refused(world: World) -> None:
+    request = planned(world, [line(2, "nobody@nowhere.example")])
+    assert (request.status, states(world, request)) == (Status.REFUSED, ["refused"])
+
+
+def test_no_record_in_the_directory_is_a_refused_row(world: World) -> None:
+    world.directory.without_record = {account("tomas")}
+    request = planned(world, three())
+    assert states(world, request) == ["valid", "refused", "valid"]
+
+
+def test_rows_that_need_a_call_each_are_taken_one_by_one(world: World) -> None:
+    world.directory.owner = "org:d"
+    request = approve(world, planned(world, three()))
+    assert (request.status, in_group(world, THREE)) == (Status.DONE, [True] * 3)
+    assert [does for does, *_ in world.directory.calls] == ["add_member"] * 3
+    world.later(timedelta(hours=2, minutes=10))
+    world.run()
+    assert in_group(world, THREE) == [False] * 3
+
+
+def test_a_deactivation_has_all_its_steps_and_counts_against_the_ceilings(world: World) -> None:
+    request = approve(world, planned(world, [line(2, "tomas", "deactivate"), line(3, "ada")]), "omar", "sade")
+    assert (request.status, states(world, request)) == (Status.DONE, ["done", "done"])
+    assert [does for does, *_ in world.directory.calls] == [
+        "delete_tokens", "deactivate", "delete_tokens", "add_members",
+    ]  # fmt: skip
+    with world.store.read() as session:
+        assert session.get(Destruction, (request.id, account("tomas"))) is not None
+        assert session.get(Destruction, (request.id, account("ada"))) is None
+
+
+def test_above_the_ceilings_rows_are_refused_with_how_many_are_allowed(store: Store) -> None:
+    world = World(store, bulk_policy("an_hour = 2"))
+    request = planned(world, [line(n, who, "suspend") for n, who in enumerate(("ada", "tomas", "nadia", "orla"), 2)])
+    assert states(world, request) == ["valid", "valid", "refused", "refused"]
+    assert "2 accounts may lose access" in rows(world, request)[2].because
+    assert approve(world, request).status == Status.DONE
+    again = planned(world, [line(2, "nadia", "suspend")])
+    assert again.status == Status.REFUSED
+
+
+def test_where_the_policy_says_so_two_admins_decide_above_the_ceilings(store: Store) -> None:
+    world = World(store, bulk_policy("an_hour = 1\ntwo_admins_above = true"))
+    request = planned(world, [line(2, "ada", "suspend"), line(3, "tomas", "suspend")])
+    assert states(world, request) == ["valid", "valid"]
+    assert approve(world, request, "omar", "sade").status == Status.PENDING
+    assert "answered by" in json.loads(world.news("vote_refused")[-1].facts)["because"]
+    assert approve(world, request, "ingrid", minutes=12).status == Status.DONE
+
+
+def test_somebody_who_is_in_a_row_does_not_answer(world: World) -> None:
+    request = planned(world, [line(2, "omar"), line(3, "ada")])
+    world.click("omar", request, typed="2")
+    world.run()
+    assert "nobody approves" in json.loads(world.news("vote_refused")[-1].facts)["because"]
+    assert approve(world, request, "ingrid", "sade").status == Status.DONE
+
+
+def test_the_number_of_accounts_is_typed(world: World) -> None:
+    request = planned(world, three())
+    for typed in ("", "2", "three", "Ada Ferreira"):
+        world.click("omar", request, typed=typed)
+        world.run()
+    assert len(world.news("vote_refused")) == 4
+    assert "number" in json.loads(world.news("vote_refused")[-1].facts)["because"]
+    world.click("omar", request, typed=" 3 ")
+    world.run()
+    assert len(world.news("voted")) == 1
+
+
+def test_nobody_in_a_row_hears_of_it_before_it_is_done(world: World) -> None:
+    request = planned(world, three())
+    assert world.news("about_you") == []
+    approve(world, request)
+    assert len(world.news("bulk_given")) == 3
+    assert {news.place for news in world.news("bulk_done")} == {"thread", "person"}
+
+
+def test_of_a_list_that_takes_anything_away_nobody_in_it_hears(world: World) -> None:
+    approve(world, planned(world, [line(2, "ada"), line(3, "tomas", "suspend")]))
+    assert world.news("bulk_given") == []
+
+
+def test_a_portion_that_is_refused_fails_and_the_rest_is_done(world: World) -> None:
+    world.directory.per_call = 1
+    request = planned(world, three())
+    world.directory.trouble = [DirectoryError("Atlassian says no (400)")]
+    now = approve(world, request)
+    assert (now.status, states(world, request)) == (Status.PARTLY, ["failed", "done", "done"])
+    assert rows(world, request)[0].because == "Atlassian says no (400)"
+    assert [grant.status for grant in grants(world, request)] == ["void", "active", "active"]
+
+
+def test_continue_tries_what_failed_and_ends_it_with_the_rest(world: World) -> None:
+    world.directory.per_call = 1
+    request = planned(world, three())
+    world.directory.trouble = [DirectoryError("Atlassian says no (400)")]
+    approve(world, request)
+    calls = len(world.directory.calls)
+    resume(world, request.id)
+    assert (world.request(request).status, states(world, request)) == (Status.DONE, ["done"] * 3)
+    assert len(world.directory.calls) == calls + 1
+    world.later(timedelta(hours=9))
+    world.run()
+    assert in_group(world, THREE) == [False] * 3
+
+
+def resume(world: World, request_id: str) -> None:
+    """What the button Continue leaves behind."""
+    from approvals.store import MACHINE
+
+    with world.store.write() as w:
+        w.move(w.request(request_id), "resume", actor=MACHINE)
+        w.enqueue("apply", request_id)
+    world.run()
+
+
+def test_if_every_portion_is_refused_the_list_has_failed(world: World) -> None:
+    request = planned(world, three())
+    world.directory.refuses = {"add_members": DirectoryError("no")}
+    assert approve(world, request).status == Status.FAILED
+    assert [grant.status for grant in grants(world, request)] == ["void"] * 3
+
+
+def test_an_answer_that_was_lost_is_found_by_the_reading(world: World) -> None:
+    request = planned(world, three())
+    world.directory.lost_answers = [DirectoryError("no answer", retry=True, maybe_done=True)]
+    approve(world, request)
+    world.later(timedelta(minutes=10))
+    world.run()
+    assert (world.request(request).status, in_group(world, THREE)) == (Status.DONE, [True] * 3)
+
+
+def test_after_an_hour_of_trouble_it_is_given_up_and_nothing_stays_promised(world: World) -> None:
+    request = planned(world, three())
+    trouble = DirectoryError("Atlassian is away", retry=True)
+    world.directory.refuses = {"add_members": trouble}
+    approve(world, request)
+    world.later(timedelta(hours=1, minutes=30))
+    world.run()
+    assert world.request(request).status == Status.FAILED
+    assert not [grant for grant in grants(world, request) if grant.status in ("promised", "active")]
+
+
+def test_the_freeze_holds_it_between_two_calls(world: World) -> None:
+    from approvals import safety
+    from approvals.store import Actor
+
+    world.directory.per_call = 1
+    request = planned(world, three())
+
+    def freeze(step: object) -> None:
+        world.directory.on_perform = lambda step: None
+        with world.store.write() as w:
+            safety.freeze(w, Actor("test"), "let us see")
+
+    world.directory.on_perform = freeze
+    approve(world, request)
+    assert (world.request(request).status, len(world.directory.calls)) == (Status.APPLYING, 1)
+
+
+def test_a_rehearsal_writes_nothing(store: Store) -> None:
+    world = World(store, bulk_policy(), Effects.OFF)
+    request = approve(world, planned(world, three()))
+    assert (request.status, request.rehearsal, world.directory.calls) == (Status.DONE, True, [])
+    assert grants(world, request) == []
+
+
+def test_a_rule_of_a_row_that_changed_asks_anew(world: World) -> None:
+    request = planned(world, [line(2, "ada", what=DRILL)])
+    world.apply_policy(bulk_policy().replace('longest = "until revoked"', 'longest = "30d"'))
+    world.click("omar", request, typed="1")
+    world.run()
+    now = world.request(request)
+    assert (now.version, now.status) == (2, Status.PENDING)
+    assert approve(world, now).status == Status.DONE
+
+
+EDITS = [
+    "UPDATE bulk_rows SET account = 'somebody-else' WHERE number = 2",
+    "UPDATE bulk_rows SET duration = 999999 WHERE number = 2",
+    "UPDATE bulk_rows SET duration = NULL WHERE number = 2",
+    "UPDATE bulk_rows SET entitlement = 'breakglass-drill' WHERE number = 2",
+    "UPDATE bulk_rows SET verb = 'revoke' WHERE number = 2",
+    "UPDATE bulk_rows SET state = 'valid' WHERE number = 9",
+    "UPDATE bulk_rows SET state = 'refused' WHERE number = 2",
+    "UPDATE bulk_rows SET step = 1 WHERE number = 2",
+    "DELETE FROM bulk_rows WHERE number = 2",
+    "UPDATE plans SET body = replace(body, 'scim-', 'mics-')",
+]
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_row_that_was_written_by_hand_after_the_plan_leads_to_an_alarm_only(world: World, edit: str) -> None:
+    request = planned(world, [*three(), line(9, "nobody@nowhere.example")])
+    for who in ("omar", "sade"):
+        world.click(who, request, typed="3")
+        world.run()
+    with world.store.write() as w:
+        w.connection.execute(text(edit))
+    world.later(timedelta(minutes=6))
+    world.run()
+    assert world.directory.calls == []
+    assert world.request(request).status in (Status.REFUSED, Status.PENDING, Status.FAILED)
+    assert world.news("alarm")
+
+
+AS_ASKED = [edit for edit in EDITS if any(name in edit for name in ("duration", "entitlement", "verb", "DELETE"))]
+
+
+@pytest.mark.parametrize("edit", AS_ASKED)
+def test_a_row_that_was_written_by_hand_before_the_plan_is_not_planned(world: World, edit: str) -> None:
+    request = hand_in(world, three())
+    with world.store.write() as w:
+        w.connection.execute(text(edit))
+    world.run()
+    assert world.request(request).status == Status.REFUSED
+    assert world.news("alarm") or "changed meanwhile" in world.request(request).because
+
+
+def test_a_row_changed_while_it_is_applied_stops_everything(world: World) -> None:
+    world.directory.per_call = 1
+    request = planned(world, three())
+
+    def edit(step: object) -> None:
+        world.directory.on_perform = lambda step: None
+        with world.store.write() as w:
+            w.connection.execute(text("UPDATE bulk_rows SET account = 'somebody' WHERE number = 4"))
+        raise DirectoryError("try again", retry=True)
+
+    world.directory.on_perform = edit
+    approve(world, request)
+    world.later(timedelta(minutes=20))
+    world.run()
+    assert world.request(request).status in (Status.FAILED, Status.PARTLY)
+    assert world.news("alarm")
+    assert len(world.directory.calls) == 1

@@ -1,0 +1,268 @@
+"""A list in Slack, from the file that is handed in to the file that comes back, through signed payloads."""
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlmodel import col, select
+
+from approvals.models import AccessRequest, BulkRow, Card, Grant
+from bot.sandbox import seed
+from bot.sandbox.slack.control import text_of
+from tests.bot.settled import actions, settle
+from tests.support.bulk import bulk_policy
+from tests.support.living import Living, living
+
+Json = dict[str, Any]
+COMPANY = seed.company()
+EU, DRILL = "eu-jira-admins", "breakglass-drill"
+OURS = [p for p in COMPANY.people if p.directory is seed.OURS and p.slack_kind == "member" and p.state == ""]
+FREE = [p for p in OURS if p.handle not in ("omar", "ingrid", "sade", "linnea", "mei", seed.EMERGENCY)]
+HEAD = "person,action,entitlement,until,reason\n"
+
+
+@pytest.fixture
+def bot(sqlite_url: str) -> Iterator[Living]:
+    with living(sqlite_url, policy=bulk_policy(), works=False) as bot:
+        yield bot
+
+
+def hand_in(
+    bot: Living, content: str | bytes, who: str = "kofi", *, whole: bool = False, name: str = "list.csv",
+    reason: str = "INC-42: many at once",
+) -> Json:  # fmt: skip
+    """Type the command, choose the file, send the form."""
+    bot.slack.command(who, "bulk")
+    view = bot.slack.open_view(who)
+    assert view is not None
+    file = bot.slack.attach(who, name, content)
+    values: Json = {"file": {"file": [file]}, "reason": {"reason": reason}}
+    if whole:
+        values["options"] = {"options": ["all or nothing"]}
+    answer = bot.slack.submit(who, view["id"], values)
+    if bot.slack.open_view(who):
+        bot.slack.close_view(who, all=True)
+    settle(bot)
+    return answer
+
+
+def newest(bot: Living) -> AccessRequest:
+    with bot.store.read() as session:
+        found = session.exec(select(AccessRequest).order_by(col(AccessRequest.asked_at).desc())).first()
+    assert found is not None
+    return found
+
+
+def rows(bot: Living, request: AccessRequest) -> list[BulkRow]:
+    with bot.store.read() as session:
+        return list(session.exec(select(BulkRow).where(BulkRow.request_id == request.id).order_by(col(BulkRow.number))))
+
+
+def direct(bot: Living, who: str, request: AccessRequest) -> Json:
+    found = [m for m in bot.slack.dms(who) if f"{request.id} · asked" in text_of(m)]
+    assert found, [text_of(m) for m in bot.slack.dms(who)]
+    return found[-1]
+
+
+def told(bot: Living, who: str) -> list[str]:
+    return [text_of(message) for message in bot.slack.dms(who)]
+
+
+def approve(bot: Living, request: AccessRequest, *who: str, typed: str) -> None:
+    for approver in who:
+        card = direct(bot, approver, request)
+        bot.slack.click(approver, "approve", ts=card["ts"], channel=card["channel"])
+        view = bot.slack.open_view(approver)
+        assert view is not None, approver
+        answer = bot.slack.submit(approver, view["id"], {"name": {"name": typed}})
+        assert answer["errors"] == {}
+        settle(bot)
+
+
+def after_the_pause(bot: Living, minutes: int = 6) -> None:
+    bot.store.move_time(timedelta(minutes=minutes))
+    settle(bot)
+
+
+def thread(bot: Living, request: AccessRequest) -> list[Json]:
+    (card,) = [m for m in bot.slack.channel("#security") if f"{request.id} · asked" in text_of(m)]
+    return list(card["replies"])
+
+
+def test_three_hundred_rows_from_the_file_to_the_file(bot: Living) -> None:
+    wanted = FREE[:90]
+    lines = [f"{person.email},grant,{EU},2h," for person in wanted]
+    lines += [f"<@{person.slack_id}>,grant,{DRILL},2 days," for person in wanted]
+    lines += [f"{person.account_id},grant,{EU},1h," for person in wanted]  # all of them twice
+    lines += [f"nobody{number}@harbour.example,grant,{EU},2h," for number in range(28)]
+    lines += [f"{COMPANY.person(seed.EMERGENCY).email},grant,{EU},2h,", "=cmd(),fire,,,"]
+    assert len(lines) == 300
+    answer = hand_in(bot, HEAD + "\n".join(lines))
+    assert answer["errors"] == {}
+    request = newest(bot)
+    assert (request.status, len(rows(bot, request))) == ("pending", 300)
+    assert f"{request.id} is written down, a list of 300 rows" in "\n".join(told(bot, "kofi"))
+    card = direct(bot, "omar", request)
+    said = text_of(card)
+    assert "180 of 300 rows can be done, for 90 accounts: 180 × grant" in said
+    assert "28 refused: nobody with an Atlassian account is known by that" in said
+    assert "2 calls to Atlassian" in said
+    assert f"{EU}: 1 members now, 91 then" in said
+    assert {"approve", "deny", "status", "cancel", "bulk_rows"} <= actions(card)
+    assert "Held until" not in said
+    assert request.id not in "\n".join(text_of(m) for m in bot.slack.channel("#access-requests"))
+    before = len(bot.atlassian.ledger())
+    approve(bot, request, "omar", "sade", typed="90")
+    after_the_pause(bot)
+    now = newest(bot)
+    assert now.status == "done"
+    writes = [call for call in bot.atlassian.ledger(writes=True) if call["number"] > before]
+    assert [call["method"] for call in writes] == ["PATCH", "PATCH"]
+    assert {p.account_id for p in wanted} <= bot.atlassian.members(EU)
+    assert {p.account_id for p in wanted} == bot.atlassian.members(DRILL)
+    results_came(bot, now, len(lines))
+    assert len([m for m in told(bot, wanted[0].handle) if "has asked for" in m]) == 1
+    the_ends(bot, now, {p.account_id for p in wanted})
+
+
+def results_came(bot: Living, request: AccessRequest, count: int) -> None:
+    replies = thread(bot, request)
+    (shared,) = [message for message in replies if message.get("files")]
+    data = bot.slack.download(shared["files"][0]).decode("utf-8-sig")
+    heading, *found = list(csv.reader(io.StringIO(data, newline="")))
+    assert (len(found), heading[0]) == (count, "row")
+    assert [row[6] for row in found].count("done") == 180
+    assert not [cell for row in found for cell in row if cell[:1] in "=+-@" and cell]
+    assert found[-1][1] == "'=cmd()"
+    said = "\n".join(text_of(message) for message in replies)
+    assert "*180* of 180 rows are done and read back" in said
+    assert len([m for m in replies if "rows are done and read back" in text_of(m)]) == 2  # progress, and the end
+    assert [m for m in bot.slack.dms("kofi") if m.get("files")]
+
+
+def the_ends(bot: Living, request: AccessRequest, accounts: set[str]) -> None:
+    """Two hours later one group has none of them, two days later the other; one message each."""
+    bot.store.move_time(timedelta(hours=2, minutes=10))
+    settle(bot)
+    assert bot.atlassian.members(EU) == {COMPANY.person("mei").account_id}
+    assert bot.atlassian.members(DRILL) == accounts
+    bot.store.move_time(timedelta(days=2, minutes=10))
+    settle(bot)
+    assert bot.atlassian.members(DRILL) == set()
+    said = [text_of(m) for m in thread(bot, request) if "were taken away and read back" in text_of(m)]
+    assert len(said) == 2
+    with bot.store.read() as session:
+        assert {grant.status for grant in session.exec(select(Grant))} == {"ended"}
+
+
+def test_the_rows_are_looked_through_page_by_page(bot: Living) -> None:
+    hand_in(bot, HEAD + "\n".join(f"{p.email},grant,{EU},2h," for p in FREE[:45]) + "\n<script>,grant,*x*,2h,")
+    request = newest(bot)
+    card = direct(bot, "omar", request)
+    bot.slack.click("omar", "bulk_rows", ts=card["ts"], channel=card["channel"])
+    view = bot.slack.open_view("omar")
+    assert view is not None
+    assert text_of(view).count("can be done") == 20
+    for button, page in (
+        ("bulk_next", FREE[20].email),
+        ("bulk_next", "&lt;script&gt;"),
+        ("bulk_previous", FREE[20].email),
+    ):
+        bot.slack.click("omar", button, view_id=view["id"])
+        settle(bot)
+        view = bot.slack.open_view("omar")
+        assert view is not None
+        assert page in text_of(view).replace("\u2060", "")
+    bot.slack.close_view("omar", all=True)
+
+
+def test_whoever_is_in_the_list_sees_none_of_it(bot: Living) -> None:
+    hand_in(bot, HEAD + f"ada@harbour.example,suspend,,,\nsade@harbour.example,grant,{EU},2h,")
+    request = newest(bot)
+    assert request.status == "pending"
+    for who in ("ada", "sade"):
+        assert not [m for m in told(bot, who) if request.id in m]
+        answer = bot.slack.command(who, f"status {request.id}")
+        assert "no request" in str(answer["body"])
+    card = direct(bot, "omar", request)
+    bot.slack.click("ada", "bulk_rows", ts=card["ts"], channel=card["channel"], force=True)
+    settle(bot)
+    assert bot.slack.open_view("ada") is None
+
+
+BAD = [
+    (b"", "The file is empty"),
+    (b"PK\x03\x04rubbish", "spreadsheet"),
+    (b"a,b\n1,2\n", "does not name the column person"),
+]
+
+
+@pytest.mark.parametrize(("content", "why"), BAD)
+def test_a_bad_file_is_answered_with_a_sentence_and_no_request(bot: Living, content: bytes, why: str) -> None:
+    hand_in(bot, content or b" ")
+    assert [m for m in told(bot, "kofi") if why in m]
+    with bot.store.read() as session:
+        assert session.exec(select(AccessRequest)).all() == []
+
+
+def test_slack_is_away_while_the_file_is_fetched(bot: Living) -> None:
+    bot.slack.fault("download", status=503)
+    hand_in(bot, HEAD + f"ada@harbour.example,grant,{EU},2h,")
+    assert newest(bot).status == "pending"
+
+
+def test_a_file_that_may_not_be_read_says_who_can_mend_it(bot: Living) -> None:
+    bot.slack.scopes(remove=["files:read"])
+    hand_in(bot, HEAD + f"ada@harbour.example,grant,{EU},2h,")
+    assert "files:read" in "\n".join(told(bot, "kofi")).replace("\u2060", "")
+
+
+def test_the_same_file_twice_is_one_request(bot: Living) -> None:
+    content = HEAD + f"ada@harbour.example,grant,{EU},2h,"
+    hand_in(bot, content)
+    hand_in(bot, content)
+    with bot.store.read() as session:
+        assert len(session.exec(select(AccessRequest)).all()) == 1
+    assert [m for m in told(bot, "kofi") if "asked for that very list already" in m]
+
+
+def test_who_may_not_hand_in_lists_gets_no_form(bot: Living) -> None:
+    answer = bot.slack.command("ada", "bulk")
+    assert "Lists are for the role helpdesk or the role admin" in str(answer["body"]).replace("\u2060", "")
+    assert bot.slack.open_view("ada") is None
+    assert "/access bulk" not in str(bot.slack.command("ada", "help")["body"])
+    assert "/access bulk" in str(bot.slack.command("kofi", "help")["body"])
+
+
+def test_all_or_nothing_is_refused_with_the_row(bot: Living) -> None:
+    hand_in(bot, HEAD + f"ada@harbour.example,grant,{EU},2h,\nx@y.example,grant,{EU},2h,", whole=True)
+    request = newest(bot)
+    assert request.status == "refused"
+    assert "row 3" in request.because
+
+
+def test_the_result_is_put_up_once_although_it_was_not_noted(bot: Living) -> None:
+    hand_in(bot, HEAD + f"ada@harbour.example,grant,{EU},2h,")
+    request = newest(bot)
+    approve(bot, request, "omar", "sade", typed="1")
+    after_the_pause(bot)
+    assert newest(bot).status == "done"
+    with bot.store.write() as w:  # as after a kill between the sharing and its note
+        for card in w.session.exec(select(Card).where(col(Card.place).startswith("result"))):
+            card.drawn = ""
+        w.enqueue("bulk result", request.id)
+    settle(bot)
+    assert len([m for m in thread(bot, request) if m.get("files")]) == 1
+
+
+def test_a_wrong_number_is_said_at_its_field(bot: Living) -> None:
+    hand_in(bot, HEAD + f"ada@harbour.example,grant,{EU},2h,")
+    card = direct(bot, "omar", newest(bot))
+    bot.slack.click("omar", "approve", ts=card["ts"], channel=card["channel"])
+    view = bot.slack.open_view("omar")
+    assert view is not None
+    assert "Type the number of accounts this is about: 1" in text_of(view)
+    assert bot.slack.submit("omar", view["id"], {"name": {"name": "2"}})["errors"] != {}
