@@ -6,6 +6,7 @@ Registered in `bot/cli.py`. From here nothing is asked, approved or given.
 import hashlib
 import re
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from approvals.models import Binding
     from approvals.policy import Policy
 
+WAITS_FOR = timedelta(days=1)
 WAITS = "Nobody is asked before they press the button in their direct message from Gatehouse."
 
 
@@ -76,6 +78,7 @@ def bulk(
                 by=actor.account.removeprefix("shell:"), name=file.name, rows=len(lines), reason=reason, digest=digest,
                 whole=all_or_nothing,
             )  # fmt: skip
+            w.enqueue("bulk lapse", name, at=w.now + WAITS_FOR)
             did = f"handed in a list of {len(lines):,} rows in the name of {who.user} ({who.account})"
             tell_security(w, actor, did)
     typer.echo(f"{len(lines):,} rows are handed in for {as_}. {WAITS}")

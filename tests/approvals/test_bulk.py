@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from approvals.bulk_rows import Line
+from approvals.crash import set_hook
 from approvals.models import Destruction
 from approvals.ports import DirectoryError
 from approvals.provisioning import Effects
@@ -261,6 +262,71 @@ def test_continue_tries_what_failed_and_ends_it_with_the_rest(world: World) -> N
     world.later(timedelta(hours=9))
     world.run()
     assert in_group(world, THREE) == [False] * 3
+
+
+def test_continue_after_it_was_given_up_waits_for_what_is_taken_away(world: World) -> None:
+    world.directory.per_call = 1
+    request = planned(world, three())
+    away = DirectoryError("Atlassian is away", retry=True)
+    world.directory.on_perform = lambda step: world.directory.trouble.append(away) if world.holds("ada") else None
+    approve(world, request)
+    world.later(timedelta(hours=1, minutes=30))
+    world.run()
+    assert (world.request(request).status, states(world, request)) == (Status.PARTLY, ["done", "failed", "failed"])
+    world.directory.on_perform = lambda step: None
+    world.directory.trouble = []
+    resume(world, request.id)
+    world.later(timedelta(hours=1, minutes=40))
+    world.run()
+    assert (world.request(request).status, states(world, request)) == (Status.DONE, ["done"] * 3)
+    assert in_group(world, THREE) == [True] * 3
+    world.later(timedelta(hours=9))
+    world.run()
+    assert in_group(world, THREE) == [False] * 3
+
+
+class Killed(BaseException):
+    """As kill -9 does it: nothing after this line runs."""
+
+
+POINTS = ("bulk: ends committed", "batch: intended", "batch: called", "bulk: read back", "bulk: noted",
+          "give: intended", "give: called", "change: intended", "change: called", "bulk: row done")  # fmt: skip
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("label", POINTS)
+def test_killed_in_the_middle_it_is_finished_and_nobody_is_given_anything_twice(
+    world: World, label: str, nth: int
+) -> None:
+    world.directory.per_call = 1
+    lines = [*three(), line(8, "orla", "suspend"), line(9, "mei", "suspend")]
+    request = planned(world, lines)
+    left = [nth]
+
+    def hook(here: str) -> None:
+        if here == label:
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed(label)
+
+    set_hook(hook)
+    try:
+        approve(world, request)
+    except Killed:
+        pass
+    finally:
+        set_hook(lambda here: None)
+    again = world.restarted()
+    again.later(timedelta(minutes=7))
+    again.run()
+    assert (again.request(request).status, states(again, request)) == (Status.DONE, ["done"] * 5)
+    assert in_group(again, THREE) == [True] * 3
+    assert len(again.directory.calls) <= 6  # five, and the one that was in doubt
+    assert len(grants(again, request)) == 3
+    again.later(timedelta(hours=3))
+    again.run()
+    assert in_group(again, THREE) == [False] * 3
+    assert again.store.verify().ok
 
 
 def resume(world: World, request_id: str) -> None:
