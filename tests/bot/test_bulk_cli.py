@@ -148,5 +148,10 @@ def test_what_cannot_be_is_a_sentence(bot: Living, shell: Path, content: str, wh
         assert session.exec(select(Preview)).all() == []
 
 
+def test_a_reason_is_wanted_where_the_policy_wants_one(bot: Living, shell: Path) -> None:
+    status, said = run(shell, "kofi@harbour.example", "--reason", "why")
+    assert (status, "at least 10 characters" in said) == (2, True)
+
+
 def test_a_file_that_is_not_there(bot: Living, shell: Path) -> None:
     assert run(shell.with_name("nothing.csv"))[0] == 2
