@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
+from sqlmodel import select
 
 from approvals.bulk_rows import Line
 from approvals.crash import set_hook
-from approvals.models import Destruction
+from approvals.models import Destruction, Grant
 from approvals.ports import DirectoryError
 from approvals.provisioning import Effects
 from approvals.states import Grant as GrantStatus
@@ -459,3 +460,53 @@ def test_a_row_changed_while_it_is_applied_stops_everything(world: World) -> Non
     assert world.request(request).status in (Status.FAILED, Status.PARTLY)
     assert world.news("alarm")
     assert len(world.directory.calls) == 1
+
+
+# -- ended early ------------------------------------------------------------------------------------------------------
+
+
+def test_somebody_in_a_list_gives_back_what_is_theirs_and_nothing_else(world: World) -> None:
+    request = approve(world, planned(world, three()))
+    world.workflow.end(world.speaker("ada"), request.id, "an end")
+    world.run()
+    assert in_group(world, THREE) == [False, True, True]
+    assert grants(world, request)[0].because.startswith("ended early by Ada")
+
+
+@pytest.mark.parametrize("who", ["kofi", "omar"])
+def test_who_asked_or_looks_after_it_ends_the_whole_list(world: World, who: str) -> None:
+    request = approve(world, planned(world, three()))
+    world.workflow.end(world.speaker(who), request.id, "an end")
+    world.run()
+    assert in_group(world, THREE) == [False] * 3
+    assert [call for call in world.directory.calls if call[0] == "remove_members"] == [("remove_members", EU, "")]
+
+
+def test_nobody_else_ends_any_of_it(world: World) -> None:
+    request = approve(world, planned(world, three()))
+    with pytest.raises(Refused, match="no such request"):
+        world.workflow.end(world.speaker("mei"), request.id, "an end")
+    world.run()
+    assert in_group(world, THREE) == [True] * 3
+
+
+def test_an_end_of_one_grant_alone_takes_only_that(world: World) -> None:
+    """As when somebody leaves: each of their grants is ended by itself, whatever gave it."""
+    approve(world, planned(world, three()))
+    with world.store.write() as w:
+        grant = w.session.exec(select(Grant).where(Grant.account == account("tomas"))).one()
+        grant.ends_at = w.now
+        w.session.add(grant)
+        w.enqueue("end", grant.id or 0)
+    world.run()
+    assert in_group(world, THREE) == [True, False, True]
+
+
+def test_an_end_that_atlassian_refuses_is_tried_until_it_is_true(world: World) -> None:
+    request = approve(world, planned(world, three()))
+    world.directory.trouble = [DirectoryError("no", retry=True), DirectoryError("no")]
+    for minutes in (130, 140, 150, 160):
+        world.later(timedelta(minutes=minutes))
+        world.run()
+    assert in_group(world, THREE) == [False] * 3
+    assert {grant.status for grant in grants(world, request)} == {GrantStatus.ENDED}
