@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -202,31 +203,39 @@ class BulkApplying:
         if approved.request.rehearsal:
             return self._rehearse(claim, approved)
         self._continued(claim, approved)
-        late: jobs.Later | None = None
-        called: list[Unit] = []
-        for unit in approved.units:
-            if not _left(unit):
-                continue
-            if safety.frozen_now(self.store):
-                raise jobs.Later(safety.THAWS, "frozen")
-            try:
-                if unit.many:
-                    self._call_many(claim, approved, unit)
-                    called.append(unit)
-                else:
-                    self._take_one(claim, approved, unit)
-            except jobs.Later as later:
-                late = later
-            if len(called) == READ_BACK_AFTER:
-                self._read_back(claim, approved, called)
-                called = []
-        self._read_back(claim, approved, called)
+        late = self._take_all(claim, approved)
         if any(_left(unit) for unit in approved.units):
             if self.patient(approved.request):
                 raise late or jobs.Later(LOOK_AGAIN, "accepted, not yet visible")
             with self.store.work(claim, last=True) as w:
                 return self.give_up(w, w.request(request_id), "Atlassian took it and does not show it")
         self._finish(claim, approved.request.id)
+
+    def _take_all(self, claim: jobs.Claim, approved: Approved) -> jobs.Later | None:
+        """Each unit in its turn. Whatever stops it, what was called before is read back, so that it is not lost."""
+        late: jobs.Later | None = None
+        called: list[Unit] = []
+        try:
+            for unit in filter(_left, approved.units):
+                if safety.frozen_now(self.store):
+                    raise jobs.Later(safety.THAWS, "frozen")
+                try:
+                    if unit.many:
+                        self._call_many(claim, approved, unit)
+                        called.append(unit)
+                    else:
+                        self._take_one(claim, approved, unit)
+                except jobs.Later as later:
+                    late = later
+                if len(called) == READ_BACK_AFTER:
+                    reading, called = called, []
+                    self._read_back(claim, approved, reading)
+        except (DirectoryError, jobs.Later):
+            with suppress(DirectoryError):
+                self._read_back(claim, approved, called)
+            raise
+        self._read_back(claim, approved, called)
+        return late
 
     def patient(self, request: AccessRequest) -> bool:
         """Whether something has become true lately, so that trouble is worth waiting for."""
@@ -265,9 +274,7 @@ class BulkApplying:
             return
         failed = [row for unit in approved.units for row in unit.rows if row.state == "failed"]
         with self.store.work(claim) as w:
-            w.connection.execute(
-                delete(Grant).where(col(Grant.request_id) == request.id, col(Grant.status) == GrantStatus.VOID)
-            )
+            self._make_room(w, approved, failed)
             numbers = [row.number for row in failed]
             set_state(w.connection, request.id, numbers, "valid")
             for part in parts(sorted({at for unit in approved.units for at in unit.positions if _failed(unit)})):
@@ -285,6 +292,16 @@ class BulkApplying:
         with self.store.read() as session:
             approved.grants = _given(session, request.id)
             approved.steps = {step.position: step for step in steps_of(session, request.id, "apply")}
+
+    def _make_room(self, w: Write, approved: Approved, failed: Sequence[Kept]) -> None:
+        """A row is promised anew when what it was promised before is over; the chain keeps that it was."""
+        keys = {(row.account, approved.plan.steps[row.step or 0].holding) for row in failed if row.verb == "grant"}
+        for part in parts([approved.grants[key].id for key in keys if key in approved.grants]):
+            over = (GrantStatus.VOID, GrantStatus.ENDED)
+            w.session.flush()
+            gone = w.connection.execute(delete(Grant).where(col(Grant.id).in_(part), col(Grant.status).in_(over)))
+            if gone.rowcount < len(part):
+                raise jobs.Later(LOOK_AGAIN, "what was given up is still being taken away")
 
     # -- many at once ---------------------------------------------------------------------------------------------
 

@@ -202,9 +202,11 @@ def build_worker(
 def build_lists(settings: Settings, desk: Desk, slack: SlackOut) -> dict[str, Run]:
     """The jobs of lists that talk with people: their files, their pages, how far they have come."""
     files = SlackFiles(slack, settings.slack_bot_token.get_secret_value(), settings.slack_api_url)
+    intake = BulkIntake(desk.store, files, desk.workflow, desk.policies)
     progress = BulkProgress(desk.store, slack, files, desk.policies)
     return {
-        "bulk file": BulkIntake(desk.store, files, desk.workflow, desk.policies).read,
+        "bulk file": intake.read,
+        "bulk lapse": intake.lapse,
         "bulk page": BulkPages(desk.store, slack, desk).turn,
         "bulk progress": progress.show,
         "bulk result": progress.hand_back,

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlmodel import select
 
@@ -13,7 +14,7 @@ from approvals.crash import crash_point
 from approvals.models import AccessRequest, Preview
 from approvals.policy import Person as Speaker
 from approvals.policy_book import PolicyBook
-from approvals.store import AlreadyThere, Store
+from approvals.store import MACHINE, AlreadyThere, Store
 from approvals.workflow import Ask, Refused, Workflow
 from bot.slack_files import SlackFiles
 from bot.slack_out import SlackError
@@ -50,24 +51,38 @@ class BulkIntake:
         if waiting is None:
             return
         given = HandedIn.from_text(waiting.form)
+        kind, facts = "bulk_asked", {}
         try:
             if not isinstance(speaker, Speaker):
                 raise BadFile(speaker.because if speaker else "")
-            text = self._ask(claim, speaker, given, waiting)
+            facts = self._ask(speaker, given, waiting)
         except (BadFile, Refused) as no:
-            text = f":no_entry: {esc(sentence(str(no)), 2000)}"
+            kind, facts = "answer", {"text": f":no_entry: {esc(sentence(str(no)), 2000)}"}
         crash_point("bulk file: read")
         with self.store.work(claim, last=True) as w:
             gone = w.session.get(Preview, waiting.id)
             if gone is not None:
                 w.session.delete(gone)
-            whom = {"team": waiting.team, "user": waiting.user}
-            w.tell("answer", place="person", once=f"bulk file:{waiting.id}", text=text, **whom)
+            once = f"bulk file:{waiting.id}"
+            w.tell(kind, place="person", once=once, team=waiting.team, user=waiting.user, **facts)
 
-    def _ask(self, claim: jobs.Claim, speaker: Speaker, given: HandedIn, waiting: Preview) -> str:
+    def lapse(self, claim: jobs.Claim) -> None:
+        """A list from a shell that nobody has said to be theirs for a day is forgotten (the job ``bulk lapse``)."""
+        with self.store.work(claim, last=True) as w:
+            waiting = w.session.get(Preview, claim.about)
+            if waiting is None:
+                return
+            w.session.delete(waiting)
+            w.audit("bulk.lapsed", actor=MACHINE, request=waiting.id)
+            whom = {"team": waiting.team, "user": waiting.user}
+            text = ":zzz: The list that was handed in in your name from a shell has lapsed. Nothing was asked."
+            w.tell("answer", place="person", once=f"bulk lapse:{waiting.id}", text=text, **whom)
+
+    def _ask(self, speaker: Speaker, given: HandedIn, waiting: Preview) -> dict[str, Any]:
+        """What there is to tell: the request, how many rows, how many of them can't be done as far as is known."""
         known = self._asked_before(waiting)
         if known is not None:
-            return _thanks(known, 0, 0)
+            return {"id": known, "rows": 0, "refused": 0, "joined": False}
         data = self._bytes(given, waiting)
         lines = self._lines(data, speaker)
         rows = self._judged(lines, speaker, given.reason)
@@ -77,9 +92,8 @@ class BulkIntake:
             asked = self.workflow.ask(speaker, ask)
         except AlreadyThere:
             raise BadFile("This list was refused before.") from None
-        if asked.joined:
-            return f":link: You have asked for that very list already: {asked.id} waits for an answer."
-        return _thanks(asked.id, len(rows), sum(not row.valid for row in rows))
+        refused = sum(not row.valid for row in rows)
+        return {"id": asked.id, "rows": len(rows), "refused": refused, "joined": asked.joined}
 
     def _asked_before(self, waiting: Preview) -> str | None:
         with self.store.read() as session:
@@ -111,12 +125,3 @@ class BulkIntake:
         with self.store.read() as session:
             policy = self.policies.current(session)
             return judge(session, policy, speaker, lines, self.store.time_in(session), reason)
-
-
-def _thanks(request_id: str, rows: int, refused: int) -> str:
-    so_far = f" of {rows:,} rows" if rows else ""
-    some = f"; {refused:,} of them can't be done, and *Rows…* on its card says why" if refused else ""
-    return (
-        f":hourglass_flowing_sand: {request_id} is written down, a list{so_far}{some}. I'm reading Atlassian; then "
-        "whoever must answer is asked, and you hear the result."
-    )

@@ -4,7 +4,8 @@ Neither is a card: each has a row of the cards' table for where it stands and wh
 """
 
 import hashlib
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sqlmodel import Session, select
@@ -36,6 +37,7 @@ class BulkProgress:
     slack: SlackOut
     files: SlackFiles
     policies: PolicyBook
+    _said: dict[str, float] = field(default_factory=dict, init=False)  # by request, in monotonic seconds
 
     def show(self, claim: jobs.Claim) -> None:
         """Edit the message where something has changed, and look again while rows are still to come."""
@@ -56,6 +58,9 @@ class BulkProgress:
         shown = hashlib.sha256(drawing.text.encode()).hexdigest()
         if message.drawn == shown:
             return
+        wait = self._said.get(message.request_id, -EVERY.total_seconds()) + EVERY.total_seconds() - time.monotonic()
+        if wait > 0:
+            raise jobs.Later(wait, "it was edited a moment ago")
         crash_point("bulk progress: before saying")
         try:
             if message.ts:
@@ -70,6 +75,8 @@ class BulkProgress:
             message.ts = ""  # somebody deleted it: the next one is a new one
         crash_point("bulk progress: said")
         message.drawn = shown
+        self._said = {one: at for one, at in self._said.items() if time.monotonic() - at < 60}
+        self._said[message.request_id] = time.monotonic()
         with self.store.work(claim) as w:
             w.session.merge(message)
 

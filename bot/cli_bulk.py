@@ -6,6 +6,7 @@ Registered in `bot/cli.py`. From here nothing is asked, approved or given.
 import hashlib
 import re
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
     from approvals.models import Binding
     from approvals.policy import Policy
 
+WAITS_FOR = timedelta(days=1)
 WAITS = "Nobody is asked before they press the button in their direct message from Gatehouse."
 
 
 def bulk(
     file: Annotated[Path, typer.Argument(help="A CSV file: person, action, entitlement, until, reason.")],
     as_: Annotated[str, typer.Option("--as", help="In whose name: a Slack user (U…) or an e-mail address.")],
-    reason: Annotated[str, typer.Option(help="What for; whoever answers reads it.")],
+    reason: Annotated[str, typer.Option(help="What for; whoever answers reads it.")] = "",
     all_or_nothing: Annotated[bool, typer.Option(help="Refuse the whole list when one row can't be done.")] = False,
 ) -> None:
     """Hand in a list in the name of somebody bound, who confirms it in Slack."""
@@ -52,6 +54,8 @@ def bulk(
             who = _named(session, policy, as_)
             zone = people.zone_of(session, who.team, who.user) if who else ""
             now = store.time_in(session)
+        if policy.reason.required and len(reason) < policy.reason.at_least:
+            stop(f"--reason: say what for, in at least {policy.reason.at_least} characters; whoever answers reads it.")
         if who is None:
             stop(f"--as {as_}: nobody bound is known by that. Write a Slack user's id, or an e-mail address.")
         try:
@@ -76,6 +80,7 @@ def bulk(
                 by=actor.account.removeprefix("shell:"), name=file.name, rows=len(lines), reason=reason, digest=digest,
                 whole=all_or_nothing,
             )  # fmt: skip
+            w.enqueue("bulk lapse", name, at=w.now + WAITS_FOR)
             did = f"handed in a list of {len(lines):,} rows in the name of {who.user} ({who.account})"
             tell_security(w, actor, did)
     typer.echo(f"{len(lines):,} rows are handed in for {as_}. {WAITS}")

@@ -188,6 +188,24 @@ def question(facts: dict[str, Any]) -> str:
     )
 
 
+def asked(facts: dict[str, Any]) -> str:
+    """What whoever handed a list in hears first."""
+    if facts["joined"]:
+        return f":link: You have asked for that very list already: {facts['id']} waits for an answer."
+    so_far = f" of {facts['rows']:,} rows" if facts["rows"] else ""
+    some = f"; {facts['refused']:,} of them can't be done, and *Rows…* says why" if facts["refused"] else ""
+    return (
+        f":hourglass_flowing_sand: {facts['id']} is written down, a list{so_far}{some}. I'm reading Atlassian; then "
+        "whoever must answer is asked, and you hear the result."
+    )
+
+
+def draw_way_to_the_rows(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Who asked may not be where the card stands, and looks at the rows from here."""
+    button = {"type": "button", "action_id": ROWS, "text": _plain("Rows…"), "value": f"{facts['id']}:1"}
+    return [{"type": "actions", "block_id": "bulk", "elements": [button]}]
+
+
 # -- the rows -----------------------------------------------------------------------------------------------------
 
 

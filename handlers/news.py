@@ -279,8 +279,9 @@ def _bulk_ended(facts: dict[str, Any], view: RequestView | None, audit_log: str)
     return "\n".join([*lines, f"<{audit_log}|Atlassian's audit log>"])
 
 
-BUTTONS = {"bulk_confirm": bulk.draw_question}
+BUTTONS = {"bulk_confirm": bulk.draw_question, "bulk_asked": bulk.draw_way_to_the_rows}
 SENTENCES = {
+    "bulk_asked": lambda facts, view, _: bulk.asked(facts),
     "bulk_confirm": lambda facts, view, _: bulk.question(facts),
     "bulk_done": _bulk_done,
     "bulk_given": _bulk_given,

@@ -5,9 +5,11 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
+from sqlmodel import select
 
 from approvals.bulk_rows import Line
-from approvals.models import Destruction
+from approvals.crash import set_hook
+from approvals.models import Destruction, Grant
 from approvals.ports import DirectoryError
 from approvals.provisioning import Effects
 from approvals.states import Grant as GrantStatus
@@ -263,6 +265,71 @@ def test_continue_tries_what_failed_and_ends_it_with_the_rest(world: World) -> N
     assert in_group(world, THREE) == [False] * 3
 
 
+def test_continue_after_it_was_given_up_waits_for_what_is_taken_away(world: World) -> None:
+    world.directory.per_call = 1
+    request = planned(world, three())
+    away = DirectoryError("Atlassian is away", retry=True)
+    world.directory.on_perform = lambda step: world.directory.trouble.append(away) if world.holds("ada") else None
+    approve(world, request)
+    world.later(timedelta(hours=1, minutes=30))
+    world.run()
+    assert (world.request(request).status, states(world, request)) == (Status.PARTLY, ["done", "failed", "failed"])
+    world.directory.on_perform = lambda step: None
+    world.directory.trouble = []
+    resume(world, request.id)
+    world.later(timedelta(hours=1, minutes=40))
+    world.run()
+    assert (world.request(request).status, states(world, request)) == (Status.DONE, ["done"] * 3)
+    assert in_group(world, THREE) == [True] * 3
+    world.later(timedelta(hours=9))
+    world.run()
+    assert in_group(world, THREE) == [False] * 3
+
+
+class Killed(BaseException):
+    """As kill -9 does it: nothing after this line runs."""
+
+
+POINTS = ("bulk: ends committed", "batch: intended", "batch: called", "bulk: read back", "bulk: noted",
+          "give: intended", "give: called", "change: intended", "change: called", "bulk: row done")  # fmt: skip
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("label", POINTS)
+def test_killed_in_the_middle_it_is_finished_and_nobody_is_given_anything_twice(
+    world: World, label: str, nth: int
+) -> None:
+    world.directory.per_call = 1
+    lines = [*three(), line(8, "orla", "suspend"), line(9, "mei", "suspend")]
+    request = planned(world, lines)
+    left = [nth]
+
+    def hook(here: str) -> None:
+        if here == label:
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed(label)
+
+    set_hook(hook)
+    try:
+        approve(world, request)
+    except Killed:
+        pass
+    finally:
+        set_hook(lambda here: None)
+    again = world.restarted()
+    again.later(timedelta(minutes=7))
+    again.run()
+    assert (again.request(request).status, states(again, request)) == (Status.DONE, ["done"] * 5)
+    assert in_group(again, THREE) == [True] * 3
+    assert len(again.directory.calls) <= 6  # five, and the one that was in doubt
+    assert len(grants(again, request)) == 3
+    again.later(timedelta(hours=3))
+    again.run()
+    assert in_group(again, THREE) == [False] * 3
+    assert again.store.verify().ok
+
+
 def resume(world: World, request_id: str) -> None:
     """What the button Continue leaves behind."""
     from approvals.store import MACHINE
@@ -393,3 +460,53 @@ def test_a_row_changed_while_it_is_applied_stops_everything(world: World) -> Non
     assert world.request(request).status in (Status.FAILED, Status.PARTLY)
     assert world.news("alarm")
     assert len(world.directory.calls) == 1
+
+
+# -- ended early ------------------------------------------------------------------------------------------------------
+
+
+def test_somebody_in_a_list_gives_back_what_is_theirs_and_nothing_else(world: World) -> None:
+    request = approve(world, planned(world, three()))
+    world.workflow.end(world.speaker("ada"), request.id, "an end")
+    world.run()
+    assert in_group(world, THREE) == [False, True, True]
+    assert grants(world, request)[0].because.startswith("ended early by Ada")
+
+
+@pytest.mark.parametrize("who", ["kofi", "omar"])
+def test_who_asked_or_looks_after_it_ends_the_whole_list(world: World, who: str) -> None:
+    request = approve(world, planned(world, three()))
+    world.workflow.end(world.speaker(who), request.id, "an end")
+    world.run()
+    assert in_group(world, THREE) == [False] * 3
+    assert [call for call in world.directory.calls if call[0] == "remove_members"] == [("remove_members", EU, "")]
+
+
+def test_nobody_else_ends_any_of_it(world: World) -> None:
+    request = approve(world, planned(world, three()))
+    with pytest.raises(Refused, match="no such request"):
+        world.workflow.end(world.speaker("mei"), request.id, "an end")
+    world.run()
+    assert in_group(world, THREE) == [True] * 3
+
+
+def test_an_end_of_one_grant_alone_takes_only_that(world: World) -> None:
+    """As when somebody leaves: each of their grants is ended by itself, whatever gave it."""
+    approve(world, planned(world, three()))
+    with world.store.write() as w:
+        grant = w.session.exec(select(Grant).where(Grant.account == account("tomas"))).one()
+        grant.ends_at = w.now
+        w.session.add(grant)
+        w.enqueue("end", grant.id or 0)
+    world.run()
+    assert in_group(world, THREE) == [True, False, True]
+
+
+def test_an_end_that_atlassian_refuses_is_tried_until_it_is_true(world: World) -> None:
+    request = approve(world, planned(world, three()))
+    world.directory.trouble = [DirectoryError("no", retry=True), DirectoryError("no")]
+    for minutes in (130, 140, 150, 160):
+        world.later(timedelta(minutes=minutes))
+        world.run()
+    assert in_group(world, THREE) == [False] * 3
+    assert {grant.status for grant in grants(world, request)} == {GrantStatus.ENDED}

@@ -179,6 +179,14 @@ def test_the_rows_are_looked_through_page_by_page(bot: Living) -> None:
     bot.slack.close_view("omar", all=True)
 
 
+def test_who_handed_it_in_looks_at_the_rows_from_the_answer(bot: Living) -> None:
+    hand_in(bot, HEAD + f"ada@harbour.example,grant,{EU},2h,\nx@y.example,grant,{EU},2h,")
+    (answer,) = [m for m in bot.slack.dms("kofi") if "is written down" in text_of(m)]
+    assert "1 of them can't be done" in text_of(answer)
+    bot.slack.click("kofi", "bulk_rows", ts=answer["ts"], channel=answer["channel"])
+    assert "nobody with an Atlassian account" in text_of(bot.slack.open_view("kofi") or {})
+
+
 def test_whoever_is_in_the_list_sees_none_of_it(bot: Living) -> None:
     hand_in(bot, HEAD + f"ada@harbour.example,suspend,,,\nsade@harbour.example,grant,{EU},2h,")
     request = newest(bot)

@@ -1,16 +1,17 @@
 """`gatehouse bulk`: a list from a shell, of which nothing is asked before whoever is named says that it is theirs."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlmodel import select
-from typer.testing import CliRunner
 
 from approvals.models import AccessRequest, AuditEntry, News, Preview
-from bot.cli import app
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from tests.bot.settled import settle
@@ -31,17 +32,16 @@ def bot(sqlite_url: str) -> Iterator[Living]:
 def shell(bot: Living, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A shell of the operator, with a file in it."""
     monkeypatch.setenv("DATABASE_URL", sqlite_url)
-    monkeypatch.chdir(tmp_path)
     file = tmp_path / "list.csv"
     file.write_text(LIST, encoding="utf-8")
     return file
 
 
 def run(file: Path, who: str = "kofi@harbour.example", *more: str) -> tuple[int, str]:
-    result = CliRunner().invoke(
-        app, ["bulk", str(file), "--as", who, "--reason", "INC-42: many at once", *more], catch_exceptions=False
-    )
-    return result.exit_code, result.output
+    words = ["bulk", str(file), "--as", who, "--reason", "INC-42: many at once", *more]
+    command = [sys.executable, "-m", "bot.cli", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr
 
 
 def requests(bot: Living) -> list[AccessRequest]:
@@ -91,6 +91,16 @@ def test_what_is_dropped_is_gone(bot: Living, shell: Path) -> None:
     assert "not waiting any more" in text_of(bot.slack.dms("kofi")[-1]) or bot.slack.seen("kofi")["ephemerals"]
 
 
+def test_what_nobody_confirms_for_a_day_is_forgotten(bot: Living, shell: Path) -> None:
+    run(shell)
+    asked_whether_theirs(bot)
+    bot.store.move_time(timedelta(days=1, minutes=1))
+    settle(bot)
+    assert "has lapsed" in text_of(bot.slack.dms("kofi")[-1])
+    with bot.store.read() as session:
+        assert session.exec(select(Preview)).all() == []
+
+
 def test_somebody_else_cannot_confirm_it(bot: Living, shell: Path) -> None:
     run(shell)
     message = asked_whether_theirs(bot)
@@ -136,6 +146,11 @@ def test_what_cannot_be_is_a_sentence(bot: Living, shell: Path, content: str, wh
     assert said in output
     with bot.store.read() as session:
         assert session.exec(select(Preview)).all() == []
+
+
+def test_a_reason_is_wanted_where_the_policy_wants_one(bot: Living, shell: Path) -> None:
+    status, said = run(shell, "kofi@harbour.example", "--reason", "why")
+    assert (status, "at least 10 characters" in said) == (2, True)
 
 
 def test_a_file_that_is_not_there(bot: Living, shell: Path) -> None:

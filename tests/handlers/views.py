@@ -121,7 +121,7 @@ FACTS: dict[str, dict[str, str]] = {
     "welcomed": {"in lists": "?"},
     "job_in_trouble": {"why": "?", "job": "?"},
     "bulk_confirm": {"by": "?", "name": "?", "reason": "?"}, "bulk_done": {"because": "?"}, "bulk_ended": {},
-    "bulk_given": {},
+    "bulk_given": {}, "bulk_asked": {},
 }  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def news_of(kind: str, text: str, place: str = "person", only: str = "") -> News
         "what": "policy",
         "status": "agreed",
         **{"rows": 3, "whole": True, "digest": "0123456789abcdef", "counts": {"done": 2, "failed": 1, "refused": 1}},
-        **{"taken": 2, "kept": 1, "entitlement": "eu-jira-admins"},
+        **{"refused": 1, "joined": False, "taken": 2, "kept": 1, "entitlement": "eu-jira-admins"},
         "came": [text if only in ("", "came") else ORDINARY],
         "gone": [text if only in ("", "gone") else ORDINARY],
         "products": [text if only in ("", "in lists") else ORDINARY],

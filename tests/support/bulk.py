@@ -1,5 +1,6 @@
 """Lists for tests: a policy that has the verb bulk, and the way from rows to a request."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
@@ -35,6 +36,7 @@ approvers = [{answer}]
 """
     text = text.replace('ask_for_others = ["manager", "role:admin", "role:security"]',
                         'ask_for_others = ["manager", "role:admin", "role:security", "role:helpdesk"]')  # fmt: skip
+    text = re.sub(r"\[verbs\.bulk\]\n(?:[^\[\n][^\n]*\n|\n)*", "", text)
     return text + bulk + (f"\n[ceilings]\n{ceilings}\n" if ceilings else "")
 
 
