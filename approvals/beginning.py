@@ -1,5 +1,6 @@
 """The last look before a deed: is it approved in the chain, by people who still may, and is it still the same thing?"""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlmodel import Session
@@ -7,7 +8,7 @@ from sqlmodel import Session
 from approvals import audit, authority, people, safety
 from approvals.cases import case_of, level_in_the_chain, rule_of, yes_of
 from approvals.models import AccessRequest
-from approvals.plan import Plan
+from approvals.plan import Plan, Step
 from approvals.planning import Atlassian, plan_of, survey
 from approvals.policy_book import PolicyBook
 from approvals.ports import Impossible, People
@@ -149,12 +150,12 @@ def _iso(moment: datetime | None) -> str | None:
 
 def _only_more_to_take(shown: Plan, plan: Plan) -> bool:
     """For what takes away: the account has the same owners, whatever else is found to be taken."""
-    return plan.verb in TAKES_AWAY and _owners(shown) == _owners(plan)
+    return plan.verb in TAKES_AWAY and owners(shown.verb, shown.steps) == owners(plan.verb, plan.steps)
 
 
-def _owners(plan: Plan) -> set[str]:
+def owners(verb: str, steps: Iterable[Step]) -> set[str]:
     """Who owns what was approved to be taken: of a revoke the group or role, of the other verbs the account."""
-    return {step.owner for step in plan.steps if plan.verb == "revoke" or step.does != "remove_member"}
+    return {step.owner for step in steps if verb == "revoke" or step.does != "remove_member"}
 
 
 def _difference(plan: Plan) -> str:

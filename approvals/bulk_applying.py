@@ -11,11 +11,12 @@ from sqlalchemy import delete, func, insert, update
 from sqlmodel import Session, col, select
 
 from approvals import audit, jobs, people, safety
-from approvals.beginning import TAKES_AWAY, Beginning, NotBegun
+from approvals.beginning import TAKES_AWAY, Beginning, NotBegun, owners
 from approvals.bulk_planning import HELD, alone
 from approvals.bulk_rows import Kept, counts, digest_of_rows, moment_of, parts, rows_of, set_state
 from approvals.calls import Calls, steps_of
 from approvals.crash import crash_point
+from approvals.leaving import ENDS_TAKE, Leaving
 from approvals.models import AccessRequest, BulkRow, Grant, StepRow
 from approvals.plan import Plan, Step, read_members
 from approvals.planning import Atlassian, plan_of, survey
@@ -82,6 +83,7 @@ class BulkApplying:
         self.store = store
         self.directory = directory
         self.policies = policies
+        self.leaving = Leaving()
         self.beginning = beginning
         self.calls = calls
         self.rehearses = rehearses
@@ -371,10 +373,19 @@ class BulkApplying:
             if error.retry or error.maybe_done:
                 raise
             return self._failed_one(claim, approved, row, str(error))
+        if row.verb == "offboard":
+            self._end_everything(claim, approved.request, row.account)
         with self.store.work(claim) as w:
             self._settle(w, approved, [row], {})
             self._true(w, approved, [unit])
         crash_point("bulk: row done")
+
+    def _end_everything(self, claim: jobs.Claim, request: AccessRequest, account: str) -> None:
+        """Of somebody who leaves: what they hold ends and what is open is cancelled, once the account is out."""
+        with self.store.work(claim) as w:
+            going_on = self.leaving.end_everything(w, request, account)
+        if going_on:
+            raise jobs.Later(ENDS_TAKE, f"{going_on} grants are still ending")
 
     def _still_so(self, request: AccessRequest, row: Kept, unit: Unit) -> bool | None:
         """Whether it is so already; ``Impossible`` when the row is another thing than was approved."""
@@ -383,7 +394,7 @@ class BulkApplying:
         what = row.entitlement if row.verb in ("grant", "revoke") else ""
         plan = survey(self.directory, alone(request, row.verb, row.account, what), policy)
         if row.verb in TAKES_AWAY:
-            same = not plan.steps or {step.owner for step in plan.steps} == {step.owner for step in unit.steps}
+            same = not plan.steps or owners(row.verb, plan.steps) == owners(row.verb, unit.steps)
         else:
             same = _without_words(plan.steps) == _without_words(unit.steps)
         if not same:

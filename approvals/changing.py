@@ -5,7 +5,7 @@ from sqlmodel import col, func, select
 from approvals import jobs, safety
 from approvals.calls import Calls, anything_true, steps_of
 from approvals.crash import crash_point
-from approvals.leaving import Leaving
+from approvals.leaving import ENDS_TAKE, Leaving
 from approvals.models import AccessRequest, AuditEntry, StepRow
 from approvals.plan import Plan, Step
 from approvals.planning import Atlassian, survey
@@ -14,8 +14,6 @@ from approvals.ports import DirectoryError
 from approvals.states import Status
 from approvals.store import MACHINE, Store, Write
 from approvals.telling import tell_outcome
-
-ENDS_TAKE = 2.0  # seconds until it is looked again whether what somebody held has ended
 
 
 class Changing:
@@ -77,7 +75,7 @@ class Changing:
     def _end_everything(self, claim: jobs.Claim, request: AccessRequest) -> None:
         """What the leaver holds and asked for ends once they are out; what was given meanwhile is found and taken."""
         with self.store.work(claim) as w:
-            going_on = self.leaving.end_everything(w, request)
+            going_on = self.leaving.end_everything(w, request, request.subject)
         if going_on:
             raise jobs.Later(ENDS_TAKE, f"{going_on} grants are still ending")
         with self.store.read() as session:

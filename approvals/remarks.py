@@ -36,17 +36,17 @@ def _held(session: Session, request: AccessRequest) -> Iterator[str]:
 
 
 def _still_open(session: Session, request: AccessRequest) -> Iterator[str]:
-    for other in session.exec(open_requests(request).limit(LISTED)):
+    for other in session.exec(open_requests(request.subject, but=request.id).limit(LISTED)):
         yield f"{other.id} ({other.verb} {other.entitlement}".rstrip() + ") is still open and is cancelled with this."
 
 
-def open_requests(request: AccessRequest) -> SelectOfScalar[AccessRequest]:
+def open_requests(account: str, *, but: str) -> SelectOfScalar[AccessRequest]:
     """The other requests about somebody, or of somebody, that are not over."""
     return (
         select(AccessRequest)
         .where(
-            (AccessRequest.subject == request.subject) | (AccessRequest.requester == request.subject),
-            AccessRequest.id != request.id,
+            (AccessRequest.subject == account) | (AccessRequest.requester == account),
+            AccessRequest.id != but,
             col(AccessRequest.status).in_(OPEN),
         )
         .order_by(col(AccessRequest.asked_at))

@@ -206,6 +206,18 @@ PAGES: dict[str, Page] = {
         "/access delegate @ada for 5 days",
         private="Both of you are told.",
     ),
+    "bulk": Page(
+        ACCOUNTS,
+        "Opens a form that takes a CSV file of at most 10,000 lines: person, action, entitlement, until, reason. The "
+        "list is one question with one plan, paged row by row; it is answered by those who may answer for every row, "
+        "who type the number of accounts. A row that can't be done never stops the others, unless you tick “all or "
+        "nothing”. A file with what became of each row comes into the thread. From a shell: `gatehouse bulk FILE`, "
+        "which the person it is for confirms in Slack.",
+        "/access bulk",
+        BY_VERB, answers="whoever may answer for every row, and two at least",
+        api="those of its rows, up to 100 members in one SCIM PATCH",
+        private="The card stands in the private channel; nobody in the list is told before it is done.",
+    ),
     "freeze": Page(
         RUN,
         "Nothing is given and nothing is destroyed any more; what ends still ends. One alone may do it, from a shell "

@@ -94,6 +94,10 @@ who_may_ask = []
 ask_for_others = ["everyone"]
 approvers = ["role:admin"]
 
+[verbs.bulk]
+who_may_ask = ["role:helpdesk", "role:admin"]
+approvers = ["role:admin", "role:security"]
+
 [entitlements.eu-jira-admins]
 about = "Administer Jira in the EU site"
 group = "eu-jira-admins"
@@ -118,7 +122,7 @@ longest = "until revoked"
 [entitlements.jira-basic]
 about = "Look at Jira without editing: a role on the site"
 role = {{name = "atlassian/basic", resource = "ari:cloud:jira-software::site/{SITE_CLOUD_ID}"}}
-longest = "30d"
+longest = "90d"
 
 [entitlements.release-managers]
 about = "Release versions; the group is local, not synced"

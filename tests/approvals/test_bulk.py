@@ -510,3 +510,23 @@ def test_an_end_that_atlassian_refuses_is_tried_until_it_is_true(world: World) -
         world.run()
     assert in_group(world, THREE) == [False] * 3
     assert {grant.status for grant in grants(world, request)} == {GrantStatus.ENDED}
+
+
+def test_who_leaves_by_a_list_leaves_completely(world: World) -> None:
+    """Like an offboarding of their own: grants ended, what is open cancelled, done only when all of it is so."""
+    held = world.ask("ada")
+    waiting = world.ask("ada", "release-managers")
+    world.run()
+    world.click("omar", held)
+    world.run()
+    assert world.holds("ada")
+    request = approve(world, planned(world, [line(2, "ada", "offboard"), line(3, "tomas", "tokens")]), "omar", "ingrid")
+    for minutes in range(7, 12):
+        world.later(timedelta(minutes=minutes))
+        world.run()
+    assert (world.request(request).status, states(world, request)) == (Status.DONE, ["done", "done"])
+    assert not world.holds("ada")
+    assert world.request(waiting).status == Status.CANCELLED
+    deleted = [who for does, _, who in world.directory.calls if does == "delete_tokens"]
+    assert account("tomas") in deleted
+    assert ("deactivate", "", account("tomas")) not in world.directory.calls

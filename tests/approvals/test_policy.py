@@ -335,7 +335,7 @@ def test_the_example_and_the_demo_policy_are_policies() -> None:
     example = Path(__file__).parents[2] / "policy.example.toml"
     assert Policy.parse(example.read_text(encoding="utf-8"), "policy.example.toml").entitlements
     names = [entitlement.name for entitlement in Policy.parse(demo_policy()).entitlements]
-    assert names == ["eu-jira-admins", "eu-confluence-admins", "breakglass-drill", "release-managers"]
+    assert names == ["eu-jira-admins", "eu-confluence-admins", "breakglass-drill", "jira-basic", "release-managers"]
 
 
 def test_the_demo_policy_names_people_groups_and_channels_of_the_seeded_company() -> None:
@@ -344,7 +344,8 @@ def test_the_demo_policy_names_people_groups_and_channels_of_the_seeded_company(
     ingrid, kofi = everyone.person("ingrid"), everyone.person("kofi")
     assert demo.roles_of(ingrid.account_id, SLACK_TEAM, ingrid.slack_id) == {"admin"}
     assert demo.roles_of(kofi.account_id, SLACK_TEAM, kofi.slack_id) == {"helpdesk"}
-    assert all(everyone.group(entitlement.group) for entitlement in demo.entitlements)
+    groups = [entitlement for entitlement in demo.entitlements if entitlement.kind == "group"]
+    assert all(everyone.group(entitlement.group) for entitlement in groups)
     assert demo.channels.security == everyone.channel("security").id
 
 

@@ -97,7 +97,7 @@ def test_everything_that_can_be_typed_is_in_the_menu() -> None:
 def test_help_lists_every_command_and_what_this_person_may_ask_for(bot: Living) -> None:
     for person, drill in (("ada", False), ("omar", True)):
         text = said(bot, person, "help")
-        assert all(f"`{usage}`" in text for verb, usage in VERBS.items() if verb != "bulk")  # this policy has no lists
+        assert all(f"`{usage}`" in text for verb, usage in VERBS.items() if person == "omar" or verb != "bulk")
         assert "`eu-jira-admins` Administer Jira in the EU site" in text
         assert ("`breakglass-drill`" in text) == drill
 
@@ -110,7 +110,7 @@ def helped(bot: Living, person: str, text: str = "help") -> str:
 
 
 def test_help_is_grouped_by_purpose_and_never_cut(bot: Living) -> None:
-    text = helped(bot, "ada")
+    text = helped(bot, "omar")
     headings = [f"*{group}*" for group in GROUPS]
     assert sorted(headings, key=text.index) == headings
     assert not re.search(r"… and \d+ more", text)

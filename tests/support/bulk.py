@@ -1,6 +1,5 @@
 """Lists for tests: a policy that has the verb bulk, and the way from rows to a request."""
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
@@ -29,15 +28,9 @@ def bulk_policy(ceilings: str = "") -> str:
     text = text.replace(
         'group = "eu-jira-admins"\n', f'group = "eu-jira-admins"\napprovers = ["manager", {answer}]\n'
     ).replace('approvers = ["manager", "owner", "role:admin"]', f'approvers = ["manager", "owner", {answer}]')
-    bulk = f"""
-[verbs.bulk]
-who_may_ask = ["role:helpdesk", "role:admin"]
-approvers = [{answer}]
-"""
     text = text.replace('ask_for_others = ["manager", "role:admin", "role:security"]',
                         'ask_for_others = ["manager", "role:admin", "role:security", "role:helpdesk"]')  # fmt: skip
-    text = re.sub(r"\[verbs\.bulk\]\n(?:[^\[\n][^\n]*\n|\n)*", "", text)
-    return text + bulk + (f"\n[ceilings]\n{ceilings}\n" if ceilings else "")
+    return text + (f"\n[ceilings]\n{ceilings}\n" if ceilings else "")
 
 
 def line(
