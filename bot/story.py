@@ -17,6 +17,7 @@ from handlers.cards import NOUNS
 Json = dict[str, Any]
 CHANNEL = "#access-requests"
 REASON = "INC-42: db down: “need” <!channel> & failover"
+LEFT = ("person020", "person024")
 ROLES = {"ada": "an engineer", "grace": "her manager, who is not in the channel", "tomas": "another engineer"}
 
 
@@ -54,7 +55,7 @@ class Stage:
         self.line(seed.company().person(who).given, f"/access {text}")
         answer = self.slack.command(who, text, channel=room_of(who))
         shown = plain(text_of(answer["body"] or {}) or answer.get("text") or "")
-        self.line("Gatehouse, to " + seed.company().person(who).given, shown)
+        self.line("Gatehouse, to " + seed.company().person(who).given, shown or "opens a window")
         return shown
 
     def sees(self, who: str, words: str, where: str) -> Json:
@@ -123,6 +124,14 @@ class Stage:
         view = self.slack.open_view(who)
         return view if view is not None and words in text_of(view).replace("\u2060", "") else None
 
+    def list_asked(self, who: str) -> str:
+        """The id of the list that waits for somebody's answer; empty before."""
+        texts = [text_of(message) for message in self.slack.dms(who) if message.get("blocks")]
+        found = [
+            re.search(r"REQ-[0-9a-z]+", text) for text in texts if "list" in text and "Waiting for an answer" in text
+        ]
+        return found[-1][0] if found and found[-1] else ""
+
     def proposal(self) -> Json | None:
         seen = [m for m in self.slack.channel("#security") if "Let everything go on" in text_of(m)]
         return seen[-1] if seen else None
@@ -156,6 +165,7 @@ def tell(stage: Stage) -> list[str]:
         renaming(stage)
         stealing(stage)
         leaving(stage)
+        listing(stage)
         abdicating(stage)
         looking(stage)
         freezing(stage)
@@ -321,6 +331,25 @@ def leaving(stage: Stage) -> None:
     stage.passes(timedelta(minutes=6))
     stage.sees("sade", "the reactivation of Tomáš Novák is done.", "Sade, directly")
     stage.expect(stage.atlassian.account(tomas.account_id)["active"], "Atlassian lets him in again")
+
+
+def listing(stage: Stage) -> None:
+    stage.title("Two more have left: Kofi hands in a list, in which one line is wrong")
+    lines = ["person,action,reason", *(f"{who}@{seed.DOMAIN},deactivate,HR-16: left in October" for who in LEFT)]
+    stage.types("kofi", "bulk")
+    view = stage.until(lambda: stage.slack.open_view("kofi"))
+    file = stage.slack.attach("kofi", "left.csv", "\n".join([*lines, "nobody@nowhere.example,deactivate,HR-16: left"]))
+    stage.slack.submit(
+        "kofi", view["id"], {"file": {"file": [file]}, "reason": {"reason": "HR-16: who left in October"}}
+    )
+    stage.line("Kofi", f"chooses a file with {len(lines)} lines")
+    request = stage.until(lambda: stage.list_asked("omar"))
+    for who in ("omar", "ingrid"):
+        stage.approves(who, request, show=who == "omar")
+    stage.passes(timedelta(minutes=6))
+    stage.until(lambda: stage.finished("kofi", request))
+    accounts = [stage.atlassian.account(seed.company().person(who).account_id) for who in LEFT]
+    stage.expect(not any(account["active"] for account in accounts), "both are deactivated, the wrong line is left out")
 
 
 def abdicating(stage: Stage) -> None:
