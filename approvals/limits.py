@@ -13,20 +13,20 @@ from approvals.states import OPEN, Status
 if TYPE_CHECKING:
     from approvals.workflow import Ask
 
+LOOKED_AT = 20  # open questions about the same thing, which may differ in their times
 _SAME = (
-    select(AccessRequest.id, AccessRequest.entitlement, AccessRequest.duration)
+    select(AccessRequest.id, AccessRequest.duration, AccessRequest.ends_by, AccessRequest.starts_at)
     .where(
         AccessRequest.requester == bindparam("requester"),
         AccessRequest.verb == bindparam("verb"),
         AccessRequest.subject == bindparam("subject"),
         func.lower(AccessRequest.entitlement) == bindparam("entitlement"),
         AccessRequest.value == bindparam("value"),
-        func.coalesce(AccessRequest.duration, -1) == bindparam("duration"),
         col(AccessRequest.status).in_([Status.ASKED, Status.PENDING]),
     )
     .order_by(col(AccessRequest.asked_at))
-    .limit(1)
-)
+    .limit(LOOKED_AT)
+)  # fmt: skip
 _OPEN = select(func.count()).where(
     AccessRequest.requester == bindparam("requester"), col(AccessRequest.status).in_(OPEN)
 )
@@ -43,10 +43,13 @@ def the_same(db: Connection, speaker: Person, ask: "Ask") -> tuple[str, str, int
         "subject": ask.subject,
         "entitlement": ask.entitlement.strip().lower(),
         "value": ask.value,
-        "duration": int(ask.duration.total_seconds()) if ask.duration else -1,
     }
-    found = db.execute(_SAME, wanted).first()
-    return tuple(found) if found else None
+    seconds = int(ask.duration.total_seconds()) if ask.duration else None
+    for id, duration, ends_by, starts_at in db.execute(_SAME, wanted):
+        as_long = ends_by == ask.ends_by if ends_by or ask.ends_by else duration == seconds
+        if as_long and starts_at == ask.starts_at:
+            return id, ask.entitlement, duration
+    return None
 
 
 def too_much(db: Connection, policy: Policy, account: str, now: datetime) -> Verdict:

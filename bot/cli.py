@@ -113,13 +113,14 @@ def migrate() -> None:
 def demo(
     once: Annotated[bool, typer.Option(help="Stop after the story; status 0 only if everything held.")] = False,
     port: Annotated[int, typer.Option(help="The bot's port; the sandboxes take the next two.")] = 3000,
+    brief: Annotated[bool, typer.Option(help="Only a grant, from the question to its end.")] = False,
 ) -> None:
     """Play the main job for real against the local sandboxes, then keep serving."""
     try:
         from bot.demo import play
     except ImportError:
         stop(NO_SANDBOXES)
-    raise typer.Exit(play(once=once, port=port))
+    raise typer.Exit(play(once=once, port=port, brief=brief))
 
 
 # -- sandboxes ----------------------------------------------------------------------------------------------------

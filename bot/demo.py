@@ -20,7 +20,8 @@ from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.demo_policy import demo_policy
 from bot.sandbox.slack.control import SlackControl
-from bot.story import Stage, tell
+from bot.stage import Stage
+from bot.story import tell
 
 STARTS_WITHIN = 30.0  # seconds
 HERE = "127.0.0.1"
@@ -35,7 +36,7 @@ class Ports:
     atlassian: int
 
 
-def play(*, once: bool, port: int) -> int:
+def play(*, once: bool, port: int, brief: bool = False) -> int:
     """Tell the story; the exit status is 0 when every expectation held."""
     folder = Path(".demo")
     shutil.rmtree(folder, ignore_errors=True)
@@ -43,7 +44,7 @@ def play(*, once: bool, port: int) -> int:
     ports = choose_ports(port)
     with ExitStack() as running:
         stage = running.enter_context(open_stage(folder, ports))
-        failures = tell(stage)
+        failures = tell(stage, brief=brief)
         print(f"\n{'Everything held.' if not failures else f'{len(failures)} expectations did NOT hold:'}")
         for failure in failures:
             print(f"  ✗ {failure}")

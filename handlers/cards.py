@@ -76,6 +76,13 @@ def headline(view: RequestView) -> tuple[str, str]:
     return HEADLINES[Status(view.request.status)]
 
 
+def how_long(view: RequestView) -> str:
+    """After what is asked for: "for 2 hours", "until revoked", or the moment that was said."""
+    if view.request.ends_by is not None:
+        return f"until {when(view.request.ends_by)}"
+    return for_how_long(view) if view.request.duration is None else f"for {for_how_long(view)}"
+
+
 def for_how_long(view: RequestView) -> str:
     seconds = view.request.duration
     return say_duration(timedelta(seconds=seconds) if seconds is not None else None)
@@ -88,9 +95,8 @@ def _headline(view: RequestView) -> Block:
 
 def _question(view: RequestView) -> Block:
     request = view.request
-    length = for_how_long(view)
-    length = length if request.duration is None else f"for {length}"
-    asked = f"{mention(request.user)} asks for {what(view)}" + (f" *{length}*" if request.verb == "grant" else "")
+    length = f" *{how_long(view)}*" if request.verb == "grant" else ""
+    asked = f"{mention(request.user)} asks for {what(view)}{length}"
     about = [f"_{esc(view.entitlement.about)}_"] if view.entitlement and view.entitlement.about else []
     if request.verb == BULK:
         return _section(asked)
@@ -138,7 +144,9 @@ def plan_lines(view: RequestView) -> list[str]:
     lines = []
     lines += [f"{number}. {esc(step.words, 600)}" for number, step in enumerate(view.plan.steps, 1)]
     if view.request.duration is not None:
-        lines.append(f"{len(view.plan.steps) + 1}. taken away again {for_how_long(view)} later")
+        ends_by = view.request.ends_by
+        later = when(ends_by) if ends_by is not None else f"{for_how_long(view)} later"
+        lines.append(f"{len(view.plan.steps) + 1}. taken away again {later}")
     if view.request.verb == "grant":
         holds = "holds it already, so nothing will change" if view.plan.holds else "does not hold it now"
         lines.append(f"{esc(view.subject_name)} {holds}.")

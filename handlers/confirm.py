@@ -8,7 +8,7 @@ from approvals.crash import crash_point
 from approvals.models import AccessRequest
 from approvals.planning import plan_of
 from approvals.workflow import Click
-from handlers.cards import for_how_long, plan_lines, what
+from handlers.cards import how_long, plan_lines, what
 from handlers.desk import Desk
 from handlers.from_home import redraw
 from handlers.text import esc, plain, within
@@ -43,7 +43,7 @@ def draw_confirmation(view: RequestView, click: Click) -> dict[str, Any]:
     request = view.request
     asked = f"*{esc(view.name(request.requester))}* asks for {what(view)}"
     blocks: list[dict[str, Any]] = [
-        _section(f"{asked} *{for_how_long(view)}*" if request.verb == "grant" else asked),
+        _section(f"{asked} *{how_long(view)}*" if request.verb == "grant" else asked),
         *([] if view.plan is not None and view.plan.rows else [_section(_who(view))]),
         _section(*plan_lines(view)),
     ]

@@ -17,7 +17,7 @@ from approvals.policy import Policy
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
 from handlers.asking import blank, open_form
-from handlers.cards import for_how_long, what
+from handlers.cards import how_long, what
 from handlers.desk import Desk
 from handlers.from_home import redraw
 from handlers.home_watch import is_watched_by, watch_lines
@@ -85,9 +85,8 @@ def _questions(session: Session, policy: Policy, speaker: Speaker, now: datetime
 def _question(view: RequestView, because: str) -> str:
     """Who asks for what and why, and why it is you who is asked."""
     request = view.request
-    length = for_how_long(view)
-    length = length if request.duration is None else f"for {length}"
-    lines = [f"{mention(request.user)} asks for {what(view)}" + (f" *{length}*" if request.verb == "grant" else "")]
+    length = f" *{how_long(view)}*" if request.verb == "grant" else ""
+    lines = [f"{mention(request.user)} asks for {what(view)}{length}"]
     if request.reason:
         lines.append(f"Because: {esc(request.reason, 600)}")
     lines.append(f"{request.id} · you are asked as {esc(because)} · until {when(request.lapses_at)}")

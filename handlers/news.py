@@ -9,7 +9,7 @@ from approvals.plan import Step
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
 from handlers import binding, bulk, delegate, news_of_changes
-from handlers.cards import NO_REASON, Drawing, figures, for_how_long, headline
+from handlers.cards import NO_REASON, Drawing, figures, headline, how_long
 from handlers.news_parts import asker, object_of
 from handlers.text import esc, mention, when, within
 from handlers.view import RequestView
@@ -157,7 +157,7 @@ def _rehearsed(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
 def _done(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
     assert view is not None
     grant = view.grant
-    lines = [f":large_green_circle: {asker(view)}, {object_of(view)} is given *{for_how_long_from_now(view)}*."]
+    lines = [f":large_green_circle: {asker(view)}, {object_of(view)} is given *{how_long(view)}*."]
     for row in view.given:
         at = f" · read back {when(row.true_at)}" if row.true_at else ""
         lines.append(f":white_check_mark: {esc(Step.model_validate_json(row.body).words, 600)}{at}")
@@ -167,10 +167,6 @@ def _done(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> st
         lines.append(f"It ends by itself {when(grant.ends_at)}.")
     lines.append(f"<{audit_log}|Atlassian's audit log>")
     return "\n".join(lines)
-
-
-def for_how_long_from_now(view: RequestView) -> str:
-    return for_how_long(view) if view.request.duration is None else f"for {for_how_long(view)}"
 
 
 def _ended(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:

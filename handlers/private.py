@@ -19,7 +19,7 @@ from approvals.store import Actor
 from handlers.desk import Desk, Said
 from handlers.grant import FORM_IS_OPEN
 from handlers.people import account_said
-from handlers.text import packed, plain
+from handlers.text import esc, packed, plain
 from handlers.view import may_see
 
 TITLES = {"whois": "An account", "who": "Who holds it", "tokens": "API tokens", "audit": "The record"}
@@ -74,7 +74,10 @@ def who(desk: Desk, speaker: Speaker, said: Said) -> str:
         policy = desk.policy(session)
         entitlement = policy.entitlement(name)
     if entitlement is None or not may_list(policy, speaker, entitlement):
-        return _turned_away(desk, speaker, said, f"There is no entitlement `{name}` whose holders you may see.")
+        near = [one for one in policy.nearest(name) if _may_list_named(policy, speaker, one)]
+        hint = f" Did you mean {' or '.join(f'`{one}`' for one in near)}?" if near else ""
+        none_such = f"There is no entitlement `{esc(name)}` whose holders you may see.{hint}"
+        return _turned_away(desk, speaker, said, none_such)
     return _open(desk, speaker, said, Wanted("who", entitlement=entitlement.name))
 
 
@@ -104,6 +107,11 @@ def may_list(policy: Policy, speaker: Speaker, entitlement: Entitlement) -> bool
     """The holders of an entitlement: its owner, and the roles that look after people."""
     owner = entitlement.owner is not None and entitlement.owner.account == speaker.account
     return owner or bool(authority.may_do("read others", speaker))
+
+
+def _may_list_named(policy: Policy, speaker: Speaker, name: str) -> bool:
+    entitlement = policy.entitlement(name)
+    return entitlement is not None and may_list(policy, speaker, entitlement)
 
 
 def _about_somebody(desk: Desk, speaker: Speaker, said: Said, kind: str, usage: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from bot.sandbox import seed
 from bot.sandbox.slack.control import SlackControl
 from bot.sandbox.slack.server import running
-from tests.support.living import Living, living
+from tests.support.living import Living, living, until
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 LARGEST_IMAGE = 200_000  # bytes
@@ -245,6 +245,33 @@ def test_the_form_of_a_deactivation_shows_its_plan_and_becomes_a_card(page: Any,
     shown = card(page, "Waiting for an answer")
     assert "deactivation" in shown.inner_text()
     assert REASON in shown.locator("blockquote").inner_text()
+
+
+@pytest.mark.browser
+def test_in_her_home_grace_answers_and_ada_gives_back_what_she_holds(page: Any, world: Living, shoot: Shoot) -> None:
+    opens(page, world.slack, "ada")
+    types(page, "/access grant eu-confluence-admins for 1h because INC-51: to look from Home")
+    card(page, "Waiting for an answer")
+    opens(page, world.slack, "grace", "home")
+    home = page.get_by_role("tabpanel", name="Home")
+    home.get_by_text("INC-51: to look from Home").first.wait_for(timeout=SEES)
+    shoot("home-grace")
+    home.get_by_role("button", name="Approve…").last.click()
+    page.get_by_role("dialog").get_by_role("button", name="Approve").click()
+    opens(page, world.slack, "ada", "home")
+    home = page.get_by_role("tabpanel", name="Home")
+    held = home.get_by_text("eu-confluence-admins").first
+    for _ in range(20):
+        page.reload()
+        page.get_by_role("tabpanel", name="Home").wait_for()
+        if home.get_by_role("button", name="Give back").count():
+            break
+        page.wait_for_timeout(500)
+    held.wait_for(timeout=SEES)
+    shoot("home-ada")
+    home.get_by_role("button", name="Give back").first.click()
+    ada = seed.company().person("ada").account_id
+    until(lambda: ada not in world.atlassian.members("eu-confluence-admins"), seconds=SEES / 1000)
 
 
 @pytest.mark.browser

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlmodel import col, select
@@ -328,10 +328,12 @@ class World:
     def ask(
         self, who: str = "ada", what: str = "eu-jira-admins", *, subject: str | None = None,
         length: timedelta | None = timedelta(hours=2), reason: str = "INC-42: the database is down",
-        source: str | None = None,
+        source: str | None = None, ends_by: datetime | None = None,
     ) -> AccessRequest:  # fmt: skip
         self.clicks += 1
-        ask = Ask("grant", account(subject or who), what, length, reason, source or f"source {self.clicks}")
+        ask = Ask(
+            "grant", account(subject or who), what, length, reason, source or f"source {self.clicks}", ends_by=ends_by
+        )
         return self.request(self.workflow.ask(self.speaker(who), ask))
 
     def click(
