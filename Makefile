@@ -9,16 +9,19 @@ BIN := .venv/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
+# Most tests wait for a process or a socket most of the time.
+WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 )))
+
 .PHONY: demo test torture check bench lock clean
 
 demo: .venv/installed
 	@$(BIN)/gatehouse demo $(if $(ONCE),--once)
 
 test: .venv/installed
-	@$(BIN)/python -m pytest -n auto $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 torture: .venv/installed
-	@GATEHOUSE_SHARE=1 $(BIN)/python -m pytest -n auto -m torture $(TESTS)
+	@GATEHOUSE_SHARE=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m torture $(TESTS)
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -79,7 +79,7 @@ class Welcoming:
     ) -> None:  # fmt: skip
         facts: dict[str, Any] = {
             "account": arrived.account if arrived else "", "products": list(arrived.products) if arrived else [],
-            "asked": asked, "refused": refused,
+            "wishes": asked, "refused": refused,
         }  # fmt: skip
         with self.store.work(claim, last=True) as w:
             w.tell("welcomed", place="thread", request=request.id, once=f"welcomed:{request.id}", **facts)

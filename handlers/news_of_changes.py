@@ -68,6 +68,6 @@ def welcomed(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     else:
         products = ", ".join(map(esc, facts["products"])) or "no product yet"
         first = f":wave: {esc(view.subject_name)} is here: `{esc(facts['account'])}` can use {products}."
-    lines = [f":hourglass_flowing_sand: {esc(id)} asks for `{esc(name)}`" for id, name in facts["asked"]]
+    lines = [f":hourglass_flowing_sand: {esc(id)} asks for `{esc(name)}`" for id, name in facts["wishes"]]
     lines += [f":no_entry: {esc(why, 500)}" for why in facts["refused"]]
     return "\n".join([first, *lines])

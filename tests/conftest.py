@@ -45,11 +45,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.line(f"of the large counts: a share of {SHARE:g}, seed {SEED} (GATEHOUSE_SHARE, GATEHOUSE_SEED)")
 
 
+LONG = ("hostile_pair", "test_memory", "test_kill", "test_story", "contests", "lost_and_found", "browser")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on PostgreSQL carry its name, so that a skip names what is missing."""
+    """Tests on PostgreSQL carry its name, so that a skip names what is missing; the long ones come first."""
     for item in items:
         if "postgresql" in item.name:
             item.add_marker(pytest.mark.postgresql)
+    items.sort(key=lambda item: next((n for n, file in enumerate(LONG) if file in item.path.name), len(LONG)))
 
 
 @pytest.fixture(scope="session")

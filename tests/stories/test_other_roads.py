@@ -60,6 +60,7 @@ def test_the_whole_bot_makes_just_the_calls_that_a_grant_needs(bot: Living) -> N
 
     scim = f"/scim/directory/{seed.OURS.id}"
     read, write = f"GET {scim}/Users/", f"PATCH {scim}/Groups/"
+    settle(bot)
     list(bot.house.directory.everyone())  # as the mirror reads everybody, twice an hour
     start = now()
     request = ask(bot, "ada", "eu-jira-admins")

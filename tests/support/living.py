@@ -160,7 +160,7 @@ def _write_the_first_morning(settings: Settings, policy: str) -> None:
     database.close()
 
 
-def until(so: Callable[[], bool], *, seconds: float = 30) -> None:
+def until(so: Callable[[], bool], *, seconds: float = 60) -> None:
     """Wait until something is so; how long it takes is no matter, that it comes is."""
     deadline = time.monotonic() + seconds
     while not so():

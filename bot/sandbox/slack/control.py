@@ -141,7 +141,7 @@ class SlackControl:
         return next(found, None)
 
     def wait_for(
-        self, wanted: Callable[[], Json | None] | tuple[str, str] | str, text: str | None = None, *, timeout: float = 15
+        self, wanted: Callable[[], Json | None] | tuple[str, str] | str, text: str | None = None, *, timeout: float = 60
     ) -> Json:
         """Poll until a person sees a text, ``wait_for("ada", "granted")``, or until a function gives something."""
         user, said = wanted if isinstance(wanted, tuple) else (wanted, text)
