@@ -1,20 +1,23 @@
 """One step made true: the intent is committed, the call made, its answer committed, the effect read back."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
-from approvals import jobs
+from approvals import audit, jobs
 from approvals.crash import crash_point
 from approvals.models import Call, Grant, Job, StepRow
 from approvals.plan import Step
 from approvals.ports import Directory, DirectoryError
 from approvals.states import LIVE
 from approvals.states import Grant as GrantStatus
-from approvals.store import MACHINE, Store
+from approvals.store import MACHINE, Store, Write
 
+COMMIT_STEPS = ("request.applying", "steps.added", "grant.ending")  # the entries that carry digests of steps
+FORGED = "the steps in the database are not those in the record"
 LOOK_AGAIN = 2.0  # seconds before reading an accepted change again
 
 
@@ -91,6 +94,28 @@ def steps_of(session: Session, request_id: str, purpose: str) -> Sequence[StepRo
         .where(StepRow.request_id == request_id, StepRow.purpose == purpose)
         .order_by(col(StepRow.position))
     ).all()
+
+
+def write_steps(w: Write, request_id: str, purpose: str, steps: Iterable[Step], *, after: int = 0) -> list[str]:
+    """Put steps into the record; what is returned belongs into the entry of the chain that commits them."""
+    digests = []
+    for position, step in enumerate(steps, after):
+        row = w.add(StepRow(request_id=request_id, purpose=purpose, position=position, body=step.model_dump_json()))
+        digests.append(_digest(row))
+    return digests
+
+
+def are_in_the_chain(session: Session, request_id: str, rows: Iterable[StepRow]) -> bool:
+    """Whether each of these steps was committed by an entry of the chain: one that was written by hand was not."""
+    entries = [body["data"] for event in COMMIT_STEPS for body in audit.find(session, event=event, request=request_id)]
+    if any(data.get("verb") == "apply" and "steps" not in data for data in entries):
+        return True  # begun by a version that did not write them down
+    committed = {digest for data in entries for digest in data.get("steps", ())}
+    return all(_digest(row) in committed for row in rows)
+
+
+def _digest(row: StepRow) -> str:
+    return hashlib.sha256(f"{row.purpose}:{row.position}:{row.body}".encode()).hexdigest()
 
 
 def answers_of(session: Session, request_id: str) -> dict[int, str]:

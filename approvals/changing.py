@@ -3,7 +3,7 @@
 from sqlmodel import col, func, select
 
 from approvals import jobs, safety
-from approvals.calls import Calls, anything_true, steps_of
+from approvals.calls import FORGED, Calls, anything_true, are_in_the_chain, steps_of, write_steps
 from approvals.crash import crash_point
 from approvals.leaving import ENDS_TAKE, Leaving
 from approvals.models import AccessRequest, AuditEntry, StepRow
@@ -14,6 +14,10 @@ from approvals.ports import DirectoryError
 from approvals.states import Status
 from approvals.store import MACHINE, Store, Write
 from approvals.telling import tell_outcome
+
+
+class Forged(Exception):
+    """Somebody wrote into the database what is to be done; nothing of it is."""
 
 
 class Changing:
@@ -28,12 +32,10 @@ class Changing:
 
     def commit(self, w: Write, request: AccessRequest, plan: Plan, rehearsal: bool) -> None:
         """The steps and what counts against the ceilings, committed before the first call."""
-        for position, step in enumerate(plan.steps):
-            body = step.model_dump_json()
-            w.add(StepRow(request_id=request.id, purpose="apply", position=position, body=body))
+        steps = write_steps(w, request.id, "apply", plan.steps)
         if not rehearsal:
             safety.count(w, request)
-        w.move(request, "apply", actor=MACHINE, rehearsal=rehearsal)
+        w.move(request, "apply", actor=MACHINE, data={"steps": steps}, rehearsal=rehearsal)
 
     def take_steps(self, claim: jobs.Claim, request: AccessRequest) -> None:
         """Each step made true in its order; an optional one never holds up the next."""
@@ -54,6 +56,9 @@ class Changing:
     def _make_true(self, claim: jobs.Claim, request: AccessRequest) -> None:
         with self.store.read() as session:
             rows = steps_of(session, request.id, "apply")
+            known = are_in_the_chain(session, request.id, rows)
+        if not known:
+            raise Forged(FORGED)
         for row in rows:
             if row.status == "true":
                 continue
@@ -84,9 +89,9 @@ class Changing:
         with self.store.work(claim) as w:
             known = [Step.model_validate_json(row.body) for row in steps_of(w.session, request.id, "apply")]
             new = [step for step in plan.steps if not plan.holds and not any(_same(step, one) for one in known)]
-            for number, step in enumerate(new):
-                body = step.model_dump_json()
-                w.add(StepRow(request_id=request.id, purpose="apply", position=len(known) + number, body=body))
+            if new:
+                digests = write_steps(w, request.id, "apply", new, after=len(known))
+                w.audit("steps.added", actor=MACHINE, request=request.id, data={"steps": digests})
         if new:
             self._make_true(claim, request)
 

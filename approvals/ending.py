@@ -2,15 +2,15 @@
 
 from approvals import jobs
 from approvals.bulk_ending import is_of_a_list
-from approvals.calls import Calls, being_applied, same_holding, steps_of
+from approvals.calls import FORGED, Calls, are_in_the_chain, being_applied, same_holding, steps_of, write_steps
 from approvals.crash import crash_point
-from approvals.models import Grant, StepRow
+from approvals.models import Grant
 from approvals.plan import Step
 from approvals.ports import Directory, DirectoryError
 from approvals.states import LIVE
 from approvals.states import Grant as GrantStatus
 from approvals.store import MACHINE, Store, Write
-from approvals.telling import tell_outcome
+from approvals.telling import alarm, tell_outcome
 
 
 class Ending:
@@ -42,6 +42,8 @@ class Ending:
 
     def _begin_end(self, claim: jobs.Claim, grant: Grant) -> Grant:
         """Decide whether anything has to be taken: not what was held before, not what another grant gives."""
+        if grant.ends_at is not None and grant.ends_at <= self.store.now():
+            self._insist_on_the_record(claim, grant, "apply")
         with self.store.work(claim) as w:
             if grant.ends_at is None or grant.ends_at > w.now:
                 raise jobs.Later(max(1.0, (grant.ends_at - w.now).total_seconds()) if grant.ends_at else 3600)
@@ -54,28 +56,37 @@ class Ending:
         others = same_holding(w.session, grant.account, grant.holding, grant.request_id)
         still = [other for other in others if other.status in LIVE]
         remove = not still and not grant.held_before
-        now = w.move_grant(grant, "end", actor=MACHINE, because=because, remove=remove)
+        steps = self._plan_removal(w, grant) if remove else []
+        now = w.move_grant(grant, "end", actor=MACHINE, because=because, data={"steps": steps}, remove=remove)
         if remove:
-            self._plan_removal(w, now)
             return now
         kept = f"still held because of {still[0].request_id}" if still else "held before, so it was left as it was"
         now = w.move_grant(now, "confirm_end", actor=MACHINE, because=kept, ended_at=w.now)
         self._tell_end(w, now, kept=kept)
         return now
 
-    def _plan_removal(self, w: Write, grant: Grant) -> None:
+    def _plan_removal(self, w: Write, grant: Grant) -> list[str]:
+        """The steps that take it away, as their digests stand in the chain from here on."""
         if is_of_a_list(w.session, grant):
             w.enqueue("bulk end", grant.request_id, priority=jobs.ENDS)
-            return
+            return []
         given = steps_of(w.session, grant.request_id, "apply")
-        for position, row in enumerate(reversed(given)):
-            step = self.directory.removal(Step.model_validate_json(row.body))
-            body = step.model_dump_json()
-            w.add(StepRow(request_id=grant.request_id, purpose="end", position=position, body=body))
+        taking = (self.directory.removal(Step.model_validate_json(row.body)) for row in reversed(given))
+        return write_steps(w, grant.request_id, "end", taking)
+
+    def _insist_on_the_record(self, claim: jobs.Claim, grant: Grant, purpose: str) -> None:
+        """Steps that somebody wrote by hand are not taken; the end stays due, and everybody hears why."""
+        with self.store.read() as session:
+            known = are_in_the_chain(session, grant.request_id, steps_of(session, grant.request_id, purpose))
+        if not known:
+            with self.store.work(claim) as w:
+                alarm(w, w.request(grant.request_id), FORGED)
+            raise DirectoryError(f"{FORGED}: somebody must take the access away by hand", retry=True)
 
     def _take_away(self, claim: jobs.Claim, grant: Grant) -> None:
         if not self.writes:
             raise DirectoryError("EFFECTS=off holds this end back: access stays until it is on again.", retry=True)
+        self._insist_on_the_record(claim, grant, "end")
         with self.store.read() as session:
             steps = steps_of(session, grant.request_id, "end")
         for row in steps:

@@ -12,11 +12,19 @@ from approvals.bulk_applying import BulkApplying
 from approvals.bulk_cases import BULK
 from approvals.bulk_ending import BulkEnding
 from approvals.bulk_rows import Kept
-from approvals.calls import Calls, may_have_been_given, same_holding, steps_of
-from approvals.changing import Changing
+from approvals.calls import (
+    FORGED,
+    Calls,
+    are_in_the_chain,
+    may_have_been_given,
+    same_holding,
+    steps_of,
+    write_steps,
+)
+from approvals.changing import Changing, Forged
 from approvals.crash import crash_point
 from approvals.ending import Ending
-from approvals.models import AccessRequest, Grant, StepRow
+from approvals.models import AccessRequest, Grant
 from approvals.plan import Plan
 from approvals.planning import Atlassian
 from approvals.policy import Policy
@@ -25,7 +33,7 @@ from approvals.ports import OutsideError, People
 from approvals.states import LIVE, Status
 from approvals.states import Grant as GrantStatus
 from approvals.store import MACHINE, Stale, Store, Write
-from approvals.telling import tell_outcome
+from approvals.telling import alarm, tell_outcome
 
 PATIENCE = timedelta(hours=1)  # how long an approved request waits for Atlassian before it is given up
 
@@ -65,6 +73,10 @@ class Provisioning:
             self._go_on(claim, request)
         except NotBegun as because:
             self._refuse(claim, request, str(because))
+        except Forged as forged:
+            with self.store.work(claim) as w:
+                alarm(w, w.request(request.id), str(forged))
+            self._give_up(claim, request.id, str(forged))
         except Stale as stale:
             raise jobs.Later(0.5, str(stale)) from stale  # look again: a request that is still applying must go on
         except OutsideError as error:
@@ -148,10 +160,8 @@ class Provisioning:
                 ends_at=ends_at,
             )
         )
-        for position, step in enumerate(plan.steps):
-            body = step.model_dump_json()
-            w.add(StepRow(request_id=request.id, purpose="apply", position=position, body=body))
-        w.move(request, "apply", actor=MACHINE, rehearsal=rehearsal)
+        steps = write_steps(w, request.id, "apply", plan.steps)
+        w.move(request, "apply", actor=MACHINE, data={"steps": steps}, rehearsal=rehearsal)
         w.audit(
             "grant.promised",
             actor=MACHINE,
@@ -171,6 +181,9 @@ class Provisioning:
             request = session.get_one(AccessRequest, request_id)
             grant = session.exec(select(Grant).where(Grant.request_id == request_id)).first()
             steps = steps_of(session, request_id, "apply")
+            known = grant is None or are_in_the_chain(session, request_id, steps)
+        if not known:
+            raise Forged(FORGED)
         if grant is None:
             return self.changing.take_steps(claim, request)
         if grant.status != GrantStatus.PROMISED:

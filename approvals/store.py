@@ -171,7 +171,16 @@ class Write:
         self.enqueue("draw", request.id, priority=jobs.PEOPLE)
         return now
 
-    def move_grant(self, grant: Grant, verb: str, *, actor: Actor, because: str = "", **changes: Any) -> Grant:
+    def move_grant(
+        self,
+        grant: Grant,
+        verb: str,
+        *,
+        actor: Actor,
+        because: str = "",
+        data: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> Grant:
         """The same for a grant."""
         to = self._target(grant, verb)
         moved = self.session.execute(
@@ -189,8 +198,11 @@ class Write:
             f"grant.{to}",
             actor=actor,
             request=grant.request_id,
-            data={"verb": verb, "before": grant.status, "account": grant.account, "holding": grant.holding},
-        )
+            data={
+                "verb": verb, "before": grant.status, "account": grant.account, "holding": grant.holding,
+                **(data or {}),
+            },
+        )  # fmt: skip
         self.enqueue("draw", grant.request_id, priority=jobs.PEOPLE)
         return now
 

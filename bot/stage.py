@@ -25,7 +25,7 @@ class Stage:
     store: Store
     gatehouse: Callable[..., str]
     imported: str
-    patience: float = 40.0  # seconds somebody waits to see something
+    patience: float = 120.0  # seconds somebody waits to see something
     failures: list[str] = field(default_factory=list)
     moved: timedelta = timedelta(0)
 
