@@ -108,10 +108,13 @@ class Stage:
         self.until(lambda: self.finished(who, request))
         return request
 
+    def answer(self, who: str, text: str) -> str:
+        """What somebody is shown for a command, which the story does not print."""
+        return text_of(self.slack.command(who, text, channel=room_of(who))["body"] or {})
+
     def finished(self, who: str, request: str) -> bool:
         """Whether a request is over, as its requester is told."""
-        answer = self.slack.command(who, f"status {request}", channel=room_of(who))
-        said = text_of(answer["body"] or {})
+        said = self.answer(who, f"status {request}")
         return any(words in said for words in ("Applied and read back", "Refused", "Ended"))
 
     def window(self, who: str, words: str) -> Json | None:
