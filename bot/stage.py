@@ -137,6 +137,11 @@ class Stage:
     def until(self, look: Callable[[], Any]) -> Any:
         return self.slack.wait_for(lambda: look() or None, timeout=self.patience)
 
+    def pause_passes(self, who: str, request: str) -> None:
+        """Wait until it is approved by all, then let the pause of the high tier go by; who asked sees how it stands."""
+        self.until(lambda: "waiting for its time" in self.answer(who, f"status {request}"))
+        self.passes(timedelta(minutes=6))
+
     def passes(self, by: timedelta) -> None:
         """Time goes on by so much."""
         self.moved += by

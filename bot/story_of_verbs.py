@@ -1,7 +1,5 @@
 """The story's other verbs: longer, a newcomer, an address, a theft, a leaver, a list, admins, looks, a freeze."""
 
-from datetime import timedelta
-
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from bot.stage import Stage, held_by, plain
@@ -60,7 +58,7 @@ def renaming(stage: Stage) -> None:
     for who in ("omar", "ingrid"):
         stage.approves(who, request)
     stage.sees("orla", "the change of address of Orla Byrne is approved, and nothing is done before", "Orla, directly")
-    stage.passes(timedelta(minutes=6))
+    stage.pause_passes("kofi", request)
     stage.sees("kofi", "the change of address of Orla Byrne is done.", "Kofi, directly")
     address = stage.atlassian.account(seed.company().person("orla").account_id)["email"]
     stage.expect(address == f"orla.lind@{seed.DOMAIN}", "Atlassian has the new address")
@@ -90,7 +88,7 @@ def leaving(stage: Stage) -> None:
     stage.sees("grace", "the offboarding of Tomáš Novák is approved, and nothing is done before", "Grace, directly")
     seen = "\n".join(text_of(message) for message in stage.slack.messages("tomas"))
     stage.expect(request not in seen and "offboarding" not in seen, "Tomáš has seen nothing of it")
-    stage.passes(timedelta(minutes=6))
+    stage.pause_passes("kofi", request)
     proof = stage.sees("kofi", "the offboarding of Tomáš Novák is done.", "Kofi, directly")
     account = stage.atlassian.account(tomas.account_id)
     stage.expect(not account["active"], "Atlassian says that his account is deactivated")
@@ -100,7 +98,7 @@ def leaving(stage: Stage) -> None:
     back = stage.asks("sade", f"reactivate {tomas.email} because HR-8: he stays after all")
     for who in ("grace", "omar"):
         stage.approves(who, back, show=who == "grace")
-    stage.passes(timedelta(minutes=6))
+    stage.pause_passes("sade", back)
     stage.sees("sade", "the reactivation of Tomáš Novák is done.", "Sade, directly")
     stage.expect(stage.atlassian.account(tomas.account_id)["active"], "Atlassian lets him in again")
 
@@ -118,7 +116,7 @@ def listing(stage: Stage) -> None:
     request = stage.until(lambda: stage.list_asked("omar"))
     for who in ("omar", "ingrid"):
         stage.approves(who, request, show=who == "omar")
-    stage.passes(timedelta(minutes=6))
+    stage.pause_passes("kofi", request)
     stage.until(lambda: stage.finished("kofi", request))
     accounts = [stage.atlassian.account(seed.company().person(who).account_id) for who in LEFT]
     stage.expect(not any(account["active"] for account in accounts), "both are deactivated, the wrong line is left out")
