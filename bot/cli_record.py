@@ -1,8 +1,13 @@
 """`gatehouse audit …`: the record and its proof. Registered in `bot/cli.py`."""
 
+from datetime import date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from approvals.store import Store
 
 app = typer.Typer(no_args_is_help=True, help="The record and its proof.")
 
@@ -63,3 +68,66 @@ def checkpoint() -> None:
     typer.echo(made.line())
     if not secret:
         typer.echo("It is not signed: AUDIT_SIGNING_KEY is not set (gatehouse audit key makes one).", err=True)
+
+
+DAY = ["%Y-%m-%d"]
+
+
+@app.command("export")
+def export(
+    format: Annotated[
+        Literal["jsonl", "csv", "ocsf"],
+        typer.Option(help="jsonl: what the verifier reads; csv: a table; ocsf: a SIEM."),
+    ] = "jsonl",
+    since: Annotated[datetime | None, typer.Option("--from", formats=DAY, help="The first day, UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option("--to", formats=DAY, help="The last day, UTC.")] = None,
+) -> None:
+    """Print the record or a part of it. That somebody took it out is an entry of its own, and told to security."""
+    from approvals.store import Store
+    from bot.cli import need_schema, open_database, read_settings
+    from bot.record.exports import FORMATS, kept
+
+    settings = read_settings(needs=())
+    begin, end = day_of(since), day_of(until)
+    with open_database(settings) as database:
+        need_schema(database)
+        store = Store(database, movable_time=settings.on_loopback)
+        note(store, "record.exported", f"exported the record as {format}", format=format, since=begin, until=end)
+        for line in FORMATS[format](kept(store, begin, end), store):
+            typer.echo(line.encode(), nl=False)
+
+
+@app.command("show")
+def show(request: Annotated[str, typer.Argument(help="Like REQ-k7m2p9x4wd.")]) -> None:
+    """Print what the record says of a request, entry by entry, and whether each still is what was written."""
+    from approvals.store import Store
+    from bot.cli import need_schema, open_database, read_settings, stop
+    from bot.record.story import told
+
+    settings = read_settings(needs=())
+    with open_database(settings) as database:
+        need_schema(database)
+        store = Store(database, movable_time=settings.on_loopback)
+        lines, whole = told(store, request)
+        if not lines:
+            stop(f"The record has no entry of {request!r}.")
+        note(store, "looked at", f"looked at the record of {request}", request=request)
+    for line in lines:
+        typer.echo(line)
+    if not whole:
+        raise typer.Exit(1)
+
+
+def day_of(given: datetime | None) -> date | None:
+    return given.date() if given else None
+
+
+def note(store: "Store", event: str, did: str, *, request: str | None = None, **data: object) -> None:
+    """Who looks into the record from a shell is in it, and security reads so."""
+    from bot.shell import shell_actor, tell_security
+
+    actor = shell_actor()
+    with store.write() as w:
+        said = {name: str(value) for name, value in data.items() if value is not None}
+        w.audit(event, actor=actor, request=request, data=said)
+        tell_security(w, actor, did)

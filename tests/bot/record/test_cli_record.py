@@ -1,6 +1,7 @@
 """`gatehouse audit …` from a shell: the verifier it prints, the keys it makes, the checkpoints."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 
@@ -45,3 +46,28 @@ def test_a_checkpoint_without_a_key_is_one_and_says_so(shell: Shell) -> None:
     said = shell.run("audit", "checkpoint")
     assert json.loads(said.stdout)["seq"] > 0
     assert "AUDIT_SIGNING_KEY is not set" in said.stderr
+
+
+def test_an_export_is_an_entry_of_its_own_and_told_to_security(shell: Shell) -> None:
+    assert shell.run("people", "import", "people.csv").returncode == 0
+    (shell.folder / "gatehouse_verify.py").write_text(FILE.read_text(encoding="utf-8"))
+    done = shell.run("audit", "export", "--format", "jsonl", "--from", "2020-01-01")
+    assert (done.returncode, done.stderr) == (0, "")
+    (shell.folder / "record.jsonl").write_text(done.stdout)
+    assert verified(shell, "record.jsonl").returncode == 0
+    last = json.loads(json.loads(done.stdout.splitlines()[-1])["body"])
+    assert (last["event"], last["actor"].startswith("shell:")) == ("record.exported", True)
+    assert last["data"] == {"format": "jsonl", "since": "2020-01-01"}
+    with sqlite3.connect(shell.folder / "gatehouse.db") as connection:
+        ((facts,),) = connection.execute("SELECT facts FROM news WHERE kind = 'shell_act'").fetchall()
+    connection.close()
+    assert "exported the record as jsonl" in facts
+    for format in ("csv", "ocsf"):
+        assert shell.run("audit", "export", "--format", format).returncode == 0
+    assert shell.run("audit", "export", "--format", "xml").returncode == 2
+    assert shell.run("audit", "export", "--from", "yesterday").returncode == 2
+
+
+def test_a_request_that_is_not_there_is_a_sentence(shell: Shell) -> None:
+    (sentence,) = shell.refused("audit", "show", "REQ-nothing")
+    assert sentence == "The record has no entry of 'REQ-nothing'."
