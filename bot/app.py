@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -49,6 +50,7 @@ from bot.previews import Previews
 from bot.private_answers import PrivateAnswers
 from bot.proposal_cards import ProposalCards
 from bot.record.checkpoints import Checkpoints
+from bot.record.retention import Retention
 from bot.record.signing import signing_key
 from bot.settings import Settings
 from bot.slack_budget import Budget
@@ -80,12 +82,14 @@ class House:
     mirror: Mirror
     worker: Worker
     checkpoints: Checkpoints
+    retention: Retention
     directory: AtlassianDirectory
 
     def start(self) -> None:
         """Begin to work: what comes again and again is asked for, then whoever does it wakes up."""
         self.mirror.start()
         self.checkpoints.start()
+        self.retention.start()
         self.worker.start()
 
     def close(self) -> None:
@@ -116,12 +120,13 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     worker = build_worker(settings, store, policies, directory, mirror, proposals, slack, threads)
     worker.kinds |= build_lists(settings, desk, slack)
     checkpoints = build_checkpoints(settings, store, policies, slack)
-    worker.kinds |= {"checkpoint": checkpoints.run}
+    retention = Retention(store, days_of(settings.audit_texts_kept_days))
+    worker.kinds |= {"checkpoint": checkpoints.run, "texts": retention.run}
     listeners = Listeners(build_bolt(settings), desk, metrics)
     guard, socket = build_guard(settings, store, metrics), build_socket(settings, store, listeners)
     return House(
         settings, database, store, policies, desk, listeners, guard, socket, metrics, mirror, worker, checkpoints,
-        directory,
+        retention, directory,
     )  # fmt: skip
 
 
@@ -223,6 +228,10 @@ def build_lists(settings: Settings, desk: Desk, slack: SlackOut) -> dict[str, Ru
         "bulk progress": progress.show,
         "bulk result": progress.hand_back,
     }
+
+
+def days_of(number: int | None) -> timedelta | None:
+    return timedelta(days=number) if number is not None else None
 
 
 def build_checkpoints(settings: Settings, store: Store, policies: PolicyBook, slack: SlackOut) -> Checkpoints:

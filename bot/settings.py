@@ -59,6 +59,7 @@ MEND = {
         "give a number from 4 to 100000, or leave it out",
     ),
     "AUDIT_SIGNING_KEY": "give what `gatehouse audit key` prints, or an Ed25519 private key as PEM without a password",
+    "AUDIT_TEXTS_KEPT_DAYS": "give a number of days from 30 to 36500, or leave it out to keep them",
     "CHECKPOINT_WEBHOOK_URL": "write an address that begins with https:// (http:// only for this machine)",
     "PORT": "give a number from 1 to 65535",
     "LOG_LEVEL": "write DEBUG, INFO, WARNING or ERROR",
@@ -181,6 +182,7 @@ class Settings(BaseSettings):
     port: int = Field(default=3000, ge=1, le=65535)
     metrics_token: Token = SecretStr("")
     audit_signing_key: Annotated[SecretStr, AfterValidator(_signing_key)] = SecretStr("")  # PEM, or a seed in base64
+    audit_texts_kept_days: Annotated[int, Field(ge=30, le=36_500)] | None = None  # None: for good
     checkpoint_webhook_url: Annotated[Token, AfterValidator(_webhook)] = SecretStr("")
     log_level: Level = "INFO"
 
