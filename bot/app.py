@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -48,6 +49,9 @@ from bot.oncall.sources import Described, OnCallSources, build_on_call
 from bot.previews import Previews
 from bot.private_answers import PrivateAnswers
 from bot.proposal_cards import ProposalCards
+from bot.record.checkpoints import Checkpoints
+from bot.record.retention import Retention
+from bot.record.signing import signing_key
 from bot.settings import Settings
 from bot.slack_budget import Budget
 from bot.slack_files import SlackFiles
@@ -77,7 +81,16 @@ class House:
     metrics: Metrics
     mirror: Mirror
     worker: Worker
+    checkpoints: Checkpoints
+    retention: Retention
     directory: AtlassianDirectory
+
+    def start(self) -> None:
+        """Begin to work: what comes again and again is asked for, then whoever does it wakes up."""
+        self.mirror.start()
+        self.checkpoints.start()
+        self.retention.start()
+        self.worker.start()
 
     def close(self) -> None:
         """Give back every connection, when nobody works any more."""
@@ -106,11 +119,15 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     desk = Desk(store, workflow, Delegating(store, policies), proposals, policies, slack.open_view)
     worker = build_worker(settings, store, policies, directory, mirror, proposals, slack, threads)
     worker.kinds |= build_lists(settings, desk, slack)
+    checkpoints = build_checkpoints(settings, store, policies, slack)
+    retention = Retention(store, days_of(settings.audit_texts_kept_days))
+    worker.kinds |= {"checkpoint": checkpoints.run, "texts": retention.run}
     listeners = Listeners(build_bolt(settings), desk, metrics)
     guard, socket = build_guard(settings, store, metrics), build_socket(settings, store, listeners)
     return House(
-        settings, database, store, policies, desk, listeners, guard, socket, metrics, mirror, worker, directory
-    )
+        settings, database, store, policies, desk, listeners, guard, socket, metrics, mirror, worker, checkpoints,
+        retention, directory,
+    )  # fmt: skip
 
 
 def build_guard(settings: Settings, store: Store, metrics: Metrics) -> Guard | None:
@@ -211,6 +228,18 @@ def build_lists(settings: Settings, desk: Desk, slack: SlackOut) -> dict[str, Ru
         "bulk progress": progress.show,
         "bulk result": progress.hand_back,
     }
+
+
+def days_of(number: int | None) -> timedelta | None:
+    return timedelta(days=number) if number is not None else None
+
+
+def build_checkpoints(settings: Settings, store: Store, policies: PolicyBook, slack: SlackOut) -> Checkpoints:
+    """What proves the record outside of it, signed where there is a key."""
+    secret = settings.audit_signing_key.get_secret_value()
+    key = signing_key(secret) if secret else None
+    webhook = settings.checkpoint_webhook_url.get_secret_value()
+    return Checkpoints(store, slack, policies, settings.atlassian_org_id, key, webhook, partial(print, flush=True))
 
 
 def build_bolt(settings: Settings) -> App:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from bot import cli_bulk, cli_freeze, cli_policy, cli_setup
+from bot import cli_bulk, cli_forget, cli_freeze, cli_policy, cli_record, cli_setup
 
 if TYPE_CHECKING:  # the commands import what they need themselves: `gatehouse --help` loads nothing else
     from approvals.database import Database
@@ -19,16 +19,16 @@ NO_SANDBOXES = 'The sandboxes are not installed: pip install "gatehouse[sandbox]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 people_app = typer.Typer(no_args_is_help=True, help="Who is who: bindings, managers, the mirror.")
-audit_app = typer.Typer(no_args_is_help=True, help="The record and its proof.")
 sandbox_app = typer.Typer(no_args_is_help=True, help="Local stand-ins of Slack and Atlassian, on loopback only.")
 app.command()(cli_setup.doctor)
 app.command()(cli_setup.manifest)
 app.command()(cli_freeze.freeze)
+app.command()(cli_forget.forget)
 app.add_typer(cli_setup.docs_app, name="docs", hidden=True)
 app.command()(cli_bulk.bulk)
 app.add_typer(people_app, name="people")
 app.add_typer(cli_policy.app, name="policy")
-app.add_typer(audit_app, name="audit")
+app.add_typer(cli_record.app, name="audit")
 app.add_typer(sandbox_app, name="sandbox")
 
 
@@ -92,8 +92,7 @@ def worker() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     house.worker.poll = 0.2  # what `web` commits in its own process wakes nobody here
-    house.mirror.start()
-    house.worker.start()
+    house.start()
     stopping.wait()
     house.worker.stop(patience=8.0)
 
@@ -191,23 +190,6 @@ def people_import(
     typer.echo(f"{len(found.added)} new, {len(found.changed)} changed, {found.same} as before.")
     if found.moved and not (move or dry):
         stop("The lines marked > would move a binding to somebody else and were left alone; --move moves them.")
-
-
-@audit_app.command("verify")
-def audit_verify() -> None:
-    """Walk the whole chain of the record and say whether anything in it was changed."""
-    from approvals.store import Store
-
-    settings = read_settings(needs=())
-    with open_database(settings) as database:
-        need_schema(database)
-        found = Store(database).verify()
-    for problem in found.problems:
-        typer.echo(problem, err=True)
-    erased = f", {found.erased} details erased" if found.erased else ""
-    typer.echo(f"{found.entries} entries{erased}, head {found.head}: {'whole' if found.ok else 'NOT WHOLE'}.")
-    if not found.ok:
-        raise typer.Exit(1)
 
 
 # -- what the commands share --------------------------------------------------------------------------------------

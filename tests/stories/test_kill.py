@@ -55,6 +55,7 @@ OF_OTHERS = (
     *("manager: before reading", "manager: read"),
     *("sources: before reading", "sources: read"),
     *("welcome: before looking", "welcome: looked"),
+    *("checkpoint: before sending", "checkpoint: sent"),
     *("private: before opening", "private: opened", "private: before filling", "private: filled"),
 )
 # Of lists, killed in tests/stories/test_kill_bulk.py.
