@@ -1,4 +1,4 @@
-"""How fast the record is verified, beside hashing the same bytes from memory: `python -m tests.bench.record ENTRIES`."""
+"""How fast a record is verified, beside hashing its bytes from memory: `python -m tests.bench.record ENTRIES`."""
 
 import json
 import statistics
