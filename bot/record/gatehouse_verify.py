@@ -16,10 +16,12 @@ import argparse
 import base64
 import hashlib
 import json
+import os
 import sqlite3
 import struct
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from typing import Any
 DOMAIN = b"gatehouse-audit-v1\0"
 GENESIS = "0" * 64
 PAGE = 1000  # entries a read, so that a bot that is running is never held up
+WORTH = 20_000  # entries from which on several processes are worth their start
 SAID = 50  # problems that are printed; the count says the rest
 SQLITE = b"SQLite format 3\0"
 SIGNED = ("organization", "seq", "hash", "at")
@@ -61,6 +64,7 @@ class Found:
     """What a walk along the chain found."""
 
     first: int = 0
+    before: str = GENESIS  # what the first entry follows
     entries: int = 0
     head: str = GENESIS
     last: int = 0
@@ -113,7 +117,7 @@ def _walk(row: Row, found: Found, part: bool) -> None:
     """One entry against the one before it, its own hash and its texts; after a bad one the walk goes on."""
     seq, prev, said, body, event, request, texts = row
     if found.entries == 0:
-        found.first = seq
+        found.first, found.before = seq, prev
         if part and seq != 1:
             found.head, found.last = prev, seq - 1
     if seq != found.last + 1:
@@ -174,7 +178,7 @@ def rows_of(path: Path, lost: list[str]) -> Iterator[Row]:
 
 def _of_sqlite(path: Path, lost: list[str]) -> Iterator[Row]:
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        connection = _opened(path)
         try:
             yield from _pages(connection)
             lost += _lost(connection)
@@ -184,11 +188,17 @@ def _of_sqlite(path: Path, lost: list[str]) -> Iterator[Row]:
         raise Unreadable(f"{path} can't be read as a record: {error}.") from None
 
 
-def _pages(connection: sqlite3.Connection) -> Iterator[Row]:
+def _opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+
+
+def _pages(connection: sqlite3.Connection, after: int | None = None, last: int | None = None) -> Iterator[Row]:
+    """The entries behind ``after``, as far as ``last``; None: all there are."""
     read = "SELECT seq, prev, hash, CAST(body AS BLOB), event, request_id FROM audit "
-    after: int | None = None
     while True:
-        where, of = ("", ()) if after is None else ("WHERE seq > ? ", (after,))
+        where = " AND ".join([*(["seq > :after"] if after is not None else []), *(["seq <= :last"] if last else [])])
+        where = f"WHERE {where} " if where else ""
+        of = {"after": after, "last": last}
         entries = connection.execute(f"{read}{where}ORDER BY seq LIMIT {PAGE}", of).fetchall()
         if not entries:
             return
@@ -227,6 +237,60 @@ def row_of(entry: dict[str, Any]) -> Row:
     if not isinstance(seq, int) or isinstance(seq, bool):
         raise TypeError("seq")
     return seq, prev, said, body.encode(), str(entry["event"]), entry["request"], texts
+
+
+def verify_file(path: Path, checkpoints: Sequence[Checkpoint] = (), *, part: bool = False) -> Found:
+    """The whole record, by several processes where it is long: they only find that it is whole.
+
+    Wherever one of them finds anything else, everything is walked once more in order, which names it.
+    """
+    lost: list[str] = []
+    found = None if part else _together(path, checkpoints, lost)
+    found = found or verify(rows_of(path, lost), checkpoints, part=part)
+    found.problems += lost
+    return found
+
+
+def _together(path: Path, checkpoints: Sequence[Checkpoint], lost: list[str]) -> Found | None:
+    """None where the record is short, no database, or not whole at first sight."""
+    workers = os.cpu_count() or 1
+    try:
+        with path.open("rb") as file:
+            if workers < 2 or file.read(len(SQLITE)) != SQLITE:
+                return None
+        connection = _opened(path)
+        try:
+            (newest,) = connection.execute("SELECT coalesce(max(seq), 0) FROM audit").fetchone()
+            if not isinstance(newest, int) or newest < WORTH or any(one.seq > newest for one in checkpoints):
+                return None
+            ends = [newest * n // workers for n in range(workers)]
+            parts = [(str(path), begin, end) for begin, end in zip([None, *ends[1:]], [*ends[1:], newest])]  # noqa: B905
+            with ProcessPoolExecutor(workers) as pool:
+                walked = list(pool.map(_part, *zip(*parts), [list(checkpoints)] * workers))  # noqa: B905
+            lost += _lost(connection)
+        finally:
+            connection.close()
+    except (OSError, sqlite3.Error):
+        return None
+    whole = Found()
+    for one in walked:
+        if one.problems or (one.first, one.before) != (whole.last + 1, whole.head):
+            lost.clear()
+            return None
+        whole.first = whole.first or one.first
+        whole.entries, whole.erased = whole.entries + one.entries, whole.erased + one.erased
+        whole.head, whole.last = one.head, one.last
+    return whole
+
+
+def _part(path: str, after: int | None, last: int, checkpoints: list[Checkpoint]) -> Found:
+    """A stretch of the chain, in a process of its own."""
+    connection = _opened(Path(path))
+    try:
+        mine = [one for one in checkpoints if (after or 0) < one.seq <= last]
+        return verify(_pages(connection, after, last), mine, part=after is not None)
+    finally:
+        connection.close()
 
 
 # -- what was said outside ----------------------------------------------------------------------------------------
@@ -294,15 +358,14 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--key", default="", help="the public key of the checkpoints, in base64")
     parser.add_argument("--part", action="store_true", help="the export does not begin at entry 1, on purpose")
     given = parser.parse_args(words)
-    lost: list[str] = []
     try:
         checkpoints = [found for path in given.checkpoint for found in checkpoints_of(path)]
         signed, unsigned = signatures(checkpoints, given.key)
-        found = verify(rows_of(given.record, lost), checkpoints, part=given.part)
+        found = verify_file(given.record, checkpoints, part=given.part)
     except Unreadable as why:
         print(why, file=sys.stderr)
         return 2
-    found.problems += [*lost, *unsigned]
+    found.problems += unsigned
     for problem in found.problems[:SAID]:
         print(problem, file=sys.stderr)
     if len(found.problems) > SAID:

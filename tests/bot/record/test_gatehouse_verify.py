@@ -159,6 +159,60 @@ def test_a_record_of_many_pages_is_read_to_its_end(tmp_path: Path) -> None:
     assert "2500 entries" in run(database(tmp_path, entries))[1]
 
 
+def test_a_long_record_is_walked_by_several_and_every_seam_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.bot.record.verifier import load
+
+    verifier = load()
+    monkeypatch.setattr(verifier, "WORTH", 10)
+    monkeypatch.setattr(verifier.os, "cpu_count", lambda: 3)
+    # the processes' own start is not what is tried here, and a test runner has threads, which no fork likes
+    monkeypatch.setattr(verifier, "ProcessPoolExecutor", InTurn)
+    entries = chain(30)
+    record = database(tmp_path, entries)
+    together = verifier._together(Path(record), [], [])
+    assert together is not None
+    assert (together.entries, together.head, together.first, together.last) == (30, entries[-1]["hash"], 1, 30)
+    log = said(tmp_path, entries[9], entries[10], entries[29])
+    assert verifier.main([record, "--checkpoint", log]) == 0
+    for seq in (1, 10, 11, 20, 21, 30):  # the seams are behind 10 and 20
+        for forge in ("UPDATE audit SET body = body || ' ' WHERE seq = ?", "DELETE FROM audit WHERE seq = ?",
+                      "UPDATE audit SET prev = hash WHERE seq = ?"):  # fmt: skip
+            Path(record).unlink()
+            database(tmp_path, entries)
+            with closing(sqlite3.connect(record)) as connection:
+                connection.execute(forge, [seq])
+                connection.commit()
+            assert verifier.main([record, "--checkpoint", log]) == 1, (seq, forge)
+    Path(record).unlink()
+    database(tmp_path, _rewritten(chain(30)))
+    assert verifier.main([record]) == 0
+    assert verifier.main([record, "--checkpoint", log]) == 1
+    assert "the record was rewritten" in capsys.readouterr().err
+
+
+class InTurn:
+    """As the pool of processes, in this one."""
+
+    def __init__(self, workers: int) -> None:
+        self.map = map
+
+    def __enter__(self) -> "InTurn":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_by_processes_of_its_own_it_finds_the_same(tmp_path: Path) -> None:
+    entries = chain(21_000)
+    record = database(tmp_path, entries)
+    log = said(tmp_path, entries[-1])
+    status, out, err = run(record, "--checkpoint", log)
+    assert (status, err, "21000 entries" in out) == (0, "", True)
+
+
 def test_an_extract_is_taken_for_whole_only_when_it_is_said_to_be_one(tmp_path: Path) -> None:
     entries = chain(9)
     record, log = export(tmp_path, entries[3:]), said(tmp_path, entries[1], entries[6])
