@@ -34,12 +34,15 @@ from approvals.welcoming import Welcoming
 from approvals.workflow import Workflow
 from bot.announcer import Announcer
 from bot.atlassian.directory import AtlassianDirectory
+from bot.atlassian.event_kinds import read_config
 from bot.bulk_intake import BulkIntake
 from bot.bulk_pages import BulkPages
 from bot.bulk_progress import BulkProgress
 from bot.clients import build_clients, site_brakes
 from bot.dispatch import Listeners
 from bot.envelope import admit
+from bot.event_thread import EventThread
+from bot.events import Events
 from bot.guard import Guard
 from bot.home import Homes
 from bot.metrics import Metrics
@@ -78,6 +81,7 @@ class House:
     mirror: Mirror
     worker: Worker
     directory: AtlassianDirectory
+    events: Events
 
     def close(self) -> None:
         """Give back every connection, when nobody works any more."""
@@ -106,10 +110,12 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     desk = Desk(store, workflow, Delegating(store, policies), proposals, policies, slack.open_view)
     worker = build_worker(settings, store, policies, directory, mirror, proposals, slack, threads)
     worker.kinds |= build_lists(settings, desk, slack)
+    events = build_events(settings, store, directory)
+    worker.kinds["events"] = events.run
     listeners = Listeners(build_bolt(settings), desk, metrics)
     guard, socket = build_guard(settings, store, metrics), build_socket(settings, store, listeners)
     return House(
-        settings, database, store, policies, desk, listeners, guard, socket, metrics, mirror, worker, directory
+        settings, database, store, policies, desk, listeners, guard, socket, metrics, mirror, worker, directory, events
     )
 
 
@@ -197,6 +203,13 @@ def build_worker(
         "preview": Previews(store, slack, directory, policies).fill,
     }
     return Worker(store, kinds, threads=threads, poll=1.0 if store.database.is_sqlite else 0.2)
+
+
+def build_events(settings: Settings, store: Store, directory: AtlassianDirectory) -> Events:
+    """The closed loop: what the configuration says of the audit log is read once."""
+    config, org = read_config(settings.audit_log_file), settings.atlassian_org_id
+    thread = EventThread(store, config, org, audit_log_address(settings))
+    return Events(store, directory.clients.organization, config, thread)
 
 
 def build_lists(settings: Settings, desk: Desk, slack: SlackOut) -> dict[str, Run]:

@@ -154,6 +154,7 @@ class Settings(BaseSettings):
     scim_key_expiries: Mapping[str, date] = Field(default_factory=dict)
     database_url: DatabaseUrl = SecretStr("sqlite:///gatehouse.db")
     policy_file: Path = Path("policy.toml")
+    audit_log_file: Path | None = None  # how Atlassian's audit log shows what we do: `gatehouse doctor --probe`
     effects: Literal["off", "listed", "on"] = "on"
     host: str = "127.0.0.1"
     port: int = Field(default=3000, ge=1, le=65535)

@@ -172,6 +172,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             if house.database.is_sqlite:
                 house.store.take_over()
             house.mirror.start()
+            house.events.start()
             house.worker.start()
         if house.socket is not None:
             house.socket.start()
