@@ -51,6 +51,7 @@ MEND = {
     **WHERE,
     "SLACK_ENTERPRISE_ID": "give the organization's id, which begins with E, or leave it out",
     "DATABASE_URL": "write it like sqlite:///gatehouse.db or postgresql://user:password@host/database",
+    "AUDIT_LOG_FILE": "give the path of a file, or leave it out",
     "EFFECTS": "write off, listed or on",
     "ATLASSIAN_CALLS_A_MINUTE": "give a number from 20 to 100000, or leave it out",
     **dict.fromkeys(
