@@ -10,7 +10,9 @@ import pytest
 from sqlmodel import col, select
 
 from approvals import crash
-from approvals.models import AuditEntry, Call, CallEvent, EventKind, EventRead, Job, Meta, News
+from approvals.closed_loop import ClosedLoop
+from approvals.models import AuditEntry, Call, CallEvent, EventKind, EventRead, Job, Meta, News, StepRow
+from approvals.plan import Step, written_members
 from bot.event_reading import CURSOR
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
@@ -32,6 +34,14 @@ auth_type = "api-token"
 token_label = "{seed.OURS.name}"
 credential = "{SCIM}"
 """
+BOTH_KEYS = (
+    CONFIG.replace("[audit_log.actor]", "[[audit_log.actor]]")
+    + """
+[[audit_log.actor]]
+auth_type = "api-token"
+token_label = "Gatehouse"
+"""
+)
 
 
 @contextmanager
@@ -84,7 +94,6 @@ def _moved(bot: Living) -> timedelta:
 def look(bot: Living) -> None:
     bot.house.events.start()
     bot.house.worker.run_until_idle()
-    settle(bot)
 
 
 def rows(bot: Living, request: str) -> list[CallEvent]:
@@ -198,6 +207,59 @@ def test_however_the_stream_ends_the_event_is_found(bot: Living, switch: dict[st
         request = give(bot, who)
         pass_time(bot, 0.2)
         assert [row.state for row in rows(bot, request)] == ["found"]
+
+
+@pytest.fixture
+def knows_both(tmp_path: Path, migrated_file: Path) -> Iterator[Living]:
+    with bot_that_knows(tmp_path, migrated_file, BOTH_KEYS) as bot:
+        yield bot
+
+
+def done_by_us(bot: Living, request: str, step: Step, position: int) -> int:
+    """A step of a request, called as the worker calls it; the call."""
+    with bot.store.write() as w:
+        row = StepRow(request_id=request, purpose="apply", position=position, body=step.model_dump_json())
+        call = w.add(Call(step_id=w.add(row).id or 0, method=step.method, path=step.path, intended_at=w.now))
+        number = call.id or 0
+    answer = bot.house.directory.perform(step)
+    with bot.store.write() as w:
+        row_of = w.session.get_one(Call, number)
+        row_of.answered_at, row_of.answer = w.now, answer
+        ClosedLoop().want(w, number, request, step, answer)
+    return number
+
+
+def test_each_kind_of_change_is_found_though_one_call_shows_as_several_events(knows_both: Living) -> None:
+    """By both keys, in one go, beside others who do the same."""
+    bot = knows_both
+    request = give(bot)
+    bot.atlassian.switch(event_rivals=2, event_delay=30.0, event_jitter=30.0)
+    directory, who = bot.house.directory, [account(name) for name in newcomers()[:4]]
+    surveys = [directory.survey_deactivate, directory.survey_reactivate, directory.survey_suspend]
+    surveys += [directory.survey_restore]
+    for survey in surveys:
+        bot.atlassian.make_token(who[0], label="laptop") if survey == directory.survey_deactivate else None
+        for step in survey(who[0]).steps:
+            done_by_us(bot, request, step, len(rows(bot, request)) + 10)
+    with bot.store.read() as session:
+        entitlement = bot.house.policies.current(session).entitlement(GROUP)
+    assert entitlement is not None
+    found = directory.survey_group(entitlement, [(one, "") for one in who[1:]])
+    assert found is not None
+    many = found.step.model_copy(update={"value": written_members(found.records.items())})
+    done_by_us(bot, request, many, 99)
+    for _ in range(8):
+        pass_time(bot, 1)
+    states = {row.kind: row.state for row in rows(bot, request) if not row.kind.endswith("/delete_tokens")}
+    assert set(states.values()) == {"found"}, states
+    assert {kind.partition("/")[2] for kind in states} == {"add_member", "deactivate", "reactivate", "suspend",
+                                                          "restore"}  # fmt: skip
+    truth = {event["id"]: event["by"] for event in bot.atlassian.events()}
+    assert {truth[row.event_id] for row in rows(bot, request) if row.event_id} == {SCIM, "organization"}
+    with bot.store.read() as session:
+        of_the_list = session.exec(select(EventRead).where(col(EventRead.call_id).is_not(None))).all()
+    assert len(of_the_list) == len(states) - 1 + 1 + 3, "the list's call has an event for each of its three"
+    assert not told(bot, "key_used")
 
 
 # -- not found --------------------------------------------------------------------------------------------------------
