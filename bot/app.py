@@ -35,12 +35,15 @@ from approvals.welcoming import Welcoming
 from approvals.workflow import Workflow
 from bot.announcer import Announcer
 from bot.atlassian.directory import AtlassianDirectory
+from bot.atlassian.event_kinds import read_config
 from bot.bulk_intake import BulkIntake
 from bot.bulk_pages import BulkPages
 from bot.bulk_progress import BulkProgress
 from bot.clients import build_clients, site_brakes
 from bot.dispatch import Listeners
 from bot.envelope import admit
+from bot.event_thread import EventThread
+from bot.events import Events
 from bot.guard import Guard
 from bot.home import Homes
 from bot.metrics import Metrics
@@ -84,12 +87,14 @@ class House:
     checkpoints: Checkpoints
     retention: Retention
     directory: AtlassianDirectory
+    events: Events
 
     def start(self) -> None:
         """Begin to work: what comes again and again is asked for, then whoever does it wakes up."""
         self.mirror.start()
         self.checkpoints.start()
         self.retention.start()
+        self.events.start()
         self.worker.start()
 
     def close(self) -> None:
@@ -121,12 +126,13 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     worker.kinds |= build_lists(settings, desk, slack)
     checkpoints = build_checkpoints(settings, store, policies, slack)
     retention = Retention(store, days_of(settings.audit_texts_kept_days))
-    worker.kinds |= {"checkpoint": checkpoints.run, "texts": retention.run}
+    events = build_events(settings, store, directory)
+    worker.kinds |= {"checkpoint": checkpoints.run, "texts": retention.run, "events": events.run}
     listeners = Listeners(build_bolt(settings), desk, metrics)
     guard, socket = build_guard(settings, store, metrics), build_socket(settings, store, listeners)
     return House(
         settings, database, store, policies, desk, listeners, guard, socket, metrics, mirror, worker, checkpoints,
-        retention, directory,
+        retention, directory, events,
     )  # fmt: skip
 
 
@@ -214,6 +220,13 @@ def build_worker(
         "preview": Previews(store, slack, directory, policies).fill,
     }
     return Worker(store, kinds, threads=threads, poll=1.0 if store.database.is_sqlite else 0.2)
+
+
+def build_events(settings: Settings, store: Store, directory: AtlassianDirectory) -> Events:
+    """The closed loop: what the configuration says of the audit log is read once."""
+    config, org = read_config(settings.audit_log_file), settings.atlassian_org_id
+    thread = EventThread(store, config, org, audit_log_address(settings))
+    return Events(store, directory.clients.organization, config, thread)
 
 
 def build_lists(settings: Settings, desk: Desk, slack: SlackOut) -> dict[str, Run]:

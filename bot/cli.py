@@ -271,6 +271,7 @@ def prepare(database: "Database") -> None:
 def check_before_start(settings: "Settings") -> None:
     """Whatever a process would fall over later is a sentence now: policy, database, a key for each directory."""
     from approvals.policy_book import NoPolicy, PolicyBook
+    from bot.atlassian.event_kinds import read_config
     from bot.clients import key_of
     from bot.surroundings import SettingsProblem
 
@@ -280,6 +281,7 @@ def check_before_start(settings: "Settings") -> None:
         with database.reading() as session, suppress(NoPolicy):
             policy = PolicyBook().current(session)
     try:
+        read_config(settings.audit_log_file)
         for directory in policy.directories:
             if directory.owner == "ours" or directory.take_away:
                 key_of(settings, directory)

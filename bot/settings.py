@@ -52,6 +52,7 @@ MEND = {
     **WHERE,
     "SLACK_ENTERPRISE_ID": "give the organization's id, which begins with E, or leave it out",
     "DATABASE_URL": "write it like sqlite:///gatehouse.db or postgresql://user:password@host/database",
+    "AUDIT_LOG_FILE": "give the path of a file, or leave it out",
     "EFFECTS": "write off, listed or on",
     "ATLASSIAN_CALLS_A_MINUTE": "give a number from 20 to 100000, or leave it out",
     **dict.fromkeys(
@@ -177,6 +178,7 @@ class Settings(BaseSettings):
     scim_key_expiries: Mapping[str, date] = Field(default_factory=dict)
     database_url: DatabaseUrl = SecretStr("sqlite:///gatehouse.db")
     policy_file: Path = Path("policy.toml")
+    audit_log_file: Path | None = None  # how Atlassian's audit log shows what we do: `gatehouse doctor --probe`
     effects: Literal["off", "listed", "on"] = "on"
     host: str = "127.0.0.1"
     port: int = Field(default=3000, ge=1, le=65535)

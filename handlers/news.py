@@ -8,7 +8,7 @@ from approvals.models import News
 from approvals.plan import Step
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
-from handlers import binding, bulk, delegate, news_of_changes
+from handlers import binding, bulk, delegate, news_of_changes, news_of_events
 from handlers.cards import NO_REASON, Drawing, figures, headline, how_long
 from handlers.news_parts import asker, object_of
 from handlers.text import esc, mention, when, within
@@ -304,6 +304,11 @@ SENTENCES = {
     "partly": news_of_changes.partly,
     "left": news_of_changes.left,
     "welcomed": news_of_changes.welcomed,
+    "logged": news_of_events.logged,
+    "not_logged": news_of_events.not_logged,
+    "event_missing": news_of_events.event_missing,
+    "key_used": news_of_events.key_used,
+    "log_unreadable": news_of_events.log_unreadable,
     "alarm": _alarm,
     "approved": _approved,
     "denied": _denied,

@@ -120,6 +120,8 @@ FACTS: dict[str, dict[str, str]] = {
     "left": {},
     "welcomed": {"in lists": "?"},
     "job_in_trouble": {"why": "?", "job": "?"},
+    "logged": {"in lists": "?"}, "not_logged": {"what": "?"}, "event_missing": {"did": "?"},
+    "key_used": {"says": "?", "action": "?", "with_": "?"}, "log_unreadable": {"why": "?"},
     "bulk_confirm": {"by": "?", "name": "?", "reason": "?"}, "bulk_done": {"because": "?"}, "bulk_ended": {},
     "bulk_given": {}, "bulk_asked": {},
 }  # fmt: skip
@@ -153,11 +155,17 @@ def news_of(kind: str, text: str, place: str = "person", only: str = "") -> News
         "gone": [text if only in ("", "gone") else ORDINARY],
         "products": [text if only in ("", "in lists") else ORDINARY],
         "wishes": [["REQ-1", text if only in ("", "in lists") else ORDINARY]],
-        "refused": [text if only in ("", "in lists") else ORDINARY],
+        "refused": 1 if kind == "bulk_asked" else [text if only in ("", "in lists") else ORDINARY],
         "ended": [
             [text if only in ("", "in lists") else ORDINARY, "REQ-1", NOON.timestamp(), foreign.get("in lists", "")]
         ],
         "account": "712020:new",
+        **{"more": 2, "looking": 1, "minutes": 30, "event": "e-1", "at": NOON.timestamp()},
+        "lines": [
+            {"state": state, "did": listed, "says": listed, "event": "e-1", "link": "https://admin.atlassian.com/x"}
+            for state in ("found", "doubtful", "missing")
+            for listed in [text if only in ("", "in lists") else ORDINARY]
+        ],
         "cancelled": [["REQ-1", NOON.timestamp()]],
         **foreign,
     }

@@ -67,7 +67,7 @@ def furnish(bot: Living) -> None:
         if account(handle) not in bot.house.directory.org_admins():
             bot.house.directory.clients.organization.assign_org_role(account(handle))
     kinds = dict(bot.house.worker.kinds)
-    for kind in ("draw", "tell", "proposal", "home", "private", "preview", "mirror", "sources"):
+    for kind in ("draw", "tell", "proposal", "home", "private", "preview", "mirror", "sources", "events"):
         kinds[kind] = lambda claim: None
     bot.house.worker.kinds = kinds
     bot.house.desk.__dict__["open_view"] = lambda trigger, view: False
