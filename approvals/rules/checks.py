@@ -405,6 +405,10 @@ def _break_glass(file: File) -> Iterator[Mistake]:
     if glass.on_call is not None and (kind != "oncall" or name not in file.oncall):
         mend = 'write the name of a table [oncall.…], like on_call = "oncall:primary"'
         yield Mistake(("break_glass", "on_call"), f"{shown(glass.on_call)} is no on-call source", mend)
+    practice = file.entitlements.get(glass.drill or "")
+    if glass.drill is not None and (practice is None or practice.removal_only):
+        what = f"{shown(glass.drill)} is no entitlement that can be given"
+        yield Mistake(("break_glass", "drill"), what, "write the name of one with a group that opens nothing")
     if (parse_duration(glass.longest) or LONGEST_GLASS) > LONGEST_GLASS:
         yield Mistake(
             ("break_glass", "longest"), "break-glass never lasts longer than 4 hours", 'write longest = "60m"'

@@ -64,6 +64,7 @@ MISTAKES = [
     (REASON, '[break_glass]\nwho = ["everyone"]\n[reason]\n', "who =", "everyone can't break glass", "name them"),
     (REASON, '[break_glass]\nwho = ["role:admin"]\non_call = "oncall:x"\n[reason]\n', "on_call", "no on-call", ""),
     (REASON, '[break_glass]\nwho = ["role:admin"]\nlongest = "5h"\n[reason]\n', 'longest = "5h"', "longer than", "60m"),
+    (REASON, '[break_glass]\nwho = ["role:admin"]\ndrill = "x"\n[reason]\n', 'drill = "x"', "no entitlement that", ""),
     (REASON, "[verbs.revok]\n[reason]\n", "[verbs.revok]", 'there is no verb "revok"', "[verbs.revoke]"),
     (REASON, "[verbs.suspend]\n[reason]\n", "[verbs.suspend]", "no private channel", "private ="),
     (REASON, '[verbs.email]\napprovers = ["role:admin"]\ntier = "low"\n[reason]\n', 'tier = "low"', "lower tier", ""),
