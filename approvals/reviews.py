@@ -1,14 +1,14 @@
 """After the glass was broken: somebody who was not in it says whether it was right, and time asks until they do."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from sqlmodel import Session, col, select, update
+from sqlmodel import Session, col, func, select, update
 
 from approvals import jobs, people
 from approvals.breaking import may_settle
 from approvals.crash import crash_point
 from approvals.glass_facts import bypassed, reachable, who_was_in_it
-from approvals.models import AccessRequest, Review
+from approvals.models import AccessRequest, PolicyVersion, Review
 from approvals.models_review import VERDICTS
 from approvals.policy import Person as Speaker
 from approvals.policy import Policy, Verdict
@@ -81,7 +81,8 @@ class Reviews:
 
     def _tell(self, w: Write, review: Review, speaker: Speaker, verdict: str, reason: str) -> None:
         """Security, and who broke the glass: whom it is about reads what was said of it."""
-        facts = {"by": speaker.account, "verdict": verdict, "reason": reason}
+        name = people.names(w.session, {speaker.account})[speaker.account]
+        facts = {"by": name, "verdict": verdict, "reason": reason}
         id = review.request_id
         w.tell("review_settled", place="security", request=id, once=f"settled:{id}", **facts)
         for bound in reachable(w.session, {review.person}):
@@ -146,7 +147,7 @@ class Reviews:
                 because = "it was refused before"
         with self.store.work(claim, last=True) as w:
             w.tell("misuse", place="security", request=review.request_id, once=f"misuse:{review.request_id}",
-                   asked=asked, because=because)  # fmt: skip
+                   suspends=asked, because=because)  # fmt: skip
 
 
 def may_judge(session: Session, policy: Policy, request_id: str, speaker: Speaker, now: datetime) -> Verdict:
@@ -173,7 +174,9 @@ class DrillReminder:
         with self.store.work(claim) as w:
             glass = self.policies.current(w.connection).break_glass
             last = last_drill(w.session)
-            if glass is not None and glass.drill and (last is None or last + DRILL_EVERY <= w.now):
+            since = last or w.session.exec(select(func.min(PolicyVersion.applied_at))).one() or w.now
+            since = since if since.tzinfo else since.replace(tzinfo=UTC)
+            if glass is not None and glass.drill and since + DRILL_EVERY <= w.now:
                 week = f"{w.now:%G-%V}"
                 at = last.timestamp() if last else None
                 w.tell("drill_due", place="operators", once=f"drill due:{week}", last=at)
