@@ -65,6 +65,8 @@ MISTAKES = [
     (REASON, '[break_glass]\nwho = ["role:admin"]\non_call = "oncall:x"\n[reason]\n', "on_call", "no on-call", ""),
     (REASON, '[break_glass]\nwho = ["role:admin"]\nlongest = "5h"\n[reason]\n', 'longest = "5h"', "longer than", "60m"),
     (REASON, '[break_glass]\nwho = ["role:admin"]\ndrill = "x"\n[reason]\n', 'drill = "x"', "no entitlement that", ""),
+    (REASON, '[break_glass]\nwho = ["usergroup:S0A12345"]\n[reason]\n', "who =", "make themselves one", "user_groups"),
+    (REASON, '[break_glass]\nwho = ["group:by-role"]\n[reason]\n', "who =", "is given by", "another group"),
     (REASON, "[verbs.revok]\n[reason]\n", "[verbs.revok]", 'there is no verb "revok"', "[verbs.revoke]"),
     (REASON, "[verbs.suspend]\n[reason]\n", "[verbs.suspend]", "no private channel", "private ="),
     (REASON, '[verbs.email]\napprovers = ["role:admin"]\ntier = "low"\n[reason]\n', 'tier = "low"', "lower tier", ""),
