@@ -163,21 +163,13 @@ def last_drill(session: Session) -> datetime | None:
     return session.exec(query.limit(1)).first()
 
 
-class DrillReminder:
-    """The job ``drill due``: what was not practised for a quarter of a year is said to the operators, every week."""
-
-    def __init__(self, store: Store, policies: PolicyBook) -> None:
-        self.store = store
-        self.policies = policies
-
-    def look(self, claim: jobs.Claim) -> None:
-        with self.store.work(claim) as w:
-            glass = self.policies.current(w.connection).break_glass
-            last = last_drill(w.session)
-            since = last or w.session.exec(select(func.min(PolicyVersion.applied_at))).one() or w.now
-            since = since if since.tzinfo else since.replace(tzinfo=UTC)
-            if glass is not None and glass.drill and since + DRILL_EVERY <= w.now:
-                week = f"{w.now:%G-%V}"
-                at = last.timestamp() if last else None
-                w.tell("drill_due", place="operators", once=f"drill due:{week}", last=at)
-            w.enqueue("drill due", "all", at=w.now + timedelta(days=1), priority=jobs.BACKGROUND)
+def remind_to_practise(w: Write, policy: Policy) -> None:
+    """What was not practised for a quarter of a year is said to the operators, once a week; asked every few minutes."""
+    glass = policy.break_glass
+    if glass is None or not glass.drill:
+        return
+    last = last_drill(w.session)
+    since = last or w.session.exec(select(func.min(PolicyVersion.applied_at))).one() or w.now
+    since = since if since.tzinfo else since.replace(tzinfo=UTC)
+    if since + DRILL_EVERY <= w.now:
+        w.tell("drill_due", place="operators", once=f"drill due:{w.now:%G-%V}", last=last.timestamp() if last else None)

@@ -26,7 +26,7 @@ from approvals.policy import Policy
 from approvals.policy_book import PolicyBook, adopt_first
 from approvals.proposals import Proposals
 from approvals.provisioning import Effects, Provisioning
-from approvals.reviews import DrillReminder, Reviews, last_drill
+from approvals.reviews import Reviews, last_drill
 from approvals.source import known
 from approvals.states import LIVE, Status
 from approvals.states import Grant as GrantStatus
@@ -232,7 +232,6 @@ def build_glass(
         "review": ReviewCards(desk.store, slack, desk.policies).draw,
         "review due": desk.reviews.due,
         "misuse": desk.reviews.propose_suspension,
-        "drill due": DrillReminder(desk.store, desk.policies).look,
     }
 
 

@@ -19,7 +19,6 @@ from handlers.text import plain
 
 FRESH = timedelta(seconds=60)  # a decision never rests on anything older
 EVERY = timedelta(minutes=10)
-FIRST_LOOK = timedelta(hours=1)  # after the start, whether break-glass was practised
 
 
 _READ_AT = select(SlackUser.read_at).where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
@@ -100,7 +99,6 @@ class Mirror:
             w.enqueue("mirror", "slack", priority=jobs.PEOPLE)
             w.enqueue("mirror", "atlassian", priority=jobs.BACKGROUND)
             w.enqueue("sources", "all", priority=jobs.BACKGROUND)
-            w.enqueue("drill due", "all", at=w.now + FIRST_LOOK, priority=jobs.BACKGROUND)
 
     def _read(self, team: str, user: str) -> dict[str, Any]:
         try:

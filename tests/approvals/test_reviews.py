@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from approvals.models import AccessRequest, Review
-from approvals.reviews import DRILL_EVERY, last_drill
+from approvals.reviews import DRILL_EVERY, last_drill, remind_to_practise
 from approvals.states import Review as ReviewStatus
 from approvals.states import Status
 from approvals.store import Store
@@ -134,19 +134,19 @@ def test_who_may_not_ask_for_a_suspension_is_told_so(world: World) -> None:
 
 
 def test_a_drill_that_is_forgotten_is_asked_for_every_week(world: World) -> None:
-    with world.store.write() as w:
-        w.enqueue("drill due", "all")
-    world.run()
-    assert world.news("drill_due") == [], "the policy is new"
-    world.later(DRILL_EVERY + timedelta(days=1))
-    world.run()
-    assert len(world.news("drill_due")) == 1
+    def reminders(days: int) -> int:
+        world.later(timedelta(days=days))
+        for _ in range(3):
+            with world.store.write() as w:
+                remind_to_practise(w, world.policies.current(w.connection))
+        return len(world.news("drill_due"))
+
+    quarter = DRILL_EVERY.days
+    assert reminders(0) == 0, "the policy is new"
+    assert reminders(quarter + 1) == 1
     broken(world, "sade", what="breakglass-drill", incident="DRILL")
     with world.store.read() as session:
         assert last_drill(session) is not None
-    world.later(DRILL_EVERY + timedelta(days=15))
-    world.run()
-    assert len(world.news("drill_due")) == 1
-    world.later(2 * DRILL_EVERY + timedelta(days=2))
-    world.run()
-    assert len(world.news("drill_due")) == 2
+    assert reminders(quarter + 15) == 1
+    assert reminders(2 * quarter + 2) == 2
+    assert reminders(2 * quarter + 9) == 3

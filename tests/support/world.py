@@ -24,7 +24,7 @@ from approvals.policy import Person as Speaker
 from approvals.policy_book import PolicyBook, adopt_first
 from approvals.ports import Arrived, Impossible, IncidentError, IncidentState
 from approvals.provisioning import Effects, Provisioning
-from approvals.reviews import DrillReminder, Reviews
+from approvals.reviews import Reviews
 from approvals.store import Actor, Store
 from approvals.waiting import Waiting
 from approvals.welcoming import Welcoming
@@ -293,7 +293,6 @@ class World:
                 "review": self.told.append,
                 "review due": self.reviews.due,
                 "misuse": self.reviews.propose_suspension,
-                "drill due": DrillReminder(store, self.policies).look,
                 "bulk progress": self.told.append,
                 "bulk result": self.told.append,
                 "draw": self.told.append,
