@@ -16,6 +16,7 @@ from approvals.models_people import Person as Person
 from approvals.models_people import SlackUser as SlackUser
 from approvals.models_people import SourceMember as SourceMember
 from approvals.models_people import SourceState as SourceState
+from approvals.models_review import Review as Review
 from approvals.models_safety import Destruction as Destruction
 from approvals.models_safety import Freeze as Freeze
 from approvals.models_safety import Lock as Lock

@@ -19,16 +19,19 @@ from approvals.bindings import confirm
 from approvals.counting import Counting
 from approvals.database import Database
 from approvals.delegating import Delegating
-from approvals.models import AccessRequest, Grant, Job
+from approvals.glass import Glass, GlassDesk
+from approvals.models import AccessRequest, Grant, Job, Review
 from approvals.performing import apply_policy, unfreeze
 from approvals.planning import Planning
 from approvals.policy import Policy
 from approvals.policy_book import PolicyBook, adopt_first
 from approvals.proposals import Proposals
 from approvals.provisioning import Effects, Provisioning
+from approvals.reviews import Reviews, last_drill
 from approvals.source import known
 from approvals.states import LIVE, Status
 from approvals.states import Grant as GrantStatus
+from approvals.states import Review as ReviewStatus
 from approvals.store import Store
 from approvals.waiting import Waiting
 from approvals.welcoming import Welcoming
@@ -48,13 +51,14 @@ from bot.guard import Guard
 from bot.home import Homes
 from bot.metrics import Metrics
 from bot.mirror import Mirror
-from bot.oncall.sources import Described, OnCallSources, build_on_call
+from bot.oncall.sources import Described, OnCallSources, build_incidents, build_on_call
 from bot.previews import Previews
 from bot.private_answers import PrivateAnswers
 from bot.proposal_cards import ProposalCards
 from bot.record.checkpoints import Checkpoints
 from bot.record.retention import Retention
 from bot.record.signing import signing_key
+from bot.review_cards import ReviewCards
 from bot.settings import Settings
 from bot.slack_budget import Budget
 from bot.slack_files import SlackFiles
@@ -121,9 +125,11 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     mirror = Mirror(store, slack, directory, settings.slack_team_id, sources)
     workflow = Workflow(store, policies)
     proposals = Proposals(store, policies, mirror, {"policy": apply_policy, "unfreeze": unfreeze, "bind": confirm})
-    desk = Desk(store, workflow, Delegating(store, policies), proposals, policies, slack.open_view)
+    glass, reviews = GlassDesk(store, policies), Reviews(store, policies, workflow)
+    delegating = Delegating(store, policies)
+    desk = Desk(store, workflow, delegating, proposals, policies, glass, reviews, slack.open_view)
     worker = build_worker(settings, store, policies, directory, mirror, proposals, slack, threads)
-    worker.kinds |= build_lists(settings, desk, slack)
+    worker.kinds |= build_lists(settings, desk, slack) | build_glass(settings, desk, directory, mirror, slack, metrics)
     checkpoints = build_checkpoints(settings, store, policies, slack)
     retention = Retention(store, days_of(settings.audit_texts_kept_days))
     events = build_events(settings, store, directory)
@@ -255,6 +261,22 @@ def build_checkpoints(settings: Settings, store: Store, policies: PolicyBook, sl
     return Checkpoints(store, slack, policies, settings.atlassian_org_id, key, webhook, partial(print, flush=True))
 
 
+def build_glass(
+    settings: Settings, desk: Desk, directory: AtlassianDirectory, mirror: Mirror, slack: SlackOut, metrics: Metrics
+) -> dict[str, Run]:
+    """The jobs of break-glass: what decides, who hears, what is said of it afterwards."""
+    brakes = site_brakes(settings, desk.store.database)
+    incidents = build_incidents(settings, after_call=metrics.on_call, brakes=brakes)
+    glass = Glass(desk.store, desk.policies, directory, mirror, incidents)
+    return {
+        "glass": glass.judge,
+        "glass heard": glass.heard,
+        "review": ReviewCards(desk.store, slack, desk.policies).draw,
+        "review due": desk.reviews.due,
+        "misuse": desk.reviews.propose_suspension,
+    }
+
+
 def build_bolt(settings: Settings) -> App:
     """Bolt behind the guard, which has verified already; no listener may need the network to be authorized."""
     token = settings.slack_bot_token.get_secret_value()
@@ -318,4 +340,9 @@ def _count(session: Session, house: House) -> None:
     requests = dict(session.exec(select(AccessRequest.status, func.count()).group_by(AccessRequest.status)).all())
     for status in Status:
         house.metrics.open.labels(status).set(requests.get(status, 0))
+    reviews = dict(session.exec(select(Review.status, func.count()).group_by(Review.status)).all())
+    for review in ReviewStatus:
+        house.metrics.reviews.labels(review).set(reviews.get(review, 0))
+    drilled = last_drill(session)
+    house.metrics.last_drill.set(drilled.timestamp() if drilled else 0)
     house.metrics.socket.set(house.socket is not None and house.socket.connected)

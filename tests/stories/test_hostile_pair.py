@@ -37,7 +37,7 @@ WANTED = 100 if SHARE == 1 else 1  # how often each must be met, in all parts to
 
 # What this run can't reach, each with the word why; a test fails when one of them is met after all.
 OUT_OF_REACH = {
-    "break_glass": "there is no such command yet", "void": "nothing is rehearsed here",
+    "break_glass": "its people type no /breakglass", "void": "nothing is rehearsed here",
 }  # fmt: skip
 REFUSALS = {
     "one's own request": r"nobody approves their own request", "what is for oneself": r"what is for themselves",
