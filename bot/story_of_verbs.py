@@ -100,6 +100,7 @@ def leaving(stage: Stage) -> None:
     back = stage.asks("sade", f"reactivate {tomas.email} because HR-8: he stays after all")
     for who in ("grace", "omar"):
         stage.approves(who, back, show=who == "grace")
+    stage.sees("sade", "the reactivation of Tomáš Novák is approved, and nothing is done before", "Sade, directly")
     stage.passes(timedelta(minutes=6))
     stage.sees("sade", "the reactivation of Tomáš Novák is done.", "Sade, directly")
     stage.expect(stage.atlassian.account(tomas.account_id)["active"], "Atlassian lets him in again")
