@@ -119,6 +119,7 @@ def listing(stage: Stage) -> None:
     request = stage.until(lambda: stage.list_asked("omar"))
     for who in ("omar", "ingrid"):
         stage.approves(who, request, show=who == "omar")
+    stage.until(lambda: stage.waits_for_its_time("kofi", request))
     stage.passes(timedelta(minutes=6))
     stage.until(lambda: stage.finished("kofi", request))
     accounts = [stage.atlassian.account(seed.company().person(who).account_id) for who in LEFT]
