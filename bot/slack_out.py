@@ -11,7 +11,6 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse
 
 from approvals.ports import OutsideError
-from bot.atlassian.budget import is_urgent
 from bot.slack_budget import Budget
 from bot.turn import TURN
 from handlers.cards import Drawing
@@ -51,7 +50,7 @@ class SlackOut:
 
     def post(self, channel: str, drawing: Drawing, *, thread: str = "", about: str = "") -> str:
         """Post a message; returns its ``ts``. https://docs.slack.dev/reference/methods/chat.postMessage"""
-        self._budget.take("chat.postMessage", channel, about, first=is_urgent())
+        self._budget.take("chat.postMessage", channel, about)
         metadata = {"event_type": "gatehouse", "event_payload": {"about": about}} if about else None
         answer = self._call(
             "chat.postMessage",

@@ -171,7 +171,8 @@ class Server(BaseApplication):  # type: ignore[misc]
         if self._works:
             if house.database.is_sqlite:
                 house.store.take_over()
-            house.start()
+            house.mirror.start()
+            house.worker.start()
         if house.socket is not None:
             house.socket.start()
 

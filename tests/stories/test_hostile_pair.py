@@ -37,7 +37,7 @@ WANTED = 100 if SHARE == 1 else 1  # how often each must be met, in all parts to
 
 # What this run can't reach, each with the word why; a test fails when one of them is met after all.
 OUT_OF_REACH = {
-    "break_glass": "its people type no /breakglass", "void": "nothing is rehearsed here",
+    "break_glass": "there is no such command yet", "void": "nothing is rehearsed here",
 }  # fmt: skip
 REFUSALS = {
     "one's own request": r"nobody approves their own request", "what is for oneself": r"what is for themselves",
@@ -67,7 +67,7 @@ def furnish(bot: Living) -> None:
         if account(handle) not in bot.house.directory.org_admins():
             bot.house.directory.clients.organization.assign_org_role(account(handle))
     kinds = dict(bot.house.worker.kinds)
-    for kind in ("draw", "tell", "proposal", "home", "private", "preview", "mirror", "sources", "events"):
+    for kind in ("draw", "tell", "proposal", "home", "private", "preview", "mirror", "sources"):
         kinds[kind] = lambda claim: None
     bot.house.worker.kinds = kinds
     bot.house.desk.__dict__["open_view"] = lambda trigger, view: False
