@@ -153,7 +153,7 @@ def news_of(kind: str, text: str, place: str = "person", only: str = "") -> News
         "gone": [text if only in ("", "gone") else ORDINARY],
         "products": [text if only in ("", "in lists") else ORDINARY],
         "wishes": [["REQ-1", text if only in ("", "in lists") else ORDINARY]],
-        "refused": [text if only in ("", "in lists") else ORDINARY],
+        "refused": 1 if kind.startswith("bulk") else [text if only in ("", "in lists") else ORDINARY],
         "ended": [
             [text if only in ("", "in lists") else ORDINARY, "REQ-1", NOON.timestamp(), foreign.get("in lists", "")]
         ],

@@ -4,6 +4,7 @@ import itertools
 import json
 import random
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from urllib.parse import unquote
 import pytest
 from sqlmodel import col, select
 
-from approvals.models import AccessRequest, AuditEntry, Job
+from approvals.models import AccessRequest, AuditEntry, Grant, Job
 from approvals.states import GRANT_MOVES, REQUEST_MOVES, Status
 from tests.support.hostile_pair import (
     A_DAY,
@@ -37,7 +38,9 @@ WANTED = 100 if SHARE == 1 else 1  # how often each must be met, in all parts to
 
 # What this run can't reach, each with the word why; a test fails when one of them is met after all.
 OUT_OF_REACH = {
-    "break_glass": "there is no such command yet", "void": "nothing is rehearsed here",
+    "break_glass": "there is no such command yet", "resume": "nothing stops in the middle in this run",
+    "stop_partly": "Atlassian refuses nothing in the middle in this run",
+    "void": "nothing is rehearsed here",
 }  # fmt: skip
 REFUSALS = {
     "one's own request": r"nobody approves their own request", "what is for oneself": r"what is for themselves",
@@ -87,8 +90,13 @@ def test_two_hostile_people_with_every_right_reach_nothing_that_may_never_be(pai
         if pair.posts >= WORDS // PARTS:
             break
     pair.moved += timedelta(days=40)
-    pair.bot.store.move_time(pair.moved)
-    pair.bot.house.worker.run_until_idle()
+    for _ in range(20):  # an end that was put off for a moment is still to come
+        pair.bot.store.move_time(pair.moved)
+        pair.bot.house.worker.run_until_idle()
+        if not ends_left(pair):
+            break
+        time.sleep(0.5)
+        pair.moved += timedelta(minutes=10)
     judge.look()
     judge.everything_ended(before)
     met = tally(pair)
@@ -181,7 +189,22 @@ class Judge:
         kept = {account(one.subject) for one in self.pair.asked.values() if one.what == "breakglass-drill"}
         for group, members in before.items():
             more = self.pair.bot.atlassian.members(group) - members
-            assert not more - (kept if group == "breakglass-drill" else set()), f"{group} still has {more}"
+            left = more - (kept if group == "breakglass-drill" else set())
+            assert not left, f"{group} still has {left}: {grants_of(self.pair, left)}"
+
+
+def ends_left(pair: Pair) -> int:
+    with pair.bot.store.read() as session:
+        soon = pair.bot.store.time_in(session) + timedelta(hours=1)
+        return len(session.exec(select(Job.id).where(Job.kind == "end", Job.run_at <= soon)).all())
+
+
+def grants_of(pair: Pair, accounts: set[str]) -> list[str]:
+    """What the record says of them, for whoever reads why it failed."""
+    with pair.bot.store.read() as session:
+        found = session.exec(select(Grant).where(col(Grant.account).in_(accounts))).all()
+        jobs = [f"{job.key} {job.status} {job.run_at} {job.trouble}" for job in session.exec(select(Job))]
+    return [str(grant) for grant in found] + jobs[:20]
 
 
 def met_requests(pair: Pair) -> list[AccessRequest]:

@@ -246,6 +246,7 @@ def test_every_crash_point_of_the_product_is_in_the_list() -> None:
 # Who changes something outside: the directory's one call, and what the bot says in Slack.
 OUTWARD = {"perform", "post", "update", "whisper", "open_view", "update_private", "put_up", "share"}
 RECEIVERS = {"directory", "slack", "desk", "files"}
+STAGE = {"demo.py", "stage.py", "story.py", "story_of_verbs.py"}  # they play people, in front of a bot
 THE_CLIENTS = {"slack_out.py", "directory.py", "scim.py", "organization.py", "transport.py", "accounts.py", "http.py"}
 
 
@@ -253,7 +254,7 @@ def test_every_call_that_changes_something_outside_lies_between_two_crash_points
     """In its own function, or, when that function is only called between two, in each of its callers."""
     functions: dict[str, ast.FunctionDef] = {}
     for file in PRODUCT:
-        if file.name not in THE_CLIENTS and "sandbox" not in file.parts and file.name not in ("demo.py", "story.py"):
+        if file.name not in THE_CLIENTS and "sandbox" not in file.parts and file.name not in STAGE:
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.FunctionDef):
                     functions[f"{file.name}:{node.name}"] = node

@@ -173,11 +173,8 @@ class Pair:
 
     def ask_verb(self) -> None:
         who, subject = self.one_of_them(), self.anybody()
-        verb = self.chance.choice(
-            ("revoke", "revoke", "revoke", "deactivate", "suspend", "restore", "reactivate", "offboard", "tokens")
-        )
+        verb = self.chance.choice(("revoke", "revoke", "deactivate", "suspend", "restore", "reactivate"))
         what = self.chance.choice((*GROUPS[:3], "org-admin", "org-admin")) if verb == "revoke" else ""
-        what = "delete" if verb == "tokens" else what
         text = f"{verb} {COMPANY.person(subject).email} {what} because HR-7: {self.chance.randrange(10**6)}"
         self._asked(verb, who, subject, what, self.types(who, text))
 
@@ -231,21 +228,6 @@ class Pair:
         said = self.types(who, text)
         self._asked("revoke", who, subject, "org-admin", said)
         self._see_through(said, subject)
-
-    def in_part(self) -> None:
-        """Atlassian refuses in the middle; whoever likes to goes on with it or leaves it so."""
-        who, subject = self.one_of_them(), self.chance.choice(OTHERS)
-        self.bot.atlassian.fault(method="PATCH", path_regex="/Users/", status=403)
-        because = f"because HR-9: {self.chance.randrange(10**6)}"
-        said = self.types(who, f"deactivate {COMPANY.person(subject).email} {because}")
-        self._asked("deactivate", who, subject, "", said)
-        self._see_through(said, subject)
-        self.bot.atlassian.clear_faults()
-        if "hourglass" in said:
-            asked = list(self.asked.values())[-1]
-            for other in (OTHERS[0], *PAIR):
-                self.presses(other, self.chance.choice(("continue", "continue", "leave")), f"{asked.id}:1")
-                self.settle()
 
     def less(self) -> None:
         """An approver gives less, and the new plan is answered."""
@@ -329,7 +311,7 @@ class Pair:
         moves: tuple[tuple[Callable[[], None], int], ...] = (
             (self.ask_grant, 22), (self.ask_verb, 12), (self.answer, 30), (self.answer_well, 14), (self.take_back, 6),
             (self.forge, 4), (self.look, 2), (self.delegate, 2), (self.bind, 1), (self.wait, 6), (self.freeze, 1),
-            (self.road, 2), (self.less, 2), (self.in_part, 2),
+            (self.road, 2), (self.less, 2),
         )  # fmt: skip
         one = self.chance.choices([move for move, _ in moves], [weight for _, weight in moves])[0]
         self.moves[one.__name__] += 1
