@@ -1,12 +1,15 @@
 """The last look before a deed: is it approved in the chain, by people who still may, and is it still the same thing?"""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from sqlmodel import Session
 
 from approvals import audit, authority, people, safety
+from approvals.breaking import Kind, decide
 from approvals.cases import case_of, level_in_the_chain, rule_of, yes_of
+from approvals.glass_facts import attempt_of, glass_sources, incident_of, known, proof_of
 from approvals.models import AccessRequest
 from approvals.plan import Plan, Step
 from approvals.planning import Atlassian, plan_of, survey
@@ -54,7 +57,8 @@ class Beginning:
             approvers = [people.slack_user_of(session, one.account) for one in yes_of(session, request)]
         if rule is None or rule.rule_hash != request.rule_hash:
             raise NotBegun("the rule changed since the approval")
-        self.people.refresh_sources(rule.looked_up, request.subject)
+        looked_up = glass_sources(policy) if incident_of(request) else rule.looked_up
+        self.people.refresh_sources(looked_up, request.subject)
         for approver in approvers:
             if approver is not None:
                 self.people.refresh(approver.team, approver.user)
@@ -63,6 +67,8 @@ class Beginning:
 
     def why_not(self, w: Write, request: AccessRequest) -> str:
         """Asked in the transaction that begins: the approval in the chain, its givers' rights, and what is safe."""
+        if incident_of(request):
+            return self._why_not_break(w, request)
         if not _proven(w.session, request):
             alarm(w, request, "it stands as approved, and no approval of this plan is in the record")
             return "no approval of this plan is in the record"
@@ -88,6 +94,26 @@ class Beginning:
         if forbidden is not None:
             return forbidden.because
         return safety.why_not(w, policy, request)
+
+    def _why_not_break(self, w: Write, request: AccessRequest) -> str:
+        """Only the rule has approved it, by facts that are in the chain; what can be is looked at again."""
+        proof = proof_of(w.session, request)
+        if proof is None or not _as_it_was_asked(w.session, request):
+            alarm(w, request, "it stands as taken by break-glass, and no such decision is in the record")
+            return "no decision for this is in the record"
+        policy = self.policies.current(w.session)
+        rule = policy.entitlement(request.entitlement)
+        if rule is None or rule.rule_hash != request.rule_hash:
+            return "the rule changed since it was decided"
+        left = self._asker_has_left(w, request)
+        if left:
+            return left
+        attempt = attempt_of(w.session, policy, request)
+        now = known(w.session, policy, attempt, w.now, fresh=True, but=request.id)
+        # A freeze is waited out; how often it was done before was counted when it was decided.
+        now = replace(now, frozen="", mine=0, everybodys=0, second=proof["facts"]["second"])
+        answer = decide(policy, attempt, now)
+        return safety.why_not(w, policy, request) if answer.kind is Kind.YES else answer.because
 
     def _may_no_longer(self, w: Write, request: AccessRequest, account: str) -> str:
         name = people.names(w.session, {account})[account]

@@ -8,6 +8,7 @@ from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
 from approvals import audit, jobs
+from approvals.closed_loop import ClosedLoop
 from approvals.crash import crash_point
 from approvals.models import Call, Grant, Job, StepRow
 from approvals.plan import Step
@@ -27,6 +28,7 @@ class Calls:
     def __init__(self, store: Store, directory: Directory) -> None:
         self.store = store
         self.directory = directory
+        self.loop = ClosedLoop()
 
     def make_true(
         self, claim: jobs.Claim, row: StepRow, grant: Grant | None, what: str, *, seen: bool | None = None
@@ -64,17 +66,17 @@ class Calls:
             answer = self.directory.perform(step)
         except DirectoryError as error:
             crash_point(f"{what}: refused")
-            self._record(claim, row, call, None if error.maybe_done else f"error: {error}")
+            self._record(claim, row, step, call, None if error.maybe_done else f"error: {error}")
             raise
         crash_point(f"{what}: called")
-        self._record(claim, row, call, answer)
+        self._record(claim, row, step, call, answer)
 
     def answered_well(self, session: Session, row: StepRow) -> bool:
         """Whether a call of this step was answered, and not with an error: then only a read can tell more."""
         answers = session.exec(select(Call.answer).where(Call.step_id == row.id)).all()
         return any(answer is not None and not answer.startswith("error: ") for answer in answers)
 
-    def _record(self, claim: jobs.Claim, row: StepRow, call: Call, answer: str | None) -> None:
+    def _record(self, claim: jobs.Claim, row: StepRow, step: Step, call: Call, answer: str | None) -> None:
         with self.store.work(claim) as w:
             fresh = w.session.merge(call)
             fresh.answer, fresh.answered_at = answer, w.now
@@ -85,6 +87,7 @@ class Calls:
                 data={"call": call.id, "in_doubt": answer is None},
                 details={"answer": answer} if answer else None,
             )
+            self.loop.want(w, call.id or 0, row.request_id, step, answer)
 
 
 def steps_of(session: Session, request_id: str, purpose: str) -> Sequence[StepRow]:

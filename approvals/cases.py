@@ -36,7 +36,7 @@ def facts_of(
     members: dict[Source, frozenset[str]] = {}
     unknown: dict[Source, str] = {}
     for source in rule.looked_up:
-        members[source], unknown[source] = _members(db, source, now, fresh=fresh)
+        members[source], unknown[source] = members_of(db, source, now, fresh=fresh)
     if "slack_profile" in policy.manager_sources and not people.profile_was_read(db, subject):
         unknown[MANAGER] = "their Slack profile is not read yet, or can't be read"
     delegations = plain(db).execute(_DELEGATIONS, {"now": now}).all()
@@ -170,7 +170,8 @@ def reachable(db: Session | Connection, case: Case, levels: int) -> frozenset[st
     return frozenset(candidate.account for candidate in people.who_can_be_asked(db, named))
 
 
-def _members(db: Session | Connection, source: Source, now: datetime, *, fresh: bool) -> tuple[frozenset[str], str]:
+def members_of(db: Session | Connection, source: Source, now: datetime, *, fresh: bool) -> tuple[frozenset[str], str]:
+    """The accounts behind a source that is looked up, and why they can't be read where that is so."""
     state = plain(db).execute(_STATE, {"source": source.key}).first()
     if state is None or state.read_at is None:
         return frozenset(), (state.trouble if state else "") or "it was not read yet"

@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
+from approvals.breaking import LONGEST
 from approvals.durations import say_duration, write_duration
+from approvals.glass_facts import incident_of
 from approvals.models import AccessRequest, Grant
 from approvals.policy import Policy
-from approvals.states import LIVE
+from approvals.states import LIVE, OPEN, Status
 from approvals.workflow import Ask
 
 
@@ -40,6 +42,11 @@ def longer(session: Session, policy: Policy, request: AccessRequest, by: timedel
         return f"`{request.entitlement}` is no longer in the policy."
     ends_by = grant.ends_at + by
     held = ends_by - held_since(session, grant)
+    broken = _broken_glass(session, request)
+    if broken is not None and (broken.id != request.id or _extended(session, request)):
+        return f"What was taken by break-glass ({broken.id}) is extended once. Ask for `{entitlement.name}` anew."
+    if broken is not None and held > LONGEST:
+        return f"What was taken by break-glass is held for {say_duration(LONGEST)} at most. Ask for it anew."
     if entitlement.longest is not None and held > entitlement.longest:
         left = entitlement.longest - (held - by)
         most = f"{write_duration(_whole_minutes(left))} more at most" if left >= timedelta(minutes=1) else "no longer"
@@ -48,6 +55,32 @@ def longer(session: Session, policy: Policy, request: AccessRequest, by: timedel
             f"can be extended by {most}."
         )
     return Longer(request, ends_by, _whole_minutes(ends_by - now + timedelta(seconds=59)))
+
+
+def _broken_glass(session: Session, request: AccessRequest) -> AccessRequest | None:
+    """The break-glass this goes back to: itself, or the one that it was asked to extend."""
+    if incident_of(request):
+        return request
+    earlier = select(AccessRequest).where(
+        AccessRequest.subject == request.subject, AccessRequest.entitlement == request.entitlement,
+        AccessRequest.verb == "grant", AccessRequest.value != "", AccessRequest.asked_at < request.asked_at,
+    )  # fmt: skip
+    for one in session.exec(earlier.order_by(col(AccessRequest.asked_at).desc())):
+        grant = session.exec(select(Grant).where(Grant.request_id == one.id)).first()
+        own = session.exec(select(Grant).where(Grant.request_id == request.id)).first()
+        if request.ends_by is not None and grant and own and (grant.ends_at or own.promised_at) >= own.promised_at:
+            return one
+    return None
+
+
+def _extended(session: Session, request: AccessRequest) -> bool:
+    """Whether it was asked to be longer already, and that was not turned down."""
+    later = select(AccessRequest.id).where(
+        AccessRequest.subject == request.subject, AccessRequest.entitlement == request.entitlement,
+        AccessRequest.asked_at > request.asked_at, col(AccessRequest.ends_by).is_not(None),
+        col(AccessRequest.status).in_([*OPEN, Status.DONE]),
+    )  # fmt: skip
+    return session.exec(later.limit(1)).first() is not None
 
 
 def room(session: Session, policy: Policy, request: AccessRequest) -> timedelta | None:

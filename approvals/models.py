@@ -6,6 +6,9 @@ from sqlalchemy import Column, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from approvals.columns import one_of
+from approvals.models_events import CallEvent as CallEvent
+from approvals.models_events import EventKind as EventKind
+from approvals.models_events import EventRead as EventRead
 from approvals.models_people import Binding as Binding
 from approvals.models_people import Delegation as Delegation
 from approvals.models_people import Manager as Manager
@@ -13,6 +16,7 @@ from approvals.models_people import Person as Person
 from approvals.models_people import SlackUser as SlackUser
 from approvals.models_people import SourceMember as SourceMember
 from approvals.models_people import SourceState as SourceState
+from approvals.models_review import Review as Review
 from approvals.models_safety import Destruction as Destruction
 from approvals.models_safety import Freeze as Freeze
 from approvals.models_safety import Lock as Lock
@@ -135,6 +139,7 @@ class Call(SQLModel, table=True):
     """A call that changes something: the intent is committed before it, the answer after."""
 
     __tablename__ = "calls"
+    __table_args__ = (Index("calls_not_answered", "answered_at"),)
     id: int | None = Field(default=None, primary_key=True)
     step_id: int = Field(foreign_key="steps.id", index=True)
     method: str

@@ -17,15 +17,17 @@ from sqlmodel import Session, SQLModel, col, select
 
 from approvals import audit, jobs
 from approvals.database import Database, plain, session_on
-from approvals.models import AccessRequest, AuditEntry, Grant, Meta, News, RefusedAttempt, Replay
+from approvals.models import AccessRequest, AuditEntry, Grant, Meta, News, RefusedAttempt, Replay, Review
 from approvals.source import keys_of
 from approvals.states import Grant as GrantStatus
+from approvals.states import Review as ReviewStatus
 from approvals.states import Status, after
 
 OFFSET = "domain time offset"
 OFFSET_KEPT = 0.05  # seconds
 REPLAY_KEPT = timedelta(minutes=15)
 SWEEP = 100  # payloads between two looks for those that are too old to come again
+LOUD = frozenset({"glass", "glass_second"})  # news that goes before every other
 REFUSALS_AN_HOUR = 20  # audit entries a person and hour for refused attempts; a counter after that
 Row = TypeVar("Row", bound=SQLModel)
 # Built once: what every command runs is built by SQLAlchemy in more time than the database needs for it.
@@ -52,7 +54,7 @@ _TELL = {
 class Stale(Exception):
     """Somebody moved it since you looked; ``now`` is the row as it is."""
 
-    def __init__(self, now: AccessRequest | Grant) -> None:
+    def __init__(self, now: AccessRequest | Grant | Review) -> None:
         super().__init__(f"it is {now.status} already")
         self.now = type(now)(**now.model_dump())  # a copy: the rollback that follows empties the row itself
 
@@ -206,8 +208,29 @@ class Write:
         self.enqueue("draw", grant.request_id, priority=jobs.PEOPLE)
         return now
 
-    def _target(self, row: AccessRequest | Grant, verb: str) -> StrEnum:
-        kind = Status if isinstance(row, AccessRequest) else GrantStatus
+    def move_review(
+        self, review: Review, verb: str, *, actor: Actor, details: Mapping[str, str] | None = None, **changes: Any
+    ) -> Review:
+        """The same for a review."""
+        to = self._target(review, verb)
+        moved = self.session.execute(
+            update(Review)
+            .where(col(Review.request_id) == review.request_id, col(Review.status) == review.status)
+            .values(status=str(to), **changes)
+            .returning(col(Review.request_id))
+        ).first()
+        same = select(Review).where(Review.request_id == review.request_id).execution_options(populate_existing=True)
+        now = self.session.exec(same).one()
+        if moved is None:
+            raise Stale(now)
+        data = {"verb": verb, "person": now.person, "verdict": now.verdict, "drill": now.drill}
+        self.audit(f"review.{to}", actor=actor, request=review.request_id, data=data, details=details)
+        self.enqueue("review", review.request_id, priority=jobs.PEOPLE)
+        return now
+
+    def _target(self, row: AccessRequest | Grant | Review, verb: str) -> StrEnum:
+        life = {AccessRequest: Status, Grant: GrantStatus, Review: ReviewStatus}
+        kind: type[StrEnum] = life[type(row)]
         to = after(kind(row.status), verb)
         if to is None:
             raise Stale(row)
@@ -245,7 +268,7 @@ class Write:
         }
         news = self.connection.execute(_TELL[self.connection.dialect.name], values).scalar()
         if news is not None:
-            self.enqueue("tell", news, priority=jobs.PEOPLE)
+            self.enqueue("tell", news, priority=jobs.ENDS if kind in LOUD else jobs.PEOPLE)
 
     def first_time(self, source: str) -> None:
         """Remember a payload, by all its keys, in the transaction of what it caused; raises when one is known."""

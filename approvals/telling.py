@@ -20,6 +20,9 @@ def tell_outcome(w: Write, request: AccessRequest, kind: str, again: int = 0, **
     """
     nth = f":{again}" if again else ""
     w.tell(kind, place="thread", request=request.id, once=f"{kind}:{request.id}{nth}", **facts)
+    if request.verb == "grant" and request.value:  # taken by break-glass: security hears all of it
+        w.tell(kind, place="security", request=request.id, once=f"{kind}:{request.id}:security{nth}", **facts)
+        w.enqueue("review", request.id)
     told = {(request.team, request.user)}
     bound = people.slack_user_of(w.session, request.subject)
     if bound is not None and request.verb not in QUIET:

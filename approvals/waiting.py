@@ -8,6 +8,7 @@ from sqlmodel import Session, col, update
 from approvals import audit, jobs, people
 from approvals.authority import Case
 from approvals.cases import case_of, who_may_answer
+from approvals.glass_facts import incident_of
 from approvals.models import AccessRequest
 from approvals.policy_book import PolicyBook
 from approvals.states import Status
@@ -78,6 +79,8 @@ class Waiting:
 
     def _lapse(self, w: Write, request: AccessRequest) -> None:
         why = "nobody answered in time" if request.status == Status.PENDING else "Atlassian could not be read"
+        if incident_of(request):
+            why = "nobody else agreed in time, or Atlassian could not be read"
         now = w.move(request, "lapse", actor=MACHINE, because=why)
         tell_outcome(w, now, "lapsed", because=why)
 

@@ -15,6 +15,7 @@ from approvals.bulk_cases import BULK, list_rule
 from approvals.bulk_rows import Row, digest_of_lines, insert_rows
 from approvals.cases import case_of, facts_of
 from approvals.crash import crash_point
+from approvals.glass_facts import incident_of, may_stop_it
 from approvals.models import AccessRequest, Grant, Vote
 from approvals.planning import QUIET, first_level
 from approvals.policy import Person as Speaker
@@ -310,13 +311,18 @@ class Workflow:
         with self.store.write() as w:
             request = w.session.get(AccessRequest, request_id)
             grant = w.session.exec(_what_may_end(request_id, request, speaker)).first()
-            because = _why_not_end(request, grant, speaker)
+            stops = request is not None and may_stop_it(w.session, self.policies.current(w.session), request, speaker,
+                                                        w.now)  # fmt: skip
+            because = _why_not_end(request, grant, speaker, stops=stops)
             try:
                 w.first_time(source)
             except AlreadyThere:
                 if request is not None and not because:
                     return request
                 raise Refused(because) from None
+            if request is not None and grant is None and not because:
+                _stop_before_it_began(w, request, speaker)
+                return request
             if request is not None and grant is not None and not because:
                 name = people.names(w.session, {speaker.account})[speaker.account]
                 if request.verb == BULK:
@@ -399,13 +405,26 @@ def _end_rows(w: Write, request: AccessRequest, speaker: Speaker, because: str) 
     w.enqueue("bulk end", request.id, priority=jobs.ENDS)
 
 
-def _why_not_end(request: AccessRequest | None, grant: Grant | None, speaker: Speaker) -> str:
-    looks_after = bool(authority.may_do("end others", speaker))
+def _stop_before_it_began(w: Write, request: AccessRequest, speaker: Speaker) -> None:
+    """Broken glass that is stopped before Atlassian was called."""
+    name = people.names(w.session, {speaker.account})[speaker.account]
+    why = f"stopped by {name}"
+    by = Actor(speaker.account, speaker.team, speaker.user)
+    now = w.move(request, "refuse", actor=by, because=why, closed_by=speaker.account)
+    tell_outcome(w, now, "refused", because=f"{why}.")
+
+
+def _why_not_end(request: AccessRequest | None, grant: Grant | None, speaker: Speaker, *, stops: bool = False) -> str:
+    """``stops``: it was taken by break-glass, and they are one of those who end that with a click."""
+    looks_after = stops or bool(authority.may_do("end others", speaker))
     if request is not None and _is_hidden_from(request, speaker):
         request = None
     of_a_list = request is not None and request.verb == BULK and grant is not None  # theirs, or they may end it all
     if request is None or not (looks_after or of_a_list or speaker.account in (request.requester, request.subject)):
         return "There is no such request of yours. `/access mine` lists them."
+    glass = bool(incident_of(request)) and request.status in (Status.ASKED, Status.APPROVED)
+    if grant is None and glass:
+        return ""
     if grant is None or grant.status not in LIVE:
         return f"{request.id} gives nothing at the moment, so there is nothing to end."
     return ""

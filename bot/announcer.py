@@ -12,10 +12,12 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from approvals import jobs
 from approvals.crash import crash_point
-from approvals.models import Card, News
+from approvals.glass_facts import incident_of
+from approvals.models import Card, News, Review
 from approvals.planning import QUIET
 from approvals.policy import Channels, Policy
 from approvals.policy_book import PolicyBook
+from approvals.states import Review as ReviewStatus
 from approvals.states import Status
 from approvals.store import Store, Write
 from bot.slack_out import CLOSED, GONE, NO_THREAD, SlackError, SlackOut
@@ -25,6 +27,8 @@ from handlers.view import RequestView, view_of
 
 IN_ORDER = 10.0  # seconds until a message looks whether it was forgotten; the one before it wakes it
 WAITS_AT_MOST = timedelta(minutes=5)
+AGAIN = 5.0  # seconds until a message that must be heard is tried again
+INSISTENT = frozenset({"glass"})  # tried until it arrives, whatever Slack says
 UNHEARD = CLOSED | {"user_not_found", "user_not_in_channel", "cannot_dm_bot", "user_disabled"}
 
 log = structlog.get_logger()
@@ -57,6 +61,8 @@ class Announcer:
     def _wanted(self, session: Session, view: RequestView) -> list[str]:
         """The copies there are, and while the question is open one in the channel and one for each who may answer."""
         places = [p for p in session.exec(select(Card.place).where(Card.request_id == view.request.id)) if is_card(p)]
+        if incident_of(view.request) and view.request.plan_hash and "channel" not in places:
+            places.append("channel")
         if view.request.status == Status.PENDING:
             users = [view.slack[c.account] for c in view.approvers if c.account in view.slack]
             places += [place for place in ("channel", *(f"direct:{user}" for user in users)) if place not in places]
@@ -167,6 +173,8 @@ class Announcer:
                 with self.store.work(claim) as w:
                     w.enqueue("draw", view.request.id, priority=jobs.PEOPLE)
                 raise jobs.Later(IN_ORDER, "its card was deleted and comes first") from None
+            if news.kind in INSISTENT and self._still_matters(news):
+                raise jobs.Later(max(AGAIN, error.after or 0.0), error.code) from None
             if error.retry or error.code not in UNHEARD:
                 raise
             log.warning(
@@ -175,6 +183,12 @@ class Announcer:
         crash_point("news: sent")
         with self.store.work(claim, last=True) as w:
             self._told(w, news)
+
+    def _still_matters(self, news: News) -> bool:
+        """Whether what must be heard is still to be judged; after that nobody needs to hear of it any more."""
+        with self.store.read() as session:
+            review = session.get(Review, news.request_id)
+        return review is not None and review.status != ReviewStatus.SETTLED
 
     def _send(self, news: News, view: RequestView | None, drawing: Drawing, channels: Channels) -> None:
         about = f"news {news.id}"
@@ -185,6 +199,9 @@ class Announcer:
             if not thread.ts:
                 raise jobs.Later(IN_ORDER, "the card comes first")
             self.slack.post(thread.channel, drawing, thread=thread.thread or thread.ts, about=about)
+        elif news.place == "room":  # where it was typed, unless strangers read there
+            if not self.slack.channel(news.channel).get("is_ext_shared"):
+                self.slack.post(news.channel, drawing, about=about)
         elif news.place in ("operators", "security"):
             self.slack.post(getattr(channels, news.place), drawing, about=about)
         elif not (news.channel and not news.channel.startswith("D") and self._whispered(news, drawing)):

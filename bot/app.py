@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -18,36 +19,46 @@ from approvals.bindings import confirm
 from approvals.counting import Counting
 from approvals.database import Database
 from approvals.delegating import Delegating
-from approvals.models import AccessRequest, Grant, Job
+from approvals.glass import Glass, GlassDesk
+from approvals.models import AccessRequest, Grant, Job, Review
 from approvals.performing import apply_policy, unfreeze
 from approvals.planning import Planning
 from approvals.policy import Policy
 from approvals.policy_book import PolicyBook, adopt_first
 from approvals.proposals import Proposals
 from approvals.provisioning import Effects, Provisioning
+from approvals.reviews import Reviews, last_drill
 from approvals.source import known
 from approvals.states import LIVE, Status
 from approvals.states import Grant as GrantStatus
+from approvals.states import Review as ReviewStatus
 from approvals.store import Store
 from approvals.waiting import Waiting
 from approvals.welcoming import Welcoming
 from approvals.workflow import Workflow
 from bot.announcer import Announcer
 from bot.atlassian.directory import AtlassianDirectory
+from bot.atlassian.event_kinds import read_config
 from bot.bulk_intake import BulkIntake
 from bot.bulk_pages import BulkPages
 from bot.bulk_progress import BulkProgress
 from bot.clients import build_clients, site_brakes
 from bot.dispatch import Listeners
 from bot.envelope import admit
+from bot.event_thread import EventThread
+from bot.events import Events
 from bot.guard import Guard
 from bot.home import Homes
 from bot.metrics import Metrics
 from bot.mirror import Mirror
-from bot.oncall.sources import Described, OnCallSources, build_on_call
+from bot.oncall.sources import Described, OnCallSources, build_incidents, build_on_call
 from bot.previews import Previews
 from bot.private_answers import PrivateAnswers
 from bot.proposal_cards import ProposalCards
+from bot.record.checkpoints import Checkpoints
+from bot.record.retention import Retention
+from bot.record.signing import signing_key
+from bot.review_cards import ReviewCards
 from bot.settings import Settings
 from bot.slack_budget import Budget
 from bot.slack_files import SlackFiles
@@ -77,7 +88,18 @@ class House:
     metrics: Metrics
     mirror: Mirror
     worker: Worker
+    checkpoints: Checkpoints
+    retention: Retention
     directory: AtlassianDirectory
+    events: Events
+
+    def start(self) -> None:
+        """Begin to work: what comes again and again is asked for, then whoever does it wakes up."""
+        self.mirror.start()
+        self.checkpoints.start()
+        self.retention.start()
+        self.events.start()
+        self.worker.start()
 
     def close(self) -> None:
         """Give back every connection, when nobody works any more."""
@@ -103,14 +125,21 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     mirror = Mirror(store, slack, directory, settings.slack_team_id, sources)
     workflow = Workflow(store, policies)
     proposals = Proposals(store, policies, mirror, {"policy": apply_policy, "unfreeze": unfreeze, "bind": confirm})
-    desk = Desk(store, workflow, Delegating(store, policies), proposals, policies, slack.open_view)
+    glass, reviews = GlassDesk(store, policies), Reviews(store, policies, workflow)
+    delegating = Delegating(store, policies)
+    desk = Desk(store, workflow, delegating, proposals, policies, glass, reviews, slack.open_view)
     worker = build_worker(settings, store, policies, directory, mirror, proposals, slack, threads)
-    worker.kinds |= build_lists(settings, desk, slack)
+    worker.kinds |= build_lists(settings, desk, slack) | build_glass(settings, desk, directory, mirror, slack, metrics)
+    checkpoints = build_checkpoints(settings, store, policies, slack)
+    retention = Retention(store, days_of(settings.audit_texts_kept_days))
+    events = build_events(settings, store, directory)
+    worker.kinds |= {"checkpoint": checkpoints.run, "texts": retention.run, "events": events.run}
     listeners = Listeners(build_bolt(settings), desk, metrics)
     guard, socket = build_guard(settings, store, metrics), build_socket(settings, store, listeners)
     return House(
-        settings, database, store, policies, desk, listeners, guard, socket, metrics, mirror, worker, directory
-    )
+        settings, database, store, policies, desk, listeners, guard, socket, metrics, mirror, worker, checkpoints,
+        retention, directory, events,
+    )  # fmt: skip
 
 
 def build_guard(settings: Settings, store: Store, metrics: Metrics) -> Guard | None:
@@ -199,6 +228,13 @@ def build_worker(
     return Worker(store, kinds, threads=threads, poll=1.0 if store.database.is_sqlite else 0.2)
 
 
+def build_events(settings: Settings, store: Store, directory: AtlassianDirectory) -> Events:
+    """The closed loop: what the configuration says of the audit log is read once."""
+    config, org = read_config(settings.audit_log_file), settings.atlassian_org_id
+    thread = EventThread(store, config, org, audit_log_address(settings))
+    return Events(store, directory.clients.organization, config, thread)
+
+
 def build_lists(settings: Settings, desk: Desk, slack: SlackOut) -> dict[str, Run]:
     """The jobs of lists that talk with people: their files, their pages, how far they have come."""
     files = SlackFiles(slack, settings.slack_bot_token.get_secret_value(), settings.slack_api_url)
@@ -210,6 +246,34 @@ def build_lists(settings: Settings, desk: Desk, slack: SlackOut) -> dict[str, Ru
         "bulk page": BulkPages(desk.store, slack, desk).turn,
         "bulk progress": progress.show,
         "bulk result": progress.hand_back,
+    }
+
+
+def days_of(number: int | None) -> timedelta | None:
+    return timedelta(days=number) if number is not None else None
+
+
+def build_checkpoints(settings: Settings, store: Store, policies: PolicyBook, slack: SlackOut) -> Checkpoints:
+    """What proves the record outside of it, signed where there is a key."""
+    secret = settings.audit_signing_key.get_secret_value()
+    key = signing_key(secret) if secret else None
+    webhook = settings.checkpoint_webhook_url.get_secret_value()
+    return Checkpoints(store, slack, policies, settings.atlassian_org_id, key, webhook, partial(print, flush=True))
+
+
+def build_glass(
+    settings: Settings, desk: Desk, directory: AtlassianDirectory, mirror: Mirror, slack: SlackOut, metrics: Metrics
+) -> dict[str, Run]:
+    """The jobs of break-glass: what decides, who hears, what is said of it afterwards."""
+    brakes = site_brakes(settings, desk.store.database)
+    incidents = build_incidents(settings, after_call=metrics.on_call, brakes=brakes)
+    glass = Glass(desk.store, desk.policies, directory, mirror, incidents)
+    return {
+        "glass": glass.judge,
+        "glass heard": glass.heard,
+        "review": ReviewCards(desk.store, slack, desk.policies).draw,
+        "review due": desk.reviews.due,
+        "misuse": desk.reviews.propose_suspension,
     }
 
 
@@ -276,4 +340,9 @@ def _count(session: Session, house: House) -> None:
     requests = dict(session.exec(select(AccessRequest.status, func.count()).group_by(AccessRequest.status)).all())
     for status in Status:
         house.metrics.open.labels(status).set(requests.get(status, 0))
+    reviews = dict(session.exec(select(Review.status, func.count()).group_by(Review.status)).all())
+    for review in ReviewStatus:
+        house.metrics.reviews.labels(review).set(reviews.get(review, 0))
+    drilled = last_drill(session)
+    house.metrics.last_drill.set(drilled.timestamp() if drilled else 0)
     house.metrics.socket.set(house.socket is not None and house.socket.connected)

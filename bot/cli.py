@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from bot import cli_bulk, cli_freeze, cli_policy, cli_setup
+from bot import cli_bulk, cli_evidence, cli_forget, cli_freeze, cli_glass, cli_policy, cli_record, cli_setup
 
 if TYPE_CHECKING:  # the commands import what they need themselves: `gatehouse --help` loads nothing else
     from approvals.database import Database
@@ -19,16 +19,19 @@ NO_SANDBOXES = 'The sandboxes are not installed: pip install "gatehouse[sandbox]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 people_app = typer.Typer(no_args_is_help=True, help="Who is who: bindings, managers, the mirror.")
-audit_app = typer.Typer(no_args_is_help=True, help="The record and its proof.")
 sandbox_app = typer.Typer(no_args_is_help=True, help="Local stand-ins of Slack and Atlassian, on loopback only.")
 app.command()(cli_setup.doctor)
 app.command()(cli_setup.manifest)
 app.command()(cli_freeze.freeze)
+app.command()(cli_forget.forget)
+app.command()(cli_evidence.evidence)
+app.command()(cli_glass.drill)
+app.command()(cli_glass.end)
 app.add_typer(cli_setup.docs_app, name="docs", hidden=True)
 app.command()(cli_bulk.bulk)
 app.add_typer(people_app, name="people")
 app.add_typer(cli_policy.app, name="policy")
-app.add_typer(audit_app, name="audit")
+app.add_typer(cli_record.app, name="audit")
 app.add_typer(sandbox_app, name="sandbox")
 
 
@@ -92,8 +95,7 @@ def worker() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     house.worker.poll = 0.2  # what `web` commits in its own process wakes nobody here
-    house.mirror.start()
-    house.worker.start()
+    house.start()
     stopping.wait()
     house.worker.stop(patience=8.0)
 
@@ -193,23 +195,6 @@ def people_import(
         stop("The lines marked > would move a binding to somebody else and were left alone; --move moves them.")
 
 
-@audit_app.command("verify")
-def audit_verify() -> None:
-    """Walk the whole chain of the record and say whether anything in it was changed."""
-    from approvals.store import Store
-
-    settings = read_settings(needs=())
-    with open_database(settings) as database:
-        need_schema(database)
-        found = Store(database).verify()
-    for problem in found.problems:
-        typer.echo(problem, err=True)
-    erased = f", {found.erased} details erased" if found.erased else ""
-    typer.echo(f"{found.entries} entries{erased}, head {found.head}: {'whole' if found.ok else 'NOT WHOLE'}.")
-    if not found.ok:
-        raise typer.Exit(1)
-
-
 # -- what the commands share --------------------------------------------------------------------------------------
 
 
@@ -288,6 +273,7 @@ def prepare(database: "Database") -> None:
 def check_before_start(settings: "Settings") -> None:
     """Whatever a process would fall over later is a sentence now: policy, database, a key for each directory."""
     from approvals.policy_book import NoPolicy, PolicyBook
+    from bot.atlassian.event_kinds import read_config
     from bot.clients import key_of
     from bot.surroundings import SettingsProblem
 
@@ -297,6 +283,7 @@ def check_before_start(settings: "Settings") -> None:
         with database.reading() as session, suppress(NoPolicy):
             policy = PolicyBook().current(session)
     try:
+        read_config(settings.audit_log_file)
         for directory in policy.directories:
             if directory.owner == "ours" or directory.take_away:
                 key_of(settings, directory)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from handlers.command import VERBS
+from handlers.glass_words import USAGE
 from handlers.manual import GROUPS, Page, page_of, seen_by
 from handlers.routes import COMMANDS
 
@@ -22,6 +23,10 @@ buttons for all that is yours.
 A *quiet* command is not seen by whom it is about before the deed: its card stands in the private channel of the \
 policy, and no message, Home, `mine`, `status` or `audit` of theirs shows it. A request that one may not see answers \
 like one that does not exist.
+
+`/breakglass entitlement incident INC-42 because …` is a command of its own: in an incident somebody takes access \
+first and answers for it afterwards. [break-glass.md](break-glass.md) says who may, who hears of it and what \
+is promised.
 """
 
 
@@ -33,6 +38,9 @@ def commands_page() -> str:
 def readme_table() -> str:
     """The README's table between its two markers."""
     rows = ["| `/access` | opens the request form, with the plan filled in while one types |"]
+    rows += [
+        f"| {_cell(f'`{USAGE}`')} | takes it first in an incident; everybody it bypasses hears of it and can end it |"
+    ]
     rows += [f"| {_cell(f'`{VERBS[verb]}`')} | {_cell(COMMANDS[verb].says)} |" for verb in _in_order()]
     return "\n".join([BEGIN, "", "| command | what it does |", "| --- | --- |", *rows, "", END]) + "\n"
 

@@ -25,6 +25,14 @@ class Metrics:
         self.overdue = Gauge("gatehouse_grants_overdue", "Grants that should have ended", registry=self.registry)
         self.jobs = Gauge("gatehouse_jobs", "Jobs by status", ["status"], registry=self.registry)
         self.socket = Gauge("gatehouse_slack_socket_connected", "1 while Socket Mode is", registry=self.registry)
+        self.reviews = Gauge(
+            "gatehouse_breakglass_reviews", "Uses of break-glass by state of their review", ["status"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.last_drill = Gauge(
+            "gatehouse_breakglass_last_drill_timestamp_seconds", "When break-glass was practised last; 0 for never",
+            registry=self.registry,
+        )  # fmt: skip
         self.open = Gauge("gatehouse_requests", "Requests by status", ["status"], registry=self.registry)
 
     def on_call(self, method: str, template: str, status: int | None, seconds: float) -> None:

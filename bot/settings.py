@@ -20,6 +20,7 @@ SECRETS = (
     *("SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"),
     *("ATLASSIAN_ORG_API_KEY", "ATLASSIAN_SCIM_API_KEY", "ATLASSIAN_SITE_API_TOKEN"),
     *("PAGERDUTY_API_TOKEN", "DATABASE_URL", "METRICS_TOKEN", "AUDIT_SIGNING_KEY"),  # a database URL carries a password
+    "CHECKPOINT_WEBHOOK_URL",
 )
 EXPIRES = "_EXPIRES"  # + the name of a key: the last day on which it works
 MORE_SCIM_KEYS = "ATLASSIAN_SCIM_API_KEY_"  # + a name the policy file gives to a further directory
@@ -51,12 +52,16 @@ MEND = {
     **WHERE,
     "SLACK_ENTERPRISE_ID": "give the organization's id, which begins with E, or leave it out",
     "DATABASE_URL": "write it like sqlite:///gatehouse.db or postgresql://user:password@host/database",
+    "AUDIT_LOG_FILE": "give the path of a file, or leave it out",
     "EFFECTS": "write off, listed or on",
     "ATLASSIAN_CALLS_A_MINUTE": "give a number from 20 to 100000, or leave it out",
     **dict.fromkeys(
         ("ATLASSIAN_EVENTS_A_MINUTE", "ATLASSIAN_EVENTS_STREAM_A_MINUTE", "ATLASSIAN_LAST_ACTIVE_A_MINUTE"),
         "give a number from 4 to 100000, or leave it out",
     ),
+    "AUDIT_SIGNING_KEY": "give what `gatehouse audit key` prints, or an Ed25519 private key as PEM without a password",
+    "AUDIT_TEXTS_KEPT_DAYS": "give a number of days from 30 to 36500, or leave it out to keep them",
+    "CHECKPOINT_WEBHOOK_URL": "write an address that begins with https:// (http:// only for this machine)",
     "PORT": "give a number from 1 to 65535",
     "LOG_LEVEL": "write DEBUG, INFO, WARNING or ERROR",
     **dict.fromkeys(
@@ -110,6 +115,25 @@ def _database(secret: SecretStr) -> SecretStr:
     return SecretStr(url)
 
 
+def _signing_key(secret: SecretStr) -> SecretStr:
+    """One that can't sign would be found out only by whoever checks, when it is too late."""
+    from bot.record.signing import signing_key  # only who has a key loads what it is made of
+
+    if secret.get_secret_value():
+        signing_key(secret.get_secret_value())
+    return secret
+
+
+def _webhook(secret: SecretStr) -> SecretStr:
+    """Like the addresses of the APIs, but a query may be in it, and whoever knows it may write there."""
+    text = secret.get_secret_value()
+    if text:
+        if "#" in text:
+            raise ValueError("not a plain address")
+        _address(text.partition("?")[0])
+    return secret
+
+
 Address = Annotated[str, AfterValidator(_address)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
@@ -154,11 +178,14 @@ class Settings(BaseSettings):
     scim_key_expiries: Mapping[str, date] = Field(default_factory=dict)
     database_url: DatabaseUrl = SecretStr("sqlite:///gatehouse.db")
     policy_file: Path = Path("policy.toml")
+    audit_log_file: Path | None = None  # how Atlassian's audit log shows what we do: `gatehouse doctor --probe`
     effects: Literal["off", "listed", "on"] = "on"
     host: str = "127.0.0.1"
     port: int = Field(default=3000, ge=1, le=65535)
     metrics_token: Token = SecretStr("")
-    audit_signing_key: SecretStr = SecretStr("")  # may be PEM, of several lines
+    audit_signing_key: Annotated[SecretStr, AfterValidator(_signing_key)] = SecretStr("")  # PEM, or a seed in base64
+    audit_texts_kept_days: Annotated[int, Field(ge=30, le=36_500)] | None = None  # None: for good
+    checkpoint_webhook_url: Annotated[Token, AfterValidator(_webhook)] = SecretStr("")
     log_level: Level = "INFO"
 
     @classmethod

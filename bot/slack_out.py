@@ -11,6 +11,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse
 
 from approvals.ports import OutsideError
+from bot.atlassian.budget import is_urgent
 from bot.slack_budget import Budget
 from bot.turn import TURN
 from handlers.cards import Drawing
@@ -50,7 +51,7 @@ class SlackOut:
 
     def post(self, channel: str, drawing: Drawing, *, thread: str = "", about: str = "") -> str:
         """Post a message; returns its ``ts``. https://docs.slack.dev/reference/methods/chat.postMessage"""
-        self._budget.take("chat.postMessage", channel, about)
+        self._budget.take("chat.postMessage", channel, about, first=is_urgent())
         metadata = {"event_type": "gatehouse", "event_payload": {"about": about}} if about else None
         answer = self._call(
             "chat.postMessage",

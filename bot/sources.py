@@ -19,6 +19,7 @@ from approvals.on_call import as_accounts
 from approvals.policy import OnCallSource, Policy, Source
 from approvals.policy_book import PolicyBook
 from approvals.ports import Impossible, OnCall, OutsideError
+from approvals.reviews import remind_to_practise
 from approvals.store import MACHINE, Store, Write
 from bot.oncall.sources import Described, InPagerDuty, Jsm, Rota
 from bot.settings import SettingsProblem
@@ -105,6 +106,7 @@ class Sources:
             self.refresh(wanted, all_of_them=True)
         if claim.about == "all":
             with self.store.work(claim) as w:
+                remind_to_practise(w, self.policies.current(w.connection))
                 w.enqueue("sources", "all", at=w.now + BACKGROUND, priority=jobs.BACKGROUND)
 
     def close(self) -> None:

@@ -117,6 +117,11 @@ class Stage:
         said = self.answer(who, f"status {request}")
         return any(words in said for words in ("Applied and read back", "Refused", "Ended"))
 
+    def waits_for_its_time(self, who: str, request: str) -> bool:
+        """Whether the last approval of a request is counted, and its pause has begun."""
+        answer = self.slack.command(who, f"status {request}", channel=room_of(who))
+        return "waiting for its time" in text_of(answer["body"] or {})
+
     def window(self, who: str, words: str) -> Json | None:
         """The window in front of somebody, once it shows these words."""
         view = self.slack.open_view(who)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from bot.stage import CHANNEL, Stage, held_by, plain
+from bot.story_of_glass import tell_an_emergency
 from bot.story_of_verbs import tell_every_verb
 
 REASON = "INC-42: db down: “need” <!channel> & failover"
@@ -22,6 +23,7 @@ def tell(stage: Stage, *, brief: bool = False) -> list[str]:
         approving(stage, request)
         ending(stage, request)
         if not brief:
+            tell_an_emergency(stage)
             tell_every_verb(stage)
         proving(stage)
     except TimeoutError as nothing:

@@ -171,8 +171,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         if self._works:
             if house.database.is_sqlite:
                 house.store.take_over()
-            house.mirror.start()
-            house.worker.start()
+            house.start()
         if house.socket is not None:
             house.socket.start()
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from approvals.bulk_cases import BULK
+from approvals.glass_facts import incident_of, is_drill
 from approvals.plan import Step
 from approvals.policy import say_duration
 from approvals.states import Grant as GrantStatus
@@ -49,7 +50,8 @@ HEADLINES = {
 def draw(view: RequestView, *, buttons: bool) -> Drawing:
     """The card as it stands; ``buttons`` is whether this copy is one to answer on."""
     request = view.request
-    title = f"{view.name(request.requester)} asks for {request.entitlement or 'the ' + NOUNS[request.verb]}"
+    does = "breaks glass for" if incident_of(request) else "asks for"
+    title = f"{view.name(request.requester)} {does} {request.entitlement or 'the ' + NOUNS[request.verb]}"
     blocks = [_headline(view), _question(view), *_reason(view)]
     if view.plan is not None:
         blocks.append(_plan(view))
@@ -97,6 +99,11 @@ def _question(view: RequestView) -> Block:
     request = view.request
     length = f" *{how_long(view)}*" if request.verb == "grant" else ""
     asked = f"{mention(request.user)} asks for {what(view)}{length}"
+    if incident_of(request):
+        kind = (
+            ":test_tube: A drill" if is_drill(request) else f":rotating_light: Broken glass for *{esc(request.value)}*"
+        )
+        asked = f"{kind}: {mention(request.user)} takes {what(view)}{length}"
     about = [f"_{esc(view.entitlement.about)}_"] if view.entitlement and view.entitlement.about else []
     if request.verb == BULK:
         return _section(asked)

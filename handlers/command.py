@@ -26,6 +26,7 @@ VERBS = {
     "audit": "/access audit REQ-… or @who",
     "freeze": "/access freeze because …",
     "unfreeze": "/access unfreeze",
+    "drill": "/access drill",
     "bind": "/access bind @who account-id-or-mail",
     "unbind": "/access unbind @who",
     "delegate": "/access delegate @who for 5 days",

@@ -7,9 +7,11 @@ from sqlalchemy import Connection
 from sqlmodel import Session
 
 from approvals.delegating import Delegating
+from approvals.glass import GlassDesk
 from approvals.policy import Policy
 from approvals.policy_book import PolicyBook
 from approvals.proposals import Proposals
+from approvals.reviews import Reviews
 from approvals.store import Store
 from approvals.workflow import Workflow
 from handlers.command import Command
@@ -35,6 +37,8 @@ class Desk:
     delegating: Delegating
     proposals: Proposals
     policies: PolicyBook
+    glass: GlassDesk
+    reviews: Reviews
     open_view: Callable[[str, dict[str, object]], bool]  # trigger id, view -> whether Slack opened it
 
     def policy(self, db: Session | Connection) -> Policy:

@@ -7,9 +7,11 @@ from sqlmodel import Session, col, func, or_, select
 
 from approvals import authority, people
 from approvals.durations import say_duration
-from approvals.models import Freeze, Grant, Job, Proposal
+from approvals.models import Freeze, Grant, Job, Proposal, Review
 from approvals.policy import Person as Speaker
+from approvals.reviews import DRILL_EVERY, last_drill
 from approvals.states import HELD
+from approvals.states import Review as ReviewStatus
 from handlers.administration import TITLES
 from handlers.text import esc, when, within
 
@@ -23,7 +25,7 @@ def is_watched_by(speaker: Speaker) -> bool:
 
 def watch_lines(session: Session, now: datetime) -> list[str]:
     """One text for each kind of thing to look at; each fits into a section."""
-    return [_freeze(session), _late_ends(session, now), _trouble(session), _proposals(session)]
+    return [_freeze(session), _late_ends(session, now), _trouble(session), _proposals(session), _glass(session, now)]
 
 
 def _freeze(session: Session) -> str:
@@ -74,6 +76,23 @@ def _proposals(session: Session) -> str:
         return ":white_check_mark: No proposal waits for you."
     lines = [f":raised_hand: {one.id}: {TITLES[one.kind]}, until {when(one.lapses_at)}" for one in waiting[:LISTED]]
     return within([*lines, *_more(waiting), "They are answered in the security channel."])
+
+
+def _glass(session: Session, now: datetime) -> str:
+    """Uses of break-glass that nobody has judged, and when it was practised last."""
+    open_ones = select(Review).where(Review.status != ReviewStatus.SETTLED).order_by(col(Review.due_at))
+    waiting = session.exec(open_ones).all()
+    late = [review for review in waiting if review.due_at <= now]
+    figures = f":mag: *{len(waiting)} uses of break-glass wait to be judged*, {len(late)} of them overdue"
+    lines = [figures] if waiting else []
+    lines += [f"• {review.request_id}: until {when(review.due_at)}" for review in waiting[:LISTED]]
+    last = last_drill(session)
+    if last is None:
+        lines.append(":test_tube: Break-glass was never practised: `/access drill`.")
+    else:
+        due = "" if last + DRILL_EVERY > now else " That is more than 90 days ago: `/access drill`."
+        lines.append(f":test_tube: Break-glass was last practised {when(last)}.{due}")
+    return within([*lines, *_more(waiting)])
 
 
 def _more(found: Sequence[object]) -> list[str]:

@@ -218,6 +218,14 @@ PAGES: dict[str, Page] = {
         api="those of its rows, up to 100 members in one SCIM PATCH",
         private="The card stands in the private channel; nobody in the list is told before it is done.",
     ),
+    "drill": Page(
+        RUN,
+        "The whole of `/breakglass` on the group that the policy names for it, which opens nothing: everybody is "
+        "told, it ends by itself, and it is reviewed. Practise it every 90 days. `gatehouse drill` asks for one.",
+        "/access drill",
+        "{roles}", "drill", api="as `grant`",
+        private="Everybody who would hear of an emergency hears of it, marked as a drill.",
+    ),
     "freeze": Page(
         RUN,
         "Nothing is given and nothing is destroyed any more; what ends still ends. One alone may do it, from a shell "

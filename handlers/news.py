@@ -8,7 +8,7 @@ from approvals.models import News
 from approvals.plan import Step
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
-from handlers import binding, bulk, delegate, news_of_changes
+from handlers import binding, bulk, delegate, news_of_changes, news_of_events, news_of_glass
 from handlers.cards import NO_REASON, Drawing, figures, headline, how_long
 from handlers.news_parts import asker, object_of
 from handlers.text import esc, mention, when, within
@@ -275,8 +275,22 @@ def _bulk_ended(facts: dict[str, Any], view: RequestView | None, audit_log: str)
     return "\n".join([*lines, f"<{audit_log}|Atlassian's audit log>"])
 
 
-BUTTONS = {"bulk_confirm": bulk.draw_question, "bulk_asked": bulk.draw_way_to_the_rows}
+BUTTONS = {
+    "bulk_confirm": bulk.draw_question,
+    "bulk_asked": bulk.draw_way_to_the_rows,
+    "glass": news_of_glass.glass_buttons,
+    "glass_second": news_of_glass.second_buttons,
+    "drill_asked": news_of_glass.drill_buttons,
+}
 SENTENCES = {
+    "glass": news_of_glass.glass,
+    "glass_second": news_of_glass.glass_second,
+    "glass_unheard": news_of_glass.glass_unheard,
+    "review_overdue": news_of_glass.review_overdue,
+    "review_settled": news_of_glass.review_settled,
+    "misuse": news_of_glass.misuse,
+    "drill_due": news_of_glass.drill_due,
+    "drill_asked": news_of_glass.drill_asked,
     "bulk_asked": lambda facts, view, _: bulk.asked(facts),
     "bulk_confirm": lambda facts, view, _: bulk.question(facts),
     "bulk_done": _bulk_done,
@@ -304,6 +318,11 @@ SENTENCES = {
     "partly": news_of_changes.partly,
     "left": news_of_changes.left,
     "welcomed": news_of_changes.welcomed,
+    "logged": news_of_events.logged,
+    "not_logged": news_of_events.not_logged,
+    "event_missing": news_of_events.event_missing,
+    "key_used": news_of_events.key_used,
+    "log_unreadable": news_of_events.log_unreadable,
     "alarm": _alarm,
     "approved": _approved,
     "denied": _denied,

@@ -12,7 +12,7 @@ from handlers.grammar.writing import canonical
 from handlers.moments import Moment
 from handlers.words import Token, clean, decode, reason_in, tokens
 
-__all__ = ["VERBS", "Command", "Duration", "Moment", "Problem", "Subject", "canonical", "parse"]
+__all__ = ["VERBS", "Command", "Duration", "Moment", "Problem", "Subject", "canonical", "parse", "reason_cut_off"]
 
 # Words people try first; only ever suggested, never obeyed.
 MEANT = {
@@ -38,7 +38,7 @@ BEFORE_THE_VERB = {"please", "/access"}  # politeness, and a whole command paste
 
 def parse(text: str) -> Command | Problem:
     """Pure, and total: any text at all gives one of the two."""
-    pieces, reason = _reason_cut_off(text)
+    pieces, reason = reason_cut_off(text)
     while pieces and pieces[0].sort == "word" and pieces[0].text.casefold() in BEFORE_THE_VERB:
         del pieces[0]
     if not pieces:
@@ -54,7 +54,7 @@ def parse(text: str) -> Command | Problem:
     return reading.command()
 
 
-def _reason_cut_off(text: str) -> tuple[list[Token], str | None]:
+def reason_cut_off(text: str) -> tuple[list[Token], str | None]:
     """The pieces before "because", and all of what follows it, untouched by any other rule."""
     pieces: list[Token] = []
     for token in tokens(text):

@@ -13,6 +13,7 @@ from handlers import (
     administration,
     asking,
     binding,
+    breakglass,
     bulk,
     change,
     confirm,
@@ -23,6 +24,7 @@ from handlers import (
     manage,
     private,
     requests,
+    review,
     verbs,
 )
 from handlers.desk import Desk, Said
@@ -71,6 +73,7 @@ COMMANDS: dict[str, Entry] = {
     "audit": Entry(private.audit, "shows what the record has of a request or a person, to you alone"),
     "freeze": Entry(administration.freeze, "stops everything that gives or destroys (admin, security)"),
     "unfreeze": Entry(administration.unfreeze, "asks two of you to let everything go on (admin, security)"),
+    "drill": Entry(breakglass.drill, "practises break-glass with a group that opens nothing (admin, security)"),
     "bind": Entry(binding.bind, "says who a Slack user is in Atlassian; another admin confirms it (admin)"),
     "unbind": Entry(binding.unbind, "ends that: Gatehouse does not hear the Slack user any more (admin)"),
     "delegate": Entry(delegate.delegate, "lets somebody answer for you while you are away"),
@@ -95,6 +98,10 @@ ACTIONS: dict[str, Callable[..., None]] = {
     bulk.CONFIRM: bulk.confirmed,
     bulk.DROP: bulk.dropped,
     **dict.fromkeys((VERB, WHO, WHAT, MAIL, ALSO, KEEP, SITE), asking.chosen),
+    breakglass.END: breakglass.end,
+    breakglass.SECOND: breakglass.second,
+    breakglass.BEGIN_DRILL: breakglass.begin_drill,
+    review.SETTLE: review.settle,
     home.ASK: home.ask,
     private.OLDER: private.older,
     private.NEWEST: private.older,
@@ -105,6 +112,8 @@ VIEWS: dict[str, Callable[..., None]] = {
     change.CHANGE_VIEW: change.changed,
     REQUEST_FORM: asking.sent,
     bulk.BULK_FORM: bulk.handed_in,
+    breakglass.GLASS_VIEW: breakglass.taken,
+    review.SETTLE_VIEW: review.settled,
 }
 OPTIONS: dict[str, Callable[..., None]] = {
     WHO: asking.list_people,
@@ -124,6 +133,7 @@ EVENTS: dict[str, Callable[..., None]] = {
 def register(app: App) -> None:
     """Put the menu into Bolt; ``desk`` and ``source`` reach the listeners through Bolt's context."""
     app.command("/access")(access)
+    app.command("/breakglass")(breakglass.breakglass)
     for action, listener in ACTIONS.items():
         app.action(action)(listener)
     for view, listener in VIEWS.items():

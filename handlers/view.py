@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel import Session, select
 
@@ -15,7 +15,7 @@ from approvals.cases import case_of, who_may_answer
 from approvals.models import AccessRequest, Card, Grant, Person, StepRow
 from approvals.plan import Plan
 from approvals.planning import QUIET, plan_of
-from approvals.policy import Entitlement, Policy, Rule
+from approvals.policy import Entitlement, Policy, Rule, say_duration
 from approvals.policy import Person as Speaker
 from approvals.states import OPEN
 
@@ -40,6 +40,12 @@ class RequestView:
     thread: Card | None
     answers: dict[int, str] = field(default_factory=dict)  # by step, what Atlassian said last
     counts: dict[str, int] = field(default_factory=dict)  # of a list: how many rows stand in which state
+
+    @property
+    def length(self) -> str:
+        """For how long it was asked, in words."""
+        seconds = self.request.duration
+        return say_duration(timedelta(seconds=seconds) if seconds is not None else None)
 
     def name(self, account: str | None) -> str:
         return self.names.get(account or "", account or "Gatehouse")

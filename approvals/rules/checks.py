@@ -401,14 +401,33 @@ def _break_glass(file: File) -> Iterator[Mistake]:
         yield Mistake(("break_glass", "who"), "nobody may break glass", 'write who = ["role:security"]')
     if "everyone" in glass.who:
         yield Mistake(("break_glass", "who"), "everyone can't break glass", 'name them, like who = ["usergroup:S…"]')
+    yield from _glass_sources(file, glass.who)
     kind, _, name = (glass.on_call or "").partition(":")
     if glass.on_call is not None and (kind != "oncall" or name not in file.oncall):
         mend = 'write the name of a table [oncall.…], like on_call = "oncall:primary"'
         yield Mistake(("break_glass", "on_call"), f"{shown(glass.on_call)} is no on-call source", mend)
+    practice = file.entitlements.get(glass.drill or "")
+    if glass.drill is not None and (practice is None or practice.removal_only):
+        what = f"{shown(glass.drill)} is no entitlement that can be given"
+        yield Mistake(("break_glass", "drill"), what, "write the name of one with a group that opens nothing")
     if (parse_duration(glass.longest) or LONGEST_GLASS) > LONGEST_GLASS:
         yield Mistake(
             ("break_glass", "longest"), "break-glass never lasts longer than 4 hours", 'write longest = "60m"'
         )
+
+
+def _glass_sources(file: File, who: list[Asker]) -> Iterator[Mistake]:
+    """Break-glass people that somebody could make themselves one of, in Slack or by asking the bot."""
+    given = {(e.group or e.jira_group or "").casefold(): name for name, e in file.entitlements.items()}
+    for at, source in enumerate(who):
+        kind, _, value = source.partition(":") if isinstance(source, str) else ("", "", "")
+        if kind == "usergroup" and file.organization.user_groups != "admins":
+            what = "whoever may edit Slack's user groups could make themselves one who may break glass"
+            mend = 'let only admins edit them in Slack, and write user_groups = "admins" in [organization]'
+            yield Mistake(("break_glass", "who", at), what, mend)
+        if kind == "group" and value.casefold() in given:
+            what = f"{shown(value)} is given by {shown(given[value.casefold()])}, so the bot itself lets people in"
+            yield Mistake(("break_glass", "who", at), what, "name another group, or the people themselves")
 
 
 def _instead(file: File, name: str, entitlement: Entitlement) -> Iterator[Mistake]:

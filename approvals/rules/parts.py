@@ -146,6 +146,8 @@ class BreakGlass:
     longest: timedelta
     incident: str
     second_person: bool
+    incident_open: bool = False  # it must be read as existing and open
+    drill: str = ""  # the name of the entitlement to practise with
 
 
 @dataclass(frozen=True)
@@ -296,7 +298,8 @@ def break_glass_of(file: shape.File) -> BreakGlass | None:
     longest = parse_duration(own.longest)
     assert longest is not None
     on_call = _source(own.on_call) if own.on_call else None
-    return BreakGlass(_sources(own.who), on_call, longest, own.incident, own.second_person)
+    who, drill = _sources(own.who), own.drill or ""
+    return BreakGlass(who, on_call, longest, own.incident, own.second_person, own.incident_open, drill)
 
 
 def on_call_of(name: str, own: shape.OnCall) -> OnCallSource:

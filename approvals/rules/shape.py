@@ -162,7 +162,9 @@ class BreakGlass(Table):
     on_call: Annotated[str, AfterValidator(words.asker)] | None = None
     longest: Lifetime = "60m"
     incident: Pattern = "[A-Z][A-Z0-9]+-[0-9]+"
+    incident_open: bool = False  # whether it must be read as existing and open, in Jira or PagerDuty
     second_person: bool = False  # where on-call can't be read: another eligible person's click instead
+    drill: str | None = None  # the entitlement to practise with
 
 
 class Asking(Table):

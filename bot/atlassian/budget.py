@@ -26,6 +26,11 @@ def urgently(urgent: bool = True) -> Iterator[None]:
         _URGENT.reset(token)
 
 
+def is_urgent() -> bool:
+    """Whether what is done in this thread now must not wait."""
+    return _URGENT.get()
+
+
 @dataclass(frozen=True)
 class Allowances:
     """Which calls count together, and how many of them there may be. The first family whose template fits counts."""

@@ -16,6 +16,7 @@ from rich.text import Text
 from approvals.policy import Policy
 from bot.atlassian.errors import shown
 from bot.doctor.atlassian import ATLASSIAN
+from bot.doctor.audit_log import AUDIT_LOG
 from bot.doctor.findings import Check, Facts, Finding, fail
 from bot.doctor.here import HERE
 from bot.doctor.inventory import INVENTORY
@@ -25,7 +26,7 @@ from bot.doctor.slack import SLACK
 from bot.doctor.sources import SOURCES
 from bot.log import redactor
 
-CHECKS: tuple[Check, ...] = (*HERE, *KEYS, *SLACK, *ATLASSIAN, *RIGHTS, *INVENTORY, *SOURCES)
+CHECKS: tuple[Check, ...] = (*HERE, *KEYS, *SLACK, *ATLASSIAN, *AUDIT_LOG, *RIGHTS, *INVENTORY, *SOURCES)
 # What a policy names, and so what is worth a look before it is proposed.
 OF_A_POLICY = frozenset({
     "people of the policy", "approvers", "channels", "user groups", "manager field", "directories", "groups",

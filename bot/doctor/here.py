@@ -18,6 +18,7 @@ from approvals.policy import Entitlement, Policy, PolicyPerson, PolicyProblem, S
 from approvals.policy_book import NoPolicy, PolicyBook
 from approvals.store import Store
 from bot.doctor.findings import Check, Facts, Finding, fail, ok, warn
+from bot.record.checkpoints import head, last_sent
 from bot.settings import Settings, load_settings
 from bot.surroundings import SettingsProblem
 
@@ -108,6 +109,19 @@ def record(facts: Facts) -> Iterator[Finding]:
     else:
         mend = "Stop Gatehouse, keep a copy, and run gatehouse audit verify, which names every entry."
         yield fail("record", f"the chain is not whole: {found.problems[0]}", mend)
+
+
+def checkpoints(facts: Facts) -> Iterator[Finding]:
+    """Whether what goes outside is signed, and whether it goes."""
+    with facts.database.reading() as session:
+        sent, (seq, _) = last_sent(session), head(session)
+    newest = max((place["seq"] for place in sent.values()), default=0)
+    said = f"the newest is about entry {newest} of {seq}" if sent else "none was sent yet"
+    if facts.settings.audit_signing_key:
+        yield ok("checkpoints", f"signed; {said}")
+    else:
+        mend = "Run gatehouse audit key, and set AUDIT_SIGNING_KEY: then nobody else can make one."
+        yield warn("checkpoints", f"not signed; {said}", mend)
 
 
 def policy(facts: Facts) -> Iterator[Finding]:
@@ -250,6 +264,7 @@ HERE = (
     Check("database", ("some settings",), database),
     Check("schema", ("the database",), schema),
     Check("record", ("the schema",), record),
+    Check("checkpoints", ("the schema",), checkpoints),
     Check("policy file", ("some settings",), policy),
     Check("people of the policy", ("the schema", "a policy"), people),
     Check("approvers", ("the schema", "a policy"), approvers),

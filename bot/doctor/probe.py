@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from approvals.correlating import credential_of
 from approvals.crash import crash_point
 from approvals.plan import Step
 from approvals.policy import Policy
@@ -86,7 +87,10 @@ class Probe:
         finally:
             self._take_out(step)
         self.say("… and out again. Now the audit log is asked, for five minutes at most.")
-        return self._learn(step, since)
+        learnt = self._learn(step, since)
+        if learnt.actor:
+            learnt.actor["credential"] = credential_of(step)
+        return learnt
 
     def _take_out(self, step: Step) -> None:
         removal = self.directory.removal(step)

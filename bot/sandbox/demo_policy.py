@@ -49,6 +49,12 @@ at_least = 10
 [manager]
 sources = ["file"]
 
+[break_glass]
+who = [{_person("tomas")}, {_person("mei")}, {_person("nadia")}]
+longest = "60m"
+incident = "INC-[0-9]+"
+drill = "breakglass-drill"
+
 [verbs.revoke]
 approvers = ["manager", "owner", "role:admin"]
 ask_for_others = ["manager", "owner", "role:admin", "role:security", "role:helpdesk"]
@@ -103,6 +109,7 @@ about = "Administer Jira in the EU site"
 group = "eu-jira-admins"
 longest = "8h"
 listed = true
+break_glass = true
 
 [entitlements.eu-confluence-admins]
 about = "Administer Confluence in the EU site"

@@ -67,6 +67,7 @@ FORMS = {
     "unbind": Form(Takes.PERSON),
     "delegate": Form(Takes.PERSON | Takes.NOBODY | Takes.LENGTH),
     "bulk": Form(Takes.NOTHING),
+    "drill": Form(Takes.NOTHING),
     "mine": Form(Takes.NOTHING),
     "help": Form(Takes.NOTHING),
 }

@@ -28,7 +28,7 @@ from bot.demo import Ports, choose_ports, gatehouse, settings, until_it_answers
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.slack.control import SlackControl, text_of
-from tests.bench import bulk
+from tests.bench import bulk, record
 from tests.bench.floor import Floor
 from tests.bench.load import Figures, accepted, read_answer, signed
 from tests.support.policies import roomy
@@ -47,6 +47,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(Path(folder), given.requests, given.clicks)
         figures["a list into one group"] = bulk.measured(Path(folder), given.rows)
+        figures["verifying the record"] = record.measured(Path(folder), 50_000)
     show(figures)
     given.json.write_text(json.dumps(figures, indent=2) + "\n")
     print(f"\nWritten to {given.json}.")
@@ -305,6 +306,7 @@ def show(figures: dict[str, object]) -> None:
         "deciding, µs",
         "click to first call",
         "a list into one group",
+        "verifying the record",
         "cold start s",
         "memory MB",
         "machine",

@@ -13,6 +13,9 @@ from bot.doctor.findings import Finding
 from bot.sandbox import seed
 from tests.support.house import ROOT, House, by_check
 
+# What a sound house is warned of: the disk of the test, and that no probe was run.
+UNLEARNED = ("database", "use of our keys")
+
 
 def run(house: House) -> subprocess.CompletedProcess[str]:
     environ = {"PATH": os.environ["PATH"], "COLUMNS": "400", "PYTHONPATH": str(ROOT), **house.environ}
@@ -28,7 +31,7 @@ def test_when_all_is_well_every_check_says_so_and_the_status_is_zero(house: Hous
     assert "FAIL" not in done.stdout
     findings = by_check(house.look())
     assert {finding.state for finding in findings.values()} <= {"ok", "warn"}
-    assert [name for name, finding in findings.items() if finding.state == "warn" and name != "database"] == []
+    assert [name for name, finding in findings.items() if finding.state == "warn" and name not in UNLEARNED] == []
     assert findings["Slack"].found == f"workspace {seed.ORG_NAME} ({seed.SLACK_TEAM}), as gatehouse"
     assert findings["groups"].found == "3 of 3 entitlements can be given"
     for channel in ("channel operators", "channel security", "channel requests"):

@@ -45,13 +45,24 @@ def test_approvers_nobody_of_whom_can_be_asked(house: House) -> None:
     assert wrong["approvers of eu-confluence-admins"] == "its owner has nobody who can be asked"
 
 
+def test_checkpoints_that_are_not_signed_are_said_to_be(house: House) -> None:
+    assert by_check(house.look())["checkpoints"].found == "signed; none was sent yet"
+    del house.environ["AUDIT_SIGNING_KEY"]
+    house.sql("""INSERT INTO meta (key, value) VALUES ('checkpoint log', '{"seq": 3, "at": "x"}')""")
+    found = by_check(house.look())["checkpoints"]
+    assert found.state == "warn"
+    assert found.found.startswith("not signed; the newest is about entry 3 of ")
+    assert "gatehouse audit key" in found.mend
+    assert is_well(house.look())
+
+
 def test_a_database_without_schema(house: House) -> None:
     house.database.unlink()
     house.database.touch()
     (wrong,) = house.wrong()
     assert (wrong.check, wrong.mend) == ("schema", "Run gatehouse migrate.")
     assert {f.check for f in house.look() if f.state == "not tried"} == {
-        *("record", "people of the policy", "approvers", "sources of approvers"),
+        *("record", "checkpoints", "people of the policy", "approvers", "sources of approvers"),
     }
 
 

@@ -1,5 +1,6 @@
 """What a deployment is told, what it is told wrong, and that no secret shows in either case."""
 
+import base64
 import os
 import subprocess
 import sys
@@ -8,6 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
@@ -15,6 +23,9 @@ from hypothesis import strategies as st
 from bot.settings import SECRETS, Settings, SettingsProblem, load_settings
 
 HIDDEN = "canary-0f3d"
+# Made for this file and used nowhere else.
+SIGNING = ed25519.Ed25519PrivateKey.generate()
+PEM = SIGNING.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 GOOD = {
     "SLACK_SIGNING_SECRET": f"{HIDDEN}-signing",
     "SLACK_BOT_TOKEN": f"xoxb-{HIDDEN}-bot",
@@ -73,13 +84,54 @@ def test_everything_can_be_set() -> None:
         {
             **GOOD, **SCIM, "SLACK_TEAM_ID": " T0HARBOUR, T0SECOND ,", "SLACK_ENTERPRISE_ID": "E0HARBOUR",
             "EFFECTS": "listed", "HOST": "0.0.0.0", "PORT": "8080", "LOG_LEVEL": "debug", "METRICS_TOKEN": "m" * 9,
-            "POLICY_FILE": "/etc/gatehouse/policy.toml", "AUDIT_SIGNING_KEY": "-----BEGIN\nline\n-----END",
+            "POLICY_FILE": "/etc/gatehouse/policy.toml", "AUDIT_SIGNING_KEY": PEM,
         }
     )  # fmt: skip
     assert settings.slack_team_id == {"T0HARBOUR", "T0SECOND"}
     assert (settings.effects, settings.host, settings.port) == ("listed", "0.0.0.0", 8080)
     assert settings.log_level == "DEBUG"
-    assert settings.audit_signing_key.get_secret_value().count("\n") == 2
+    assert settings.audit_signing_key.get_secret_value() == PEM.strip()
+
+
+def test_a_signing_key_is_taken_from_a_file_and_in_both_forms(tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+    file.write_text(PEM)
+    assert load({**GOOD, "AUDIT_SIGNING_KEY_FILE": str(file)}).audit_signing_key.get_secret_value() == PEM.strip()
+    seed = base64.b64encode(SIGNING.private_bytes_raw()).decode()
+    assert seed in load({**GOOD, "AUDIT_SIGNING_KEY": seed}).secrets()
+
+
+def _pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey, password: bytes | None) -> str:
+    how = BestAvailableEncryption(password) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how).decode()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(HIDDEN, base64.b64encode(b"too short").decode(), f"-----BEGIN\n{HIDDEN}\n-----END", "é" * 44),
+        _pem(ec.generate_private_key(ec.SECP256R1()), None),
+        _pem(SIGNING, b"a password"),
+    ],
+    ids=["a word", "too short", "a torn PEM", "no ASCII", "another kind", "with a password"],
+)
+def test_a_key_that_can_not_sign_is_refused_at_the_start(key: str) -> None:
+    (sentence,) = problems({**GOOD, "AUDIT_SIGNING_KEY": key})
+    assert sentence.startswith("AUDIT_SIGNING_KEY can't be used as it is: give what `gatehouse audit key` prints")
+
+
+@pytest.mark.parametrize("good", ["https://siem.example/in/T0/abc?token=x", "http://127.0.0.1:9000/"])
+def test_a_webhook_is_a_secret_address(good: str) -> None:
+    assert good in load({**GOOD, "CHECKPOINT_WEBHOOK_URL": good}).secrets()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [f"http://{HIDDEN}.example/", f"https://u:{HIDDEN}@x.example/", f"{HIDDEN}", f"https://x.example/#{HIDDEN}"],
+)
+def test_a_webhook_that_would_give_something_away_is_refused(bad: str) -> None:
+    (sentence,) = problems({**GOOD, "CHECKPOINT_WEBHOOK_URL": bad})
+    assert sentence.startswith("CHECKPOINT_WEBHOOK_URL can't be used as it is: write an address that begins with")
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -196,7 +248,12 @@ def test_sqlite_is_refused_on_a_disk_that_is_thrown_away(url: str | None) -> Non
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_each_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
-    values = {"DATABASE_URL": "postgres://u:p@h/d", "SLACK_APP_TOKEN": f"xapp-{HIDDEN}-from-file"}
+    values = {
+        "DATABASE_URL": "postgres://u:p@h/d",
+        "SLACK_APP_TOKEN": f"xapp-{HIDDEN}-from-file",
+        "AUDIT_SIGNING_KEY": base64.b64encode(SIGNING.private_bytes_raw()).decode(),
+        "CHECKPOINT_WEBHOOK_URL": f"https://x.example/{HIDDEN}",
+    }
     value = values.get(name, f"{HIDDEN}-from-file")
     file = tmp_path / "secret"
     file.write_text(f"  {value}\n")

@@ -103,3 +103,21 @@ def test_the_limit_holds_in_every_minute_whoever_asks() -> None:
     assert all(sum(1 for other in sent if moment <= other < moment + 60) <= 45 for moment in sent)
     assert len(sent) == 200
     assert clock.now - 1000 < 60 * 200 / 45 + 60
+
+
+def test_what_must_be_heard_goes_before_everybody_who_has_a_turn() -> None:
+    clock = Clock()
+    budget = Budget(clock=clock)
+    budget.take("chat.postMessage", "C1", "one")
+    for waiting in ("two", "three", "four"):
+        with pytest.raises(Later):
+            budget.take("chat.postMessage", "C1", waiting)
+    with pytest.raises(Later) as later:
+        budget.take("chat.postMessage", "C1", "loud", first=True)
+    assert later.value.seconds <= 1.0
+    clock.now += 1.0
+    with pytest.raises(Later):
+        budget.take("chat.postMessage", "C1", "two")
+    budget.take("chat.postMessage", "C1", "loud", first=True)
+    clock.now += 1.0
+    budget.take("chat.postMessage", "C1", "two")

@@ -92,7 +92,8 @@ class Door:
 
     def rest(self) -> None:
         """Wait until the work that earlier requests caused is done, so that what is counted stands still."""
-        unfinished = "SELECT count(*) FROM jobs WHERE kind NOT IN ('wait', 'mirror', 'sources') OR attempts > 0"
+        recurring = "('wait', 'mirror', 'sources', 'events')"
+        unfinished = f"SELECT count(*) FROM jobs WHERE kind NOT IN {recurring} OR attempts > 0"
         deadline = time.monotonic() + 60
         while self.works and self.rows(unfinished)[0][0]:
             assert time.monotonic() < deadline, self.rows("SELECT key, status, trouble FROM jobs")

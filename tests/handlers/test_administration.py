@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from approvals.models import AuditEntry, News
+from approvals.models import AuditEntry, Grant, News
 from bot.sandbox.slack.control import text_of
 from bot.sandbox.slack.limits import problems_of_message
 from tests.bot.settled import ask, copies, newcomers, press, settle, status_of
@@ -108,6 +108,37 @@ def test_the_shell_freezes_without_slack_and_it_is_in_the_record_and_told(bot: L
     assert '"actor":"shell:' in entry.body
 
 
+def test_a_shell_asks_for_a_drill_that_somebody_begins(bot: Living, url: str) -> None:
+    done = shell(bot, url, "drill")
+    assert done.returncode == 0, done.stderr
+    settle(bot)
+    asked = card(bot, "asks for a drill of break-glass")
+    bot.slack.click("sade", "glass_drill", ts=asked["ts"], channel=asked["channel"])
+    view = bot.slack.open_view("sade")
+    assert view is not None
+    assert "A drill" in text_of(view)
+    bot.slack.close_view("sade")
+    no_drill = bot.slack.click("omar", "glass_drill", ts=asked["ts"], channel=asked["channel"])
+    assert no_drill["error"] is None
+    bot.slack.close_view("omar", all=True)
+
+
+def test_a_shell_ends_what_was_given_and_security_hears_of_it(bot: Living, url: str) -> None:
+    request = ask(bot, next(_PEOPLE), "eu-jira-admins")
+    settle(bot)
+    refused = shell(bot, url, "end", request, "--because", "INC-42: Slack is down")
+    assert (refused.returncode, "gives nothing at the moment" in refused.stderr) == (2, True)
+    press(bot, "grace", "approve", copies(bot, request)["grace"][0], force=True)
+    settle(bot)
+    assert status_of(bot, request) == "done"
+    done = shell(bot, url, "end", request, "--because", "INC-42: Slack is down")
+    assert done.returncode == 0, done.stderr
+    settle(bot)
+    with bot.store.read() as session:
+        assert session.exec(select(Grant.status).where(Grant.request_id == request)).one() == "ended"
+    assert f"ends {request}: INC-42" in text_of(card(bot, f"ends {request}")).replace("\u2060", "")
+
+
 def test_a_policy_from_a_shell_counts_when_admins_agree(bot: Living, url: str, tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
     file.write_text(roomy().replace('approvers = ["manager", "owner"]', 'approvers = ["owner"]'))
@@ -157,6 +188,8 @@ COMMANDS = {
     },
     "asks admins": {"policy apply"},
     "holds back": {"freeze"},
+    "takes away": {"end"},
+    "asks for what somebody begins in Slack": {"drill"},
     "hands in what somebody confirms in Slack": {"bulk"},
     "says who is who": {"people import"},
     "runs": {"serve", "web", "worker", "migrate", "demo", "sandbox slack", "sandbox atlassian", "sandbox oncall"},

@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
+from approvals.breaking import DRILL
 from approvals.facts import AccountFacts, Held, Holder, TokenFacts
-from approvals.models import AuditEntry, Grant, Proposal, ProposalVote
+from approvals.glass import Wanted
+from approvals.models import AuditEntry, Call, Grant, Proposal, ProposalVote, Review
 from approvals.plan import Survey
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
 from approvals.workflow import Click
 from bot.previews import plan_shown
-from handlers import change, confirm
+from handlers import breakglass, change, confirm
 from handlers.administration import draw_proposal
 from handlers.cards import draw
 from handlers.news import SENTENCES, draw_news
@@ -30,6 +32,7 @@ from handlers.private_lines import (
     lines_of_tokens,
 )
 from handlers.request_form import LONGEST_NAME, TITLES, Filled, draw_form, hints
+from handlers.review import ReviewView, draw_review, draw_verdict
 from tests.handlers import mrkdwn, slack_limits
 from tests.handlers.hostile_texts import HOSTILE_TEXTS
 from tests.handlers.mrkdwn import insist_nothing_foreign_lives
@@ -63,8 +66,10 @@ def cards(text: str, only: str) -> Iterator[Shown]:
 def news(kind: str) -> Callable[[str, str], Iterator[Shown]]:
     def drawn(text: str, only: str) -> Iterator[Shown]:
         fact = only.removeprefix("fact ") if only.startswith("fact ") else "none" if only else ""
+        incident = text if only in ("", "reason") else ORDINARY
         for verb in ("grant", "offboard"):
-            view = view_with(text, Status.DONE, grant=GrantStatus.ACTIVE, only=only or "", verb=verb)
+            more = {"verb": verb, "value": incident if verb == "grant" else ""}
+            view = view_with(text, Status.DONE, grant=GrantStatus.ACTIVE, only=only or "", **more)
             for place in PLACES:
                 drawing = draw_news(news_of(kind, text, place, fact), view, audit_log=AUDIT_LOG)
                 yield Shown(drawing.text, drawing.blocks)
@@ -144,8 +149,33 @@ def proposals(text: str, only: str) -> Iterator[Shown]:
         yield Shown(drawing.text, drawing.blocks)
 
 
+def reviews(text: str, only: str) -> Iterator[Shown]:
+    """The card in each state, and the form."""
+    said = text if only in ("", "reason") else ORDINARY
+    name = text if only in ("", "name") else ORDINARY
+    for status in ("due", "overdue", "settled"):
+        review = Review(
+            request_id="REQ-23456789ab", person="712020:ada", status=status, opened_at=NOON, due_at=NOON,
+            verdict="misuse" if status == "settled" else "", reason=said, settled_at=NOON, drill=status == "due",
+        )  # fmt: skip
+        for grant in (None, GrantStatus.ACTIVE, GrantStatus.ENDED):
+            view = view_with(text, Status.DONE, grant=grant, only=only, value=said)
+            answer = text if only in ("", "answer") else ORDINARY
+            calls = [Call(step_id=1, method="PATCH", path="/Groups/g1", intended_at=NOON, answer=answer)] * 30
+            drawing = draw_review(ReviewView(review, view, calls, name))
+            yield Shown(drawing.text, drawing.blocks)
+        yield of_view(draw_verdict(review, "source"))
+
+
+def glass_forms(text: str, only: str) -> Iterator[Shown]:
+    reason, words = (text if only in ("", field) else ORDINARY for field in ("reason", "words"))
+    for incident in (words, DRILL):
+        yield of_view(breakglass.draw_form(POLICY, POLICY.entitlements[0], Wanted("x", incident, reason, "source")))
+
+
 SHOWN: dict[str, Callable[[str, str], Iterator[Shown]]] = {
     "cards": cards, "forms": forms, "private answers": private, "proposals": proposals,
+    "reviews": reviews, "glass forms": glass_forms,
     **{f"news {kind}": news(kind) for kind in SENTENCES},
 }  # fmt: skip
 

@@ -9,28 +9,32 @@ from typing import Any
 import pytest
 from sqlmodel import func, select
 
-from approvals.models import AccessRequest, AuditEntry, Proposal
+from approvals.glass import Wanted
+from approvals.models import AccessRequest, AuditEntry, Proposal, Review
+from approvals.policy import Policy
 from approvals.proposals import open_proposal
 from approvals.states import QUIET
 from approvals.store import Actor
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from bot.sandbox.slack.limits import problems_of_message
-from handlers import bulk, change, confirm, decide, routes
+from handlers import breakglass, bulk, change, confirm, decide, routes
 from handlers.administration import proposal_card
 from handlers.cards import draw
 from handlers.help import HOW, help_message
 from handlers.manual import GROUPS, page_of
+from handlers.news import draw_news
 from handlers.parse import VERBS, Command, Problem, Subject, parse
 from handlers.private import Page, draw_private
 from handlers.request_form import FIELDS, Filled, draw_form
+from handlers.review import ReviewView, draw_review, draw_verdict
 from handlers.routes import ACTIONS, COMMANDS, VIEWS
 from handlers.text import esc
 from handlers.words import encode
 from tests.bot.settled import actions, ask, copies, newcomers, press, settle, status_of
 from tests.handlers.hostile_texts import HOSTILE_TEXTS
 from tests.handlers.mrkdwn import entities, live_marks, loose_ampersands
-from tests.handlers.views import every_view
+from tests.handlers.views import NOON, every_view, news_of, view_with
 from tests.support.living import Living, living
 from tests.support.outside import copied
 from tests.support.policies import roomy
@@ -188,11 +192,18 @@ def test_every_button_that_is_listened_to_is_drawn_somewhere(running: Living) ->
     drawn |= actions(pages)
     page = bulk.draw_page("REQ-1", 1, [], more=True, external="x")["blocks"]
     drawn |= actions({"blocks": page}) | actions({"blocks": bulk.draw_question({"id": "list:1"})})
+    for kind in ("glass", "glass_second", "drill_asked"):
+        blocks = draw_news(news_of(kind, "x"), view_with("x", value="INC-42"), audit_log="x").blocks
+        drawn |= actions({"blocks": blocks})
+    judged = Review(request_id="REQ-1", person="712020:ada", status="due", opened_at=NOON, due_at=NOON)
+    drawn |= actions({"blocks": draw_review(ReviewView(judged, view_with("x"), [])).blocks})
     assert set(ACTIONS) <= drawn
     click = decide._click({"team": {"id": "T"}, "user": {"id": "U"}, "container": {}}, "REQ-1:1", "deny", "source")
     medium = next(every_view("ordinary words"))
     others = [decide.reason_form(click), confirm.draw_confirmation(medium, click), change.draw_change(medium, click)]
     others.append(bulk.draw_form())
+    glass = breakglass.draw_form(Policy.parse(POLICY), Policy.parse(POLICY).entitlements[0], Wanted("x", "", "", "s"))
+    others += [glass, draw_verdict(judged, "source")]
     assert set(VIEWS) == {form["callback_id"], *(view["callback_id"] for view in others)}
 
 

@@ -81,6 +81,9 @@ def every_view(text: str, **more: Any) -> Iterator[RequestView]:
     for grant in GrantStatus:
         yield view_with(text, Status.DONE, grant=grant, **more)
     yield view_with(text, Status.DONE, rehearsal=True, **more)
+    incident = text if more.get("only", "") in ("", "reason") else ORDINARY
+    for status in (Status.ASKED, Status.APPROVED, Status.DONE, Status.REFUSED):
+        yield view_with(text, status, **({"value": incident} | more))
     for status in (Status.ASKED, Status.PENDING, Status.APPLYING, Status.PARTLY, Status.DONE):
         yield list_with(text, status, **more)
 
@@ -120,8 +123,13 @@ FACTS: dict[str, dict[str, str]] = {
     "left": {},
     "welcomed": {"in lists": "?"},
     "job_in_trouble": {"why": "?", "job": "?"},
+    "logged": {"in lists": "?"}, "not_logged": {"what": "?"}, "event_missing": {"did": "?"},
+    "key_used": {"says": "?", "action": "?", "with_": "?"}, "log_unreadable": {"why": "?"},
     "bulk_confirm": {"by": "?", "name": "?", "reason": "?"}, "bulk_done": {"because": "?"}, "bulk_ended": {},
     "bulk_given": {}, "bulk_asked": {},
+    "glass": {"by": "?"}, "glass_second": {"by": "?", "why": "?"}, "glass_unheard": {}, "review_overdue": {},
+    "review_settled": {"reason": "?", "by": "?"}, "misuse": {"because": "?"}, "drill_due": {},
+    "drill_asked": {"by": "?"},
 }  # fmt: skip
 
 
@@ -149,6 +157,8 @@ def news_of(kind: str, text: str, place: str = "person", only: str = "") -> News
         "status": "agreed",
         **{"rows": 3, "whole": True, "digest": "0123456789abcdef", "counts": {"done": 2, "failed": 1, "refused": 1}},
         **{"refused": 1, "joined": False, "taken": 2, "kept": 1, "entitlement": "eu-jira-admins"},
+        **{"drill": False, "mine": False, "ends_at": NOON.timestamp(), "hours": 24, "verdict": "legitimate"},
+        **{"last": NOON.timestamp(), "suspends": ""},
         "came": [text if only in ("", "came") else ORDINARY],
         "gone": [text if only in ("", "gone") else ORDINARY],
         "products": [text if only in ("", "in lists") else ORDINARY],
@@ -158,6 +168,12 @@ def news_of(kind: str, text: str, place: str = "person", only: str = "") -> News
             [text if only in ("", "in lists") else ORDINARY, "REQ-1", NOON.timestamp(), foreign.get("in lists", "")]
         ],
         "account": "712020:new",
+        **{"more": 2, "looking": 1, "minutes": 30, "event": "e-1", "at": NOON.timestamp()},
+        "lines": [
+            {"state": state, "did": listed, "says": listed, "event": "e-1", "link": "https://admin.atlassian.com/x"}
+            for state in ("found", "doubtful", "missing")
+            for listed in [text if only in ("", "in lists") else ORDINARY]
+        ],
         "cancelled": [["REQ-1", NOON.timestamp()]],
         **foreign,
     }

@@ -114,7 +114,7 @@ def running(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     policy += "\n[ceilings]\nan_hour = 100000\na_day = 100000\n"
     with living(record, policy=policy, works=False, site=True) as bot:
         kinds = dict(bot.house.worker.kinds)
-        for kind in ("draw", "tell", "home", "mirror", "sources"):
+        for kind in ("draw", "tell", "home", "mirror", "sources", "events"):
             kinds[kind] = lambda claim: None
         bot.house.worker.kinds = kinds
         yield bot

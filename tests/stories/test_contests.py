@@ -153,7 +153,7 @@ def cards_of(bot: Living, who: str) -> dict[str, str]:
 def wait_until_idle(bot: Living) -> None:
     def idle() -> dict[str, Any] | None:
         with bot.store.read() as session:
-            due = select(Job.key).where(col(Job.kind).not_in(["mirror", "sources", "wait", "end"]))
+            due = select(Job.key).where(col(Job.kind).not_in(["mirror", "sources", "events", "wait", "end"]))
             return None if session.exec(due.limit(1)).first() else {"idle": True}
 
     bot.slack.wait_for(idle, timeout=120)

@@ -38,7 +38,7 @@ WANTED = 100 if SHARE == 1 else 1  # how often each must be met, in all parts to
 
 # What this run can't reach, each with the word why; a test fails when one of them is met after all.
 OUT_OF_REACH = {
-    "break_glass": "there is no such command yet", "resume": "nothing stops in the middle in this run",
+    "break_glass": "its people type no /breakglass", "resume": "nothing stops in the middle in this run",
     "stop_partly": "Atlassian refuses nothing in the middle in this run",
     "void": "nothing is rehearsed here",
 }  # fmt: skip
@@ -70,7 +70,7 @@ def furnish(bot: Living) -> None:
         if account(handle) not in bot.house.directory.org_admins():
             bot.house.directory.clients.organization.assign_org_role(account(handle))
     kinds = dict(bot.house.worker.kinds)
-    for kind in ("draw", "tell", "proposal", "home", "private", "preview", "mirror", "sources"):
+    for kind in ("draw", "tell", "proposal", "home", "private", "preview", "mirror", "sources", "events"):
         kinds[kind] = lambda claim: None
     bot.house.worker.kinds = kinds
     bot.house.desk.__dict__["open_view"] = lambda trigger, view: False

@@ -33,7 +33,7 @@ Written by `python -m tests.support.coverage_table`. Do not edit it by hand; a t
 (`tests/contract/test_atlassian_documents.py`, where the known defects of the documents are listed); *fields*: no
 document describes it, the clients' own tests hold the shape. Every method meets every fault
 ([the table](atlassian-faults.md)) and two hundred hostile ids. *Used by* names what makes the call today: a verb of
-`approvals.ports`, planned and done, the mirror, or the doctor. Nothing uses the rest yet.
+`approvals.ports`, planned and done, the mirror, the closed loop, or the doctor. Nothing uses the rest yet.
 
 The groups of a SCIM directory go by SCIM, those that no directory feeds by the Organizations API, those that only a
 Jira site knows by the site's API, roles on products by the Organizations API; accounts go by SCIM where a directory
@@ -118,6 +118,10 @@ VERBS: dict[str, list[Callable[[AtlassianDirectory], object]]] = {
         lambda d: done(d, d.survey_provision(NEW.model_copy(update={"mail": "s@elsewhere.example"}), by_site=True)),
     ],
     "the mirror": [lambda d: list(d.everyone())],
+    "the closed loop": [
+        lambda d: d.clients.organization.events_stream(),
+        lambda d: d.clients.organization.event_actions(),
+    ],
     "the doctor": [lambda d: examined(d)],
 }
 # An invitation is what is left where no directory is ours.

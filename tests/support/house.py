@@ -21,7 +21,7 @@ from bot.sandbox.slack.control import SlackControl
 ROOT = Path(__file__).parents[2]
 SECRETS = [
     *(seed.SLACK_BOT_TOKEN, seed.SLACK_APP_TOKEN, seed.SLACK_SIGNING_SECRET, seed.ORG_API_KEY),
-    *(seed.OURS.key, seed.FED.key, "canary-0f3d"),
+    *(seed.OURS.key, seed.FED.key, "canary-0f3d", "Q0FOQVJZLWNhbmFyeS0w"),
 ]
 SADE, MEI = seed.company().person("sade"), seed.company().person("mei")
 SOUND = demo_policy().partition("[entitlements.release-managers]")[0]

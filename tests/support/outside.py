@@ -161,11 +161,13 @@ class Bot:
         return found
 
     def jobs(self) -> list[tuple[str, str]]:
-        """What is still to be done, or was given up: key and status; the next rounds of the mirror apart."""
+        """What is still to be done, or was given up: key and status; the next rounds of those that read on apart."""
         with self._store() as store, store.read() as session:
             found = session.exec(select(Job.key, Job.status)).all()
         return [
-            (key, status) for key, status in found if not key.startswith(("mirror:", "sources:")) or status == "dead"
+            (key, status)
+            for key, status in found
+            if not key.startswith(("mirror:", "sources:", "events:")) or status == "dead"
         ]
 
     def effects(self, account: str) -> list[Json]:

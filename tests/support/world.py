@@ -14,6 +14,7 @@ from sqlmodel import col, select
 
 from approvals import people
 from approvals.counting import Counting
+from approvals.glass import Glass, GlassDesk, Wanted
 from approvals.jobs import Claim
 from approvals.models import AccessRequest, AuditEntry, Grant, Job, News, PolicyVersion, SlackUser, SourceState
 from approvals.plan import GroupSurvey, Newcomer, Step, Survey, read_members
@@ -21,8 +22,9 @@ from approvals.planning import Planning
 from approvals.policy import Entitlement, Policy, Source
 from approvals.policy import Person as Speaker
 from approvals.policy_book import PolicyBook, adopt_first
-from approvals.ports import Arrived, Impossible
+from approvals.ports import Arrived, Impossible, IncidentError, IncidentState
 from approvals.provisioning import Effects, Provisioning
+from approvals.reviews import Reviews
 from approvals.store import Actor, Store
 from approvals.waiting import Waiting
 from approvals.welcoming import Welcoming
@@ -241,6 +243,21 @@ class MemoryPeople:
             raise self.trouble.pop(0)
 
 
+@dataclass
+class MemoryIncidents:
+    """Incidents, open unless a test says otherwise; trouble is raised by each reading."""
+
+    states: dict[str, IncidentState] = field(default_factory=dict)
+    trouble: IncidentError | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def state(self, incident: str) -> IncidentState:
+        self.asked.append(incident)
+        if self.trouble:
+            raise self.trouble
+        return self.states.get(incident, "open")
+
+
 class World:
     """The decisions, wired to memory, with the seeded company imported and a policy in force."""
 
@@ -256,6 +273,10 @@ class World:
         self.counting = Counting(store, self.policies, self.people)
         self.planning = Planning(store, self.directory, self.policies, self.people)
         self.provisioning = Provisioning(store, self.directory, self.people, self.policies, effects)
+        self.incidents = after.incidents if after else MemoryIncidents()
+        self.glass_desk = GlassDesk(store, self.policies)
+        self.glass = Glass(store, self.policies, self.directory, self.people, self.incidents)
+        self.reviews = Reviews(store, self.policies, self.workflow)
         self.told: list[Claim] = []
         self.worker = Worker(
             store,
@@ -267,10 +288,16 @@ class World:
                 "end": self.provisioning.ending.end,
                 "welcome": Welcoming(store, self.directory, self.policies, self.workflow).welcome,
                 "bulk end": self.provisioning.bulk_ending.end,
+                "glass": self.glass.judge,
+                "glass heard": self.glass.heard,
+                "review": self.told.append,
+                "review due": self.reviews.due,
+                "misuse": self.reviews.propose_suspension,
                 "bulk progress": self.told.append,
                 "bulk result": self.told.append,
                 "draw": self.told.append,
                 "tell": self.told.append,
+                "events": lambda claim: None,
             },
         )
         self.clicks = after.clicks if after else 0
@@ -336,6 +363,15 @@ class World:
         )
         return self.request(self.workflow.ask(self.speaker(who), ask))
 
+    def breaks(
+        self, who: str = "tomas", what: str = "eu-jira-admins", incident: str = "INC-42", *,
+        reason: str = "the database is down", channel: str = "", source: str | None = None,
+    ) -> AccessRequest:  # fmt: skip
+        """Somebody breaks glass; it is decided by the next run."""
+        self.clicks += 1
+        wanted = Wanted(what, incident, reason, source or f"glass {self.clicks}", channel)
+        return self.request(self.glass_desk.ask(self.speaker(who), wanted))
+
     def click(
         self, who: str, request: AccessRequest, choice: str = "approve", *, version: int | None = None,
         reason: str = "", typed: str = "", changed: str = "",
@@ -381,9 +417,9 @@ class World:
             return [json.loads(row.body) for row in rows]
 
     def jobs(self) -> dict[str, Job]:
-        """The jobs that are left, by their key; drawing and telling excepted."""
+        """The jobs that are left, by their key; drawing, telling and looking into the audit log excepted."""
         with self.store.read() as session:
-            quiet = ("draw", "tell", "bulk progress", "bulk result")
+            quiet = ("draw", "tell", "review", "bulk progress", "bulk result", "events")
             return {job.key: job for job in session.exec(select(Job)) if job.kind not in quiet}
 
     def holds(self, who: str, group: str = "eu-jira-admins") -> bool:

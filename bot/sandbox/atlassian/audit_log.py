@@ -46,6 +46,7 @@ class Event:
     actor: dict[str, Any]
     context: tuple[dict[str, Any], ...]
     message: str
+    by: str = ""  # the truth, which no API tells: whose key it was, or "somebody else"
 
 
 @dataclass
@@ -62,4 +63,5 @@ class AuditLog:
         return max(at + delay, self.events[-1].processed if self.events else 0.0)
 
     def shown(self, now: float) -> list[Event]:
-        return [event for event in self.events if event.processed <= now]
+        """What has been processed by now; nothing is put in front of what was shown before."""
+        return sorted((event for event in self.events if event.processed <= now), key=lambda event: event.processed)

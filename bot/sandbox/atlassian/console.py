@@ -22,6 +22,7 @@ def console_routes(sandbox: Sandbox) -> list[Route]:
         route(sandbox, "/control/faults", may, POST=add_fault, DELETE=clear_faults),
         route(sandbox, "/control/switches", may, POST=turn_switches),
         route(sandbox, "/control/clock", may, POST=set_clock),
+        route(sandbox, "/control/events", may, GET=read_events),
         route(sandbox, GROUP, may, GET=read_group),
         route(sandbox, f"{GROUP}/members", may, POST=change_by_hand),
         route(sandbox, "/control/site-groups", may, POST=make_site_group),
@@ -70,6 +71,18 @@ def set_clock(sandbox: Sandbox, call: Call) -> Response:
         refuse("offset_seconds must be a number of seconds within ten years")
     sandbox.clock_offset = float(offset)
     return answer({"now": sandbox.now()})
+
+
+def read_events(sandbox: Sandbox, call: Call) -> Response:
+    """The audit log with the truth in it, whether or not it is shown yet."""
+    events = [
+        {
+            "id": event.id, "action": event.action, "at": event.at, "by": event.by,
+            "about": [item.get("id") for item in event.context],
+        }
+        for event in sandbox.audit.events
+    ]  # fmt: skip
+    return answer({"events": events})
 
 
 def read_group(sandbox: Sandbox, call: Call) -> Response:

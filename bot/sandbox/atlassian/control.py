@@ -51,6 +51,11 @@ class AtlassianControl:
     def set_clock(self, offset_seconds: float) -> None:
         self._ask("POST", "/clock", {"offset_seconds": offset_seconds})
 
+    def events(self) -> list[dict[str, Any]]:
+        """The audit log with the truth in it: id, action, at, about, and by whose key it was."""
+        events: list[dict[str, Any]] = self._ask("GET", "/events")["events"]
+        return events
+
     def members(self, group_name: str) -> set[str]:
         """The account ids of a group's members, in truth rather than as the organization shows them."""
         return set(self._ask("GET", f"/group/{quote(group_name, safe='')}")["members"])

@@ -1,7 +1,8 @@
 """What a call writes to the audit log: found by comparing the records before and after it, so none is forgotten."""
 
+import random
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from bot.sandbox import seed
@@ -13,6 +14,7 @@ ADMIN_SITE = "https://admin.atlassian.com"
 KEY_ID = "b1f3a7c2-0000-4000-8000-00000000a001"
 OWNER_OF_KEY = "omar"  # who made the organization's API key
 AT_THE_CONSOLE = "ingrid"
+NOBODY_OF_OURS = "somebody else"
 Effect = tuple[str, str, tuple[dict[str, Any], ...]]  # action, words, what it is about
 
 
@@ -20,8 +22,40 @@ def write_events(sandbox: Sandbox, before: Records, key: str) -> None:
     """Append what changed since ``before``, as done by whoever holds ``key``."""
     at = sandbox.clock()
     for action, words, about in _effects(before, sandbox.records):
-        due = sandbox.audit.due(at, sandbox.switches.event_delay)
-        sandbox.audit.append(Event(sandbox.new_id(), at, due, action, _actor(sandbox, key), about, words))
+        by = _whose(key)
+        for number in range(sandbox.switches.event_rivals if by != NOBODY_OF_OURS else 0):
+            _append(sandbox, at, action, words, _rival(sandbox, about, number), "", NOBODY_OF_OURS)
+        _append(sandbox, at, action, words, about, key, by)
+
+
+def _append(
+    sandbox: Sandbox, at: float, action: str, words: str, about: tuple[dict[str, Any], ...], key: str, by: str
+) -> None:
+    """Late, out of order or twice, as the switches say; which event is late by how much is the same in each run."""
+    switches, id = sandbox.switches, sandbox.new_id()
+    due = sandbox.audit.due(at, switches.event_delay)
+    if switches.event_jitter:
+        due = at + switches.event_delay + switches.event_jitter * random.Random(id).random()
+    event = Event(id, at, due, action, _actor(sandbox, key), about, words, by)
+    sandbox.audit.append(event)
+    if switches.event_repeats:
+        sandbox.audit.append(replace(event, processed=due + 1))
+
+
+def _rival(sandbox: Sandbox, about: tuple[dict[str, Any], ...], number: int) -> tuple[dict[str, Any], ...]:
+    """What somebody else did in the same moment: the same to the same account, or to another one."""
+    if number % 2 == 0:
+        return about
+    accounts = list(sandbox.records.accounts.values())
+    other = accounts[number % len(accounts)]
+    return (_person(other), *(item for item in about if item["type"] not in ("users", "scim-users")))
+
+
+def _whose(key: str) -> str:
+    directory = next((one for one in seed.SCIM_DIRECTORIES if one.key == key), None)
+    if directory is not None:
+        return f"scim:{directory.id}"
+    return "organization" if key in (seed.ORG_API_KEY, seed.ORG_SCOPED_KEY) else NOBODY_OF_OURS
 
 
 def _actor(sandbox: Sandbox, key: str) -> dict[str, Any]:

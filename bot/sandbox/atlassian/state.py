@@ -16,7 +16,7 @@ from bot.sandbox.atlassian.roles import AT_FIRST, Assignment
 
 LEAST = {
     **{"scim_page_limit": 1, "visibility_delay": 0, "scim_account_id_delay": 0, "site_searches_a_minute": 0},
-    **{"event_delay": 0, "event_page_limit": 1},
+    **{"event_delay": 0, "event_jitter": 0, "event_rivals": 0, "event_page_limit": 1},
 }
 SEEDED_AT = "2024-03-04T09:15:42.13545Z"
 IDS = uuid.UUID("6f1d3c1e-0000-4000-8000-a71a551a0000")
@@ -166,6 +166,9 @@ class Switches:
     key_label: str = "Gatehouse"  # of the organization's API key in the audit log; empty: the log does not tell
     key_scopes: list[str] = field(default_factory=lambda: list(SCOPES))  # of the key with scopes
     event_delay: float = 0.0  # seconds until the audit log shows an event
+    event_jitter: float = 0.0  # seconds at most that each event is late by itself, so that they come out of order
+    event_repeats: bool = False  # the log shows each event twice
+    event_rivals: int = 0  # for each event of a key, so many of the same kind by somebody else at the same moment
     event_page_limit: int = 500
     sparse_events: bool = False  # events lack ids in the context, and the container
     stream_ends: bool = False  # the last page of the stream names no cursor; the one that led to it goes on

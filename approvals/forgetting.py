@@ -1,0 +1,197 @@
+"""Erasing what is personal: names, mails and free text go, ids and digests stay, and the chain still verifies."""
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, text, update
+from sqlmodel import Session, SQLModel, col, or_, select
+
+from approvals.models import (
+    AccessRequest,
+    AuditDetail,
+    AuditEntry,
+    Binding,
+    BulkRow,
+    Call,
+    Grant,
+    Manager,
+    News,
+    Person,
+    PlanRow,
+    SlackUser,
+    StepRow,
+    Vote,
+)
+from approvals.states import HELD, OPEN
+from approvals.store import MACHINE, Actor, Store, Write
+
+PAGE = 500  # texts a look, so that nobody is held up
+SHORTEST = 4  # a shorter name would take others' texts along
+PERSONAL = frozenset({"set_email", "create_user", "invite", "create_site_user"})  # steps whose value names somebody
+
+Key = tuple[int, str]
+
+
+class StillOpen(Exception):
+    """They wait for something or hold something, which would be lost; ``requests`` are what must be over first."""
+
+    def __init__(self, requests: list[str]) -> None:
+        super().__init__(", ".join(requests))
+        self.requests = requests
+
+
+def forget(store: Store, account: str, *, actor: Actor, tell: str) -> int:
+    """Erase a person; how many texts of the record went. ``tell`` is what security reads of it."""
+    with store.read() as session:
+        open_now = sorted(_open(session, account))
+        if open_now:
+            raise StillOpen(open_now)
+        about = _requests_of(session, account)
+        words = _words_of(session, account)
+    keys = [key for page in _pages(store) for key in page if _is_theirs(page[key], account, about, words)]
+    with store.write() as w:
+        if still := sorted(_open(w.session, account)):
+            raise StillOpen(still)
+        _without_trace(w)
+        erased = _erase(w, keys)
+        _empty_requests(w, account, about)
+        _empty_mirror(w, account)
+        w.audit("person.forgotten", actor=actor, data={"account": account, "texts": erased, "entries": len(keys)})
+        w.tell("shell_act", place="security", by=actor.account.removeprefix("shell:"), did=tell)
+    return erased
+
+
+def erase_older(store: Store, kept: timedelta) -> int:
+    """Erase the texts of entries older than that, but for requests that are still open; how many went."""
+    erased = 0
+    before = store.now() - kept
+    for page in _pages(store):
+        with store.read() as session:
+            open_now = _open(session)
+        old = [key for key, entry in page.items() if _at(entry) < before and entry["request"] not in open_now]
+        if old:
+            with store.write() as w:
+                _without_trace(w)
+                count = _erase(w, old)
+                data = {"texts": count, "older_than_days": kept.days, "up_to": max(seq for seq, _ in old)}
+                w.audit("texts.erased", actor=MACHINE, data=data)
+            erased += count
+        if all(_at(entry) >= before for entry in page.values()):
+            break
+    return erased
+
+
+def _at(entry: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(entry["at"])
+
+
+def _pages(store: Store) -> Iterator[dict[Key, dict[str, Any]]]:
+    """Every text by its key, with the body of its entry and itself; each page is a read of its own."""
+    after = 0
+    while True:
+        with store.read() as session:
+            numbers = session.exec(
+                select(AuditDetail.seq).where(AuditDetail.seq > after).order_by(col(AuditDetail.seq)).limit(PAGE)
+            ).all()
+            if not numbers:
+                return
+            rows = session.exec(
+                select(AuditDetail, AuditEntry.body)
+                .join(AuditEntry, col(AuditEntry.seq) == col(AuditDetail.seq))
+                .where(AuditDetail.seq > after, AuditDetail.seq <= numbers[-1])
+            ).all()
+        after = numbers[-1]
+        yield {(detail.seq, detail.name): {**json.loads(body), "text": detail.text} for detail, body in rows}
+
+
+def _is_theirs(entry: dict[str, Any], account: str, about: set[str], words: list[str]) -> bool:
+    """They did it, it was done to them, it is of a request of theirs, or it names them."""
+    data = entry["data"]
+    if account in (entry["actor"], data.get("account"), data.get("subject"), data.get("requester")):
+        return True
+    return entry["request"] in about or any(word in entry["text"].lower() for word in words)
+
+
+def _requests_of(session: Session, account: str) -> set[str]:
+    mine = or_(AccessRequest.requester == account, AccessRequest.subject == account)
+    return set(session.exec(select(AccessRequest.id).where(mine)))
+
+
+def _open(session: Session, account: str | None = None) -> set[str]:
+    """Requests that are not over, or whose grants are not; of a person, or all."""
+    requests = select(AccessRequest.id).where(col(AccessRequest.status).in_(OPEN))
+    grants = select(Grant.request_id).where(col(Grant.status).in_(HELD))
+    if account is not None:
+        requests = requests.where(or_(AccessRequest.requester == account, AccessRequest.subject == account))
+        grants = grants.where(Grant.account == account)
+    return {*session.exec(requests), *session.exec(grants)}
+
+
+def _words_of(session: Session, account: str) -> list[str]:
+    """What they are called, in lower case: their names and addresses, and the account itself."""
+    words = [account]
+    person = session.get(Person, account)
+    words += [person.name, person.mail] if person else []
+    bound = session.exec(select(Binding).where(Binding.account == account)).all()
+    words += [row.mail for row in bound]
+    for row in bound:
+        user = session.get(SlackUser, (row.team, row.user))
+        words += [user.name, user.mail] if user else []
+    return sorted({word.lower() for word in words if len(word) >= SHORTEST})
+
+
+def _without_trace(w: Write) -> None:
+    """SQLite leaves what was deleted in the file until it needs the room, unless it is told not to."""
+    if w.connection.dialect.name == "sqlite":
+        w.connection.execute(text("PRAGMA secure_delete = ON"))
+
+
+def _erase(w: Write, keys: Iterable[Key]) -> int:
+    found = [w.session.get(AuditDetail, key) for key in keys]
+    rows = [row for row in found if row is not None]
+    for row in rows:
+        w.session.delete(row)
+    w.session.flush()
+    return len(rows)
+
+
+def _empty_requests(w: Write, account: str, about: set[str]) -> None:
+    """What the tables of requests say in words; their ids, times and outcomes stay."""
+    theirs = sorted(about)
+    _set(w, AccessRequest, col(AccessRequest.id).in_(theirs), reason="", value="", because="")
+    _set(w, Vote, or_(col(Vote.request_id).in_(theirs), Vote.account == account), reason="", typed="", because="")
+    _set(w, BulkRow, or_(col(BulkRow.request_id).in_(theirs), BulkRow.account == account), person="", reason="",
+         because="")  # fmt: skip
+    w.session.execute(delete(News).where(col(News.request_id).in_(theirs), col(News.told_at).is_not(None)))
+    for plan in w.session.exec(select(PlanRow).where(col(PlanRow.request_id).in_(theirs))):
+        body = json.loads(plan.body)
+        body |= {"subject_name": body["subject"], "subject_mail": "", "warnings": [], "lines": []}
+        body["steps"] = [_nameless(step) for step in body["steps"]]
+        plan.body = json.dumps(body)
+        w.session.add(plan)
+    for step in w.session.exec(select(StepRow).where(col(StepRow.request_id).in_(theirs))):
+        step.body = json.dumps(_nameless(json.loads(step.body)))
+        w.session.add(step)
+        _set(w, Call, Call.step_id == step.id, answer="")
+
+
+def _nameless(step: dict[str, Any]) -> dict[str, Any]:
+    return step | {"words": step["does"], **({"value": ""} if step["does"] in PERSONAL else {})}
+
+
+def _empty_mirror(w: Write, account: str) -> None:
+    """The copies of what Slack and Atlassian tell; as long as they still tell it, the mirror reads it again."""
+    for row in w.session.exec(select(Binding).where(Binding.account == account)):
+        mine = (SlackUser.team == row.team, SlackUser.user == row.user)
+        w.session.execute(delete(SlackUser).where(*mine))  # type: ignore[arg-type]
+        row.mail = ""
+        w.session.add(row)
+    w.session.execute(delete(Manager).where(or_(Manager.account == account, Manager.manager == account)))
+    w.session.execute(update(Person).where(col(Person.manager) == account).values(manager=None))
+    w.session.execute(delete(Person).where(col(Person.account) == account))
+
+
+def _set(w: Write, table: type[SQLModel], where: Any, **values: str) -> None:
+    w.session.execute(update(table).where(where).values(**values))

@@ -1,0 +1,316 @@
+"""The closed loop (the job ``events``): finds Atlassian's own audit event of each call, and tells whom it concerns."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlmodel import Session, col, select
+
+from approvals import jobs
+from approvals.closed_loop import enqueue_event_of
+from approvals.correlating import UNANSWERED, Effect, Found, Seen, correlate, effects_of, explains, kind_of
+from approvals.crash import crash_point
+from approvals.models import Call, CallEvent, EventKind, EventRead, Person, StepRow
+from approvals.plan import Step, read_members
+from approvals.ports import DirectoryError
+from approvals.store import MACHINE, Store, Write
+from bot.atlassian.errors import KeyRefused
+from bot.atlassian.event_kinds import AuditLogConfig, discovered
+from bot.atlassian.org_shapes import Event
+from bot.event_reading import AuditLog, EventReading, seen
+from bot.event_thread import EventThread
+
+SOON, SLOWLY, SELDOM = timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=1)
+FRESH = timedelta(minutes=3)  # how long a call's event is looked for every few seconds
+DOUBT = timedelta(minutes=5)  # how long several events that fit may become one
+JUDGED_AFTER = timedelta(minutes=3)  # an event may be there before the call that caused it is written down
+LEARNT_FOR = timedelta(days=1)
+AT_ONCE = 1000  # calls in one run
+UNREADABLE = timedelta(minutes=10)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Open:
+    """A call whose event is looked for."""
+
+    row: CallEvent
+    call: Call
+    step: Step
+    step_id: int
+
+
+@dataclass
+class Events:
+    """Reads the stream on, decides, writes it down; each part is safe to repeat."""
+
+    store: Store
+    log: AuditLog
+    config: AuditLogConfig
+    thread: EventThread
+    _names: tuple[datetime, Mapping[str, tuple[str, ...]]] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.reading = EventReading(self.store, self.log, self.config)
+
+    def start(self) -> None:
+        """Ask for a first look at once."""
+        with self.store.write() as w:
+            w.enqueue("events", "stream", priority=jobs.BACKGROUND)
+
+    def run(self, claim: jobs.Claim) -> None:
+        """One look; the next one comes soon while calls are young, seldom while there is none."""
+        try:
+            self._adopt(claim)
+            names = self._discovered()
+            whole = self.reading.read_on(claim, lambda event: self._wanted(event, names))
+        except DirectoryError as error:
+            if error.retry and not isinstance(error, KeyRefused):
+                raise
+            return self._unreadable(claim, error)
+        self._match(claim, names, whole)
+        crash_point("events: matched")
+        if whole:
+            self._judge(claim)
+        self.thread.tell(claim)
+        with self.store.work(claim) as w:
+            self.reading.forget(w)
+            w.enqueue("events", "stream", at=w.now + _pause(w), priority=jobs.BACKGROUND)
+
+    def _unreadable(self, claim: jobs.Claim, error: DirectoryError) -> None:
+        """Operators hear it once a day; nobody calls anything missing meanwhile."""
+        with self.store.work(claim) as w:
+            once = f"audit log unreadable:{w.now:%Y-%m-%d}"
+            w.tell("log_unreadable", place="operators", once=once, why=str(error))
+            w.enqueue("events", "stream", at=w.now + UNREADABLE, priority=jobs.BACKGROUND)
+
+    def _adopt(self, claim: jobs.Claim) -> None:
+        """Calls whose answer was lost with the process that made them want their event as well."""
+        with self.store.read() as session:
+            if not self._lost(session, self.store.time_in(session)):
+                return
+        with self.store.work(claim) as w:
+            for call, row in self._lost(w.session, w.now):
+                step = Step.model_validate_json(row.body)
+                enqueue_event_of(w, call.id or 0, row.request_id, kind_of(step), call.intended_at)
+
+    def _lost(self, session: Session, now: datetime) -> Sequence[tuple[Call, StepRow]]:
+        return session.exec(
+            select(Call, StepRow)
+            .join(StepRow, col(StepRow.id) == col(Call.step_id))
+            .outerjoin(CallEvent, col(CallEvent.call_id) == col(Call.id))
+            .where(
+                col(Call.answered_at).is_(None),
+                col(Call.intended_at) < now - UNANSWERED,
+                col(Call.intended_at) > now - LEARNT_FOR,
+                col(CallEvent.call_id).is_(None),
+            )
+            .limit(AT_ONCE)
+        ).all()
+
+    def _discovered(self) -> Mapping[str, tuple[str, ...]]:
+        """What this organization calls the kinds, asked once a day; without it what is likely must do."""
+        now = self.store.now()
+        if self._names is None or not timedelta(0) <= now - self._names[0] < LEARNT_FOR:
+            try:
+                names: Mapping[str, tuple[str, ...]] = discovered(self.log.event_actions())
+            except DirectoryError as error:
+                log.warning("the actions of the audit log can't be listed", why=str(error))
+                names = {}
+            self._names = (now, names)
+        return self._names[1]
+
+    def _wanted(self, event: Event, names: Mapping[str, tuple[str, ...]]) -> bool:
+        """Only what may be ours is kept: of a kind that a call can have, or done with one of our keys."""
+        if self.config.credentials(event):
+            return True
+        return any(event.attributes.action in self.config.actions_of(kind, names) for kind in KINDS)
+
+    # -- deciding -------------------------------------------------------------------------------------------------
+
+    def _match(self, claim: jobs.Claim, names: Mapping[str, tuple[str, ...]], whole: bool) -> None:
+        with self.store.read() as session:
+            looking = _open(session)
+            if not looking:
+                return
+            now = self.store.time_in(session)
+            effects = self._effects(session, looking, names)
+            events = _free(session, min(effect.begun for effect in effects), max(effect.last for effect in effects))
+            settled = _steps_with_an_event(session, {one.step_id for one in looking})
+        found = correlate(effects, events, now=now, known=self.config.known)
+        settled |= {one.step_id for one in looking if one.row.call_id in found}
+        with self.store.work(claim) as w:
+            seen_before = set(w.session.exec(select(EventKind.kind)).all())
+            for one in looking:
+                self._settle(w, one, found.get(one.row.call_id), seen_before, whole, one.step_id in settled)
+
+    def _effects(self, session: Session, looking: Sequence[Open], names: Mapping[str, tuple[str, ...]]) -> list[Effect]:
+        accounts = {account for one in looking for account in (*read_members(one.step), one.step.account) if account}
+        mails = _mails(session, accounts)
+        return [
+            effect
+            for one in looking
+            for effect in effects_of(
+                one.row.call_id, one.step, one.call.intended_at, one.call.answered_at,
+                self.config.actions_of(one.row.kind, names), mails,
+            )
+        ]  # fmt: skip
+
+    def _settle(
+        self, w: Write, one: Open, found: Found | None, seen_before: set[str], whole: bool, twin: bool
+    ) -> None:  # fmt: skip
+        row = w.session.get_one(CallEvent, one.row.call_id)
+        age = w.now - row.at
+        if row.state != "looking":
+            return
+        if found is not None and found.fit == "exact":
+            self._found(w, row, found)
+        elif found is not None:
+            if age >= DOUBT:
+                row.state = "doubtful"
+                self._chain(w, row, "call.doubtful", {"events": [event.id for event in found.events[:5]]})
+        elif whole and age >= self.config.missing_after:
+            self._not_there(w, one, row, seen_before, twin)
+
+    def _found(self, w: Write, row: CallEvent, found: Found) -> None:
+        first = found.events[0]
+        row.state, row.event_id, row.action, row.found_at = "found", first.id, first.action, w.now
+        for event in found.events:
+            read = w.session.get(EventRead, event.id)
+            if read is not None:
+                read.call_id, read.judged = row.call_id, True
+                row.says = row.says or read.says
+        if w.session.get(EventKind, row.kind) is None:
+            w.add(EventKind(kind=row.kind, action=first.action, first_seen_at=w.now))
+        self._chain(w, row, "call.logged", {"event": first.id, "action": first.action})
+
+    def _not_there(self, w: Write, one: Open, row: CallEvent, seen_before: set[str], twin: bool) -> None:
+        """An alarm only where the kind has shown before, and where a call is known to have had an effect."""
+        if one.call.answer is None or twin:
+            row.state, row.told = "not_logged", True
+        elif row.kind in seen_before:
+            row.state = "missing"
+            self._chain(w, row, "call.missing", {"kind": row.kind})
+            for place in ("operators", "security"):
+                minutes = round(self.config.missing_after.total_seconds() / 60)
+                facts: dict[str, Any] = {"did": one.step.words, "minutes": minutes}
+                once = f"event missing:{row.call_id}:{place}"
+                w.tell("event_missing", place=place, request=row.request_id, once=once, **facts)
+        else:
+            row.state = "not_logged"
+            self._chain(w, row, "call.not_logged", {"kind": row.kind})
+            w.tell("not_logged", place="operators", once=f"not logged:{row.kind}", what=row.kind)
+
+    def _chain(self, w: Write, row: CallEvent, event: str, data: dict[str, Any]) -> None:
+        w.audit(event, actor=MACHINE, request=row.request_id, data={"call": row.call_id, **data})
+
+    # -- who used our key -----------------------------------------------------------------------------------------
+
+    def _judge(self, claim: jobs.Claim) -> None:
+        """Events done with a key of ours that no call of ours explains."""
+        with self.store.read() as session:
+            now = self.store.time_in(session)
+            mine = session.exec(
+                select(EventRead).where(
+                    EventRead.credentials != "", col(EventRead.judged).is_(False), EventRead.at < now - JUDGED_AFTER
+                )
+            ).all()
+            if not mine:
+                return
+            first, last = min(event.at for event in mine), max(event.at for event in mine)
+            effects = self._all_effects(session, first, last)
+        with self.store.work(claim) as w:
+            for event in mine:
+                w.session.get_one(EventRead, event.id).judged = True
+                if not explains(effects, seen(event)):
+                    self._alarm(w, event)
+
+    def _all_effects(self, session: Session, first: datetime, last: datetime) -> list[Effect]:
+        """Of every call around that time, whether or not its own event was found."""
+        span = UNANSWERED * 2
+        calls = session.exec(
+            select(Call, StepRow)
+            .join(StepRow, col(StepRow.id) == col(Call.step_id))
+            .where(Call.intended_at > first - span, Call.intended_at < last + span)
+        ).all()
+        steps = [(call, Step.model_validate_json(row.body)) for call, row in calls]
+        accounts = {account for _, step in steps for account in (*read_members(step), step.account) if account}
+        mails = _mails(session, accounts)
+        return [
+            effect
+            for call, step in steps
+            for effect in effects_of(call.id or 0, step, call.intended_at, call.answered_at, (), mails)
+        ]
+
+    def _alarm(self, w: Write, event: EventRead) -> None:
+        w.audit("key.used", actor=MACHINE, data={"event": event.id, "action": event.action})
+        for place in ("operators", "security"):
+            facts: dict[str, Any] = {
+                "event": event.id,
+                "action": event.action,
+                "says": event.says,
+                "at": event.at.timestamp(),
+            }
+            w.tell("key_used", place=place, once=f"key used:{event.id}:{place}", with_=event.credentials, **facts)
+
+
+def _open(session: Session) -> list[Open]:
+    found = session.exec(
+        select(CallEvent, Call, StepRow)
+        .join(Call, col(Call.id) == col(CallEvent.call_id))
+        .join(StepRow, col(StepRow.id) == col(Call.step_id))
+        .where(col(CallEvent.told).is_(False), CallEvent.state == "looking")
+        .order_by(col(CallEvent.call_id))
+        .limit(AT_ONCE)
+    ).all()
+    return [Open(row, call, Step.model_validate_json(step.body), step.id or 0) for row, call, step in found]
+
+
+def _free(session: Session, first: datetime, last: datetime) -> list[Seen]:
+    rows = session.exec(
+        select(EventRead).where(
+            col(EventRead.call_id).is_(None), EventRead.at > first - SOON * 2, EventRead.at < last + SOON
+        )
+    ).all()
+    return [seen(row) for row in rows]
+
+
+def _steps_with_an_event(session: Session, steps: set[int]) -> set[int]:
+    """A step that was called twice has one effect, and one event."""
+    return set(
+        session.exec(
+            select(Call.step_id)
+            .join(CallEvent, col(CallEvent.call_id) == col(Call.id))
+            .where(col(Call.step_id).in_(steps), CallEvent.state == "found")
+        ).all()
+    )
+
+
+def _mails(session: Session, accounts: Iterable[str]) -> dict[str, str]:
+    wanted = list(accounts)
+    mails: dict[str, str] = {}
+    for start in range(0, len(wanted), 500):
+        part = col(Person.account).in_(wanted[start : start + 500])
+        mails |= dict(session.exec(select(Person.account, Person.mail).where(part)).all())
+    return mails
+
+
+def _pause(w: Write) -> timedelta:
+    youngest = w.session.exec(
+        select(CallEvent.at).where(col(CallEvent.told).is_(False), CallEvent.state == "looking")
+        .order_by(col(CallEvent.call_id).desc()).limit(1)
+    ).first()  # fmt: skip
+    if youngest is None:
+        return SELDOM
+    return SOON if w.now - youngest < FRESH else SLOWLY
+
+
+OWNERS = ("scim", "org", "site", "accounts")
+DOES = (
+    "add_member", "remove_member", "assign_role", "revoke_role", "deactivate", "reactivate", "delete_tokens",
+    "suspend", "restore", "set_email", "create_user", "invite", "create_site_user", "revoke_org_admin",
+)  # fmt: skip
+KINDS = tuple(f"{owner}/{does}" for owner in OWNERS for does in DOES)

@@ -1,0 +1,168 @@
+"""What is said about the record outside the database, so that it is not cut or rewritten unseen (job `checkpoint`)."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlmodel import Session, col, select
+
+from approvals import jobs
+from approvals.crash import crash_point
+from approvals.models import AuditEntry, Meta
+from approvals.plan import canonical
+from approvals.policy_book import PolicyBook
+from approvals.ports import OutsideError
+from approvals.store import Store
+from bot.http import HttpClient, HttpFailure, UnsafeAddress
+from bot.record.signing import public_part
+from bot.slack_out import SlackOut
+from handlers.cards import Drawing
+
+ENTRIES = 100  # so many new ones, or
+AFTER = timedelta(minutes=5)  # so long after the last one, if there is anything new
+LOOK = timedelta(seconds=30)  # between two looks whether one of them is so
+LARGEST_ANSWER = 65_536  # bytes of a webhook's, which nobody reads
+PLACES = ("log", "slack", "webhook")  # each on its own: one that fails holds no other back
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The head of the chain at a moment, for the verifier; unsigned it has neither key nor signature."""
+
+    organization: str
+    seq: int
+    hash: str
+    at: str
+    key: str = ""  # the public one, in base64: whose signature it is, not a reason to believe it
+    signature: str = ""
+
+    def line(self) -> str:
+        """As it is sent: one line of JSON, which `gatehouse_verify.py --checkpoint` reads."""
+        said = {name: value for name, value in asdict(self).items() if value != ""}
+        return json.dumps({"event": "checkpoint", **said})
+
+
+def made(organization: str, seq: int, hash: str, at: datetime, key: Ed25519PrivateKey | None) -> Checkpoint:
+    """Signed is the canonical JSON of what is said."""
+    said: dict[str, Any] = {"organization": organization, "seq": seq, "hash": hash, "at": at.isoformat()}
+    if key is None:
+        return Checkpoint(**said)
+    signature = base64.b64encode(key.sign(canonical(said))).decode()
+    return Checkpoint(**said, key=public_part(key), signature=signature)
+
+
+def head(session: Session) -> tuple[int, str]:
+    """The newest entry's number and hash; 0 while there is none."""
+    row = session.exec(select(AuditEntry.seq, AuditEntry.hash).order_by(col(AuditEntry.seq).desc()).limit(1)).first()
+    return (row[0], row[1]) if row else (0, "")
+
+
+def checkpoint_now(store: Store, organization: str, key: Ed25519PrivateKey | None) -> Checkpoint | None:
+    """One of this moment; None while the record is empty."""
+    with store.read() as session:
+        seq, hash = head(session)
+        now = store.time_in(session)
+    return made(organization, seq, hash, now, key) if seq else None
+
+
+def last_sent(session: Session) -> Mapping[str, Mapping[str, Any]]:
+    """What the newest checkpoint was that went to each place: its ``seq`` and ``at``."""
+    rows = session.exec(select(Meta).where(col(Meta.key).in_([_meta(place) for place in PLACES]))).all()
+    return {row.key.removeprefix(_meta("")): json.loads(row.value) for row in rows}
+
+
+def _meta(place: str) -> str:
+    return f"checkpoint {place}"
+
+
+@dataclass
+class Checkpoints:
+    """Sends them to places that the database's master does not hold: a channel, the log, a webhook."""
+
+    store: Store
+    slack: SlackOut
+    policies: PolicyBook
+    organization: str
+    key: Ed25519PrivateKey | None
+    webhook: str
+    write: Callable[[str], None]  # a line to stdout, where log drains listen
+
+    def start(self) -> None:
+        """Ask for the first looks."""
+        with self.store.write() as w:
+            for place in PLACES:
+                if place != "webhook" or self.webhook:
+                    w.enqueue("checkpoint", place, priority=jobs.BACKGROUND)
+
+    def run(self, claim: jobs.Claim) -> None:
+        """Send one if it is time, and look again later. After a crash the same one may be sent twice."""
+        place = claim.about
+        if place == "webhook" and not self.webhook:
+            return
+        with self.store.read() as session:
+            seq, hash = head(session)
+            now = self.store.time_in(session)
+            sent = last_sent(session).get(place)
+            channels = self.policies.current(session).channels
+        due = is_due(seq, now, sent)
+        if due:
+            checkpoint = made(self.organization, seq, hash, now, self.key)
+            crash_point("checkpoint: before sending")
+            if place == "slack":
+                channel = channels.audit or channels.operators
+                self.slack.post(channel, drawn(checkpoint), about=f"checkpoint {seq}")
+            elif place == "webhook":
+                call(self.webhook, checkpoint)
+            else:
+                self.write(checkpoint.line())
+            crash_point("checkpoint: sent")
+        with self.store.work(claim) as w:
+            if due:
+                w.session.merge(Meta(key=_meta(place), value=json.dumps({"seq": seq, "at": now.isoformat()})))
+            w.enqueue("checkpoint", place, at=w.now + LOOK, priority=jobs.BACKGROUND)
+
+
+def is_due(seq: int, now: datetime, sent: Mapping[str, Any] | None) -> bool:
+    """Nothing new, no checkpoint. A record that is shorter than what was sent is worth one at once."""
+    if sent is None:
+        return seq > 0
+    if seq == sent["seq"]:
+        return False
+    long_ago = abs(now - datetime.fromisoformat(sent["at"])) >= AFTER
+    return seq < sent["seq"] or seq - sent["seq"] >= ENTRIES or long_ago
+
+
+def drawn(checkpoint: Checkpoint) -> Drawing:
+    """The line itself, to be copied into a file for the verifier."""
+    signed = "" if checkpoint.signature else " It is not signed: no AUDIT_SIGNING_KEY is set."
+    text = f":link: The record has {checkpoint.seq} entries.{signed}\n```{checkpoint.line()}```"
+    return Drawing(text=text, blocks=[{"type": "section", "text": {"type": "mrkdwn", "text": text}}])
+
+
+class WebhookError(OutsideError):
+    """The place that takes checkpoints did not take one."""
+
+
+def call(address: str, checkpoint: Checkpoint) -> None:
+    """One POST of the line; the address is a secret, as whoever knows it may write there."""
+    parts = urlsplit(address)
+    try:
+        with HttpClient(f"{parts.scheme}://{parts.netloc}", max_bytes=LARGEST_ANSWER) as http:
+            answer = http.request(
+                "POST",
+                parts.path or "/",
+                params=dict(parse_qsl(parts.query)),
+                content=checkpoint.line().encode(),
+                headers={"Content-Type": "application/json"},
+            )
+    except UnsafeAddress:
+        raise WebhookError("CHECKPOINT_WEBHOOK_URL: an address that can't be called", retry=True) from None
+    except HttpFailure as failure:
+        raise WebhookError(f"CHECKPOINT_WEBHOOK_URL: {failure}", retry=True) from None
+    if answer.status >= 300:
+        raise WebhookError(f"CHECKPOINT_WEBHOOK_URL: HTTP {answer.status}", retry=True)

@@ -1,0 +1,179 @@
+"""The review after break-glass: its card in the security channel, and the form in which somebody says what it was."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from approvals import people
+from approvals.crash import crash_point
+from approvals.models import Call, Review, StepRow
+from approvals.policy import Person as Speaker
+from approvals.policy import Policy, say_duration
+from approvals.states import Grant as GrantStatus
+from approvals.states import Review as ReviewStatus
+from approvals.workflow import Refused
+from handlers.breakglass import END, button
+from handlers.cards import Drawing
+from handlers.desk import Desk
+from handlers.people import who_speaks
+from handlers.text import esc, plain, sentence, when, within
+from handlers.view import RequestView, view_of
+
+SETTLE, SETTLE_VIEW = "review_settle", "review_verdict"
+VERDICT, REASON = "verdict", "reason"
+WORDS = {
+    "legitimate": "It was right: the incident needed it",
+    "drill": "It was a drill",
+    "misuse": "Misuse: propose to suspend the account",
+}
+CALLS_SHOWN = 20
+HEADLINES = {
+    ReviewStatus.DUE: (":mag:", "Somebody must say whether this was right"),
+    ReviewStatus.OVERDUE: (":alarm_clock:", "Overdue: nobody has said whether this was right"),
+    ReviewStatus.SETTLED: (":ballot_box_with_check:", "Settled"),
+}
+
+
+@dataclass(frozen=True)
+class ReviewView:
+    """A review with the request it is about and every call the bot made for it."""
+
+    review: Review
+    request: RequestView
+    calls: Sequence[Call]
+    by: str = ""  # the name of who settled it
+
+
+def review_view(session: Session, policy: Policy, request_id: str, now: datetime) -> ReviewView | None:
+    """Gather it; None when there is no such review."""
+    review = session.get(Review, request_id)
+    view = view_of(session, policy, request_id, now)
+    if review is None or view is None:
+        return None
+    calls = select(Call).join(StepRow, col(StepRow.id) == col(Call.step_id)).where(StepRow.request_id == request_id)
+    made = session.exec(calls.order_by(col(Call.id))).all()
+    return ReviewView(review, view, made, people.names(session, {review.by})[review.by] if review.by else "")
+
+
+def draw_review(shown: ReviewView) -> Drawing:
+    """The card, as the record has it."""
+    review, view = shown.review, shown.request
+    icon, words = HEADLINES[ReviewStatus(review.status)]
+    name, request = esc(view.name(review.person)), view.request
+    kind = "practised break-glass" if review.drill else f"broke glass for *{esc(request.value)}*"
+    lines = [f"{icon} *{words}*", f"*{name}* {kind}: `{request.entitlement}`, {_held(view)}"]
+    lines += [f"Because: {esc(request.reason, 1000)}"] if request.reason else []
+    blocks = [_section(*lines), _section("*What the bot did*", *_calls(shown.calls))]
+    if review.status == ReviewStatus.SETTLED:
+        at = when(review.settled_at) if review.settled_at else ""
+        blocks.append(_section(f"*{esc(shown.by)}*: {WORDS[review.verdict]}. {at}", esc(review.reason, 1500)))
+    else:
+        elements = button(SETTLE, "Settle…", request.id, "primary")["elements"]
+        live = view.grant is not None and view.grant.status in (GrantStatus.PROMISED, GrantStatus.ACTIVE)
+        elements += button(END, "End it now", request.id, "danger")["elements"] if live else []
+        blocks.append({"type": "actions", "block_id": "review", "elements": elements})
+    foot = f"{request.id} · taken {when(review.opened_at)} · to be settled until {when(review.due_at)}"
+    blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": foot}]})
+    return Drawing(text=f"{icon} {words}: {request.id}", blocks=blocks)
+
+
+def _held(view: RequestView) -> str:
+    """For how long, as the record has it now."""
+    grant = view.grant
+    if grant is None or grant.status == GrantStatus.VOID:
+        return "and nothing was given."
+    if grant.ended_at is None:
+        until = f"until {when(grant.ends_at)}" if grant.ends_at else ""
+        return f"held since {when(grant.promised_at)} {until}."
+    length = grant.ended_at - grant.promised_at
+    minutes = max(timedelta(minutes=1), timedelta(minutes=length // timedelta(minutes=1)))
+    return f"held for {say_duration(minutes)}, from {when(grant.promised_at)} to {when(grant.ended_at)}."
+
+
+def _calls(calls: Sequence[Call]) -> list[str]:
+    lines = [
+        f"• {when(call.intended_at)} `{esc(call.method, 10)} {esc(call.path, 300)}` "
+        f"{esc(call.answer or 'no answer yet', 120)}"
+        for call in calls[:CALLS_SHOWN]
+    ]
+    more = [f"… and {len(calls) - CALLS_SHOWN} more"] if len(calls) > CALLS_SHOWN else []
+    return [*lines, *more] or ["Nothing yet."]
+
+
+# -- settling it ------------------------------------------------------------------------------------------------------
+
+
+def settle(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
+    """The button: the form, unless it can be told already that they may not."""
+    speaker = who_speaks(desk, body["team"]["id"], body["user"]["id"], source)
+    if isinstance(speaker, Speaker):
+        id = str(body["actions"][0].get("value", ""))[:60]
+        because = desk.reviews.why_not(speaker, id)
+        if not because and not _opened(desk, id, source, body["trigger_id"]):
+            because = "Slack did not open the form. Press Settle again."
+        if because:
+            channel = body["container"].get("channel_id", "")
+            desk.workflow.answer(speaker, channel, esc(sentence(because), 2000), f"settle {source}")
+    ack()
+
+
+def _opened(desk: Desk, id: str, source: str, trigger: str) -> bool:
+    with desk.store.read() as session:
+        review = session.get_one(Review, id)
+    crash_point("review form: before opening")
+    opened = desk.open_view(trigger, draw_verdict(review, source))
+    crash_point("review form: opened")
+    return opened
+
+
+def draw_verdict(review: Review, source: str) -> dict[str, object]:
+    """What was it, and why; of a drill the answer is filled in."""
+    options = [{"text": _plain(words), "value": name} for name, words in WORDS.items()]
+    chosen: dict[str, Any] = {"type": "radio_buttons", "action_id": VERDICT, "options": options}
+    if review.drill:
+        chosen["initial_option"] = options[1]
+    why = {"type": "plain_text_input", "action_id": REASON, "multiline": True, "max_length": 1000}
+    return {
+        "type": "modal",
+        "callback_id": SETTLE_VIEW,
+        "external_id": f"review:{source[:40]}",
+        "private_metadata": json.dumps({"request": review.request_id}),
+        "title": _plain("What was it?"),
+        "submit": _plain("Settle"),
+        "close": _plain("Go back"),
+        "blocks": [
+            {"type": "input", "block_id": VERDICT, "label": _plain("What was it?"), "element": chosen},
+            {"type": "input", "block_id": REASON, "label": _plain("Why do you say so?"), "element": why,
+             "hint": _plain("Who broke the glass reads this, and so does the record.")},
+        ],
+    }  # fmt: skip
+
+
+def settled(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
+    """The form was sent."""
+    speaker = who_speaks(desk, body["team"]["id"], body["user"]["id"], source)
+    if not isinstance(speaker, Speaker):
+        ack(response_action="errors", errors={REASON: plain(speaker.because, 150)})
+        return
+    values = body["view"]["state"]["values"]
+    chosen = (values.get(VERDICT, {}).get(VERDICT, {}).get("selected_option") or {}).get("value", "")
+    reason = (values.get(REASON, {}).get(REASON, {}).get("value") or "").strip()
+    request = json.loads(body["view"]["private_metadata"])["request"]
+    try:
+        desk.reviews.settle(speaker, request, chosen, reason, source)
+    except Refused as refused:
+        ack(response_action="errors", errors={REASON: plain(sentence(str(refused)), 150)})
+        return
+    ack()
+
+
+def _section(*lines: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": within(lines)}}
+
+
+def _plain(text: str) -> dict[str, str]:
+    return {"type": "plain_text", "text": plain(text, 75)}

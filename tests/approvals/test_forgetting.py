@@ -1,0 +1,122 @@
+"""What is personal goes, everywhere it lies; what proves stays."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect, text
+from sqlmodel import select
+
+from approvals import forgetting
+from approvals.forgetting import StillOpen, erase_older, forget
+from approvals.models import AuditDetail, AuditEntry, Grant, News
+from approvals.plan import Plan
+from approvals.store import Actor, Store
+from tests.support.world import COMPANY, World
+
+ADA = COMPANY.person("ada")
+SHELL = Actor("shell:root")
+PERSONAL = ("UNIQUE-REASON", ADA.name.lower(), ADA.email.lower())
+
+
+@pytest.fixture
+def world(store: Store) -> World:
+    """Ada asked for something, had it, and it is over; she refused nothing and Grace was asked by somebody else."""
+    world = World(store)
+    request = world.ask(reason=f"UNIQUE-REASON for {ADA.name}")
+    world.run()
+    world.click("grace", request)
+    world.run()
+    with store.write() as w:
+        w.audit("people.imported", actor=SHELL, details={"difference": f"+ {ADA.email}\n+ other@harbour.example"})
+        w.audit("noted", actor=Actor("712020:other"), details={"reason": "a reason of somebody else"})
+    return world
+
+
+def over(world: World) -> None:
+    world.later(timedelta(hours=3))
+    world.run()
+    with world.store.database.writing() as session:
+        for news in session.exec(select(News)):
+            news.told_at = world.store.time_in(session)
+            session.add(news)
+
+
+def everything(store: Store) -> dict[str, str]:
+    """All of every table as text."""
+    with store.read() as session:
+        tables = inspect(session.connection()).get_table_names()
+        return {t: str(session.execute(text(f'SELECT * FROM "{t}"')).all()).lower() for t in tables}
+
+
+def test_nothing_personal_is_left_in_any_table_and_the_chain_holds(world: World) -> None:
+    store = world.store
+    over(world)
+    before = everything(store)
+    assert all(any(word.lower() in content for content in before.values()) for word in PERSONAL)
+    head, entries = store.verify().head, store.verify().entries
+    assert forget(store, ADA.account_id, actor=SHELL, tell="erased somebody") > 0
+    after = everything(store)
+    left = [(table, word) for table, content in after.items() for word in PERSONAL if word.lower() in content]
+    assert left == [("policies", word) for word in PERSONAL if word.lower() in before["policies"]]
+    found = store.verify()
+    assert (found.ok, found.entries) == (True, entries + 1)
+    assert found.erased > 0
+    with store.read() as session:
+        bodies = session.exec(select(AuditEntry).order_by("seq")).all()
+        assert bodies[entries - 1].hash == head
+        assert "person.forgotten" in bodies[-1].body
+        assert "shell:root" in bodies[-1].body
+        assert "a reason of somebody else" in session.exec(select(AuditDetail.text)).all()
+        grants = session.exec(select(Grant).where(Grant.account == ADA.account_id)).all()
+        assert grants  # what she held and when is no free text
+        for body in session.execute(text("SELECT body FROM plans")).scalars():
+            Plan.model_validate_json(body)  # cards can still be drawn
+        assert session.exec(select(News.kind).where(News.kind == "shell_act")).all() == ["shell_act"]
+    assert forget(store, ADA.account_id, actor=SHELL, tell="again") == 0
+
+
+def test_who_still_holds_something_is_not_forgotten(world: World) -> None:
+    with pytest.raises(StillOpen) as why:
+        forget(world.store, ADA.account_id, actor=SHELL, tell="x")
+    assert why.value.requests[0].startswith("REQ-")
+    assert "person.forgotten" not in str(everything(world.store)["audit"])
+
+
+def test_the_file_itself_does_not_hold_it_any_more(sqlite_url: str) -> None:
+    from approvals.database import Database
+
+    database = Database(sqlite_url)
+    store = Store(database)
+    file = Path(sqlite_url.removeprefix("sqlite:///"))
+    with store.write() as w:
+        w.audit("noted", actor=Actor(ADA.account_id), details={"reason": "UNIQUE-REASON " * 50})
+    assert b"UNIQUE-REASON" in file.read_bytes()
+    forget(store, ADA.account_id, actor=SHELL, tell="x")
+    database.close()
+    assert b"UNIQUE-REASON" not in file.read_bytes()
+
+
+# -- age ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_old_is_erased_but_for_what_is_still_open(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forgetting, "PAGE", 3)
+    store = world.store
+    assert erase_older(store, timedelta(days=30)) == 0
+    world.later(timedelta(minutes=1))
+    with store.read() as session:
+        count = len(session.exec(select(AuditDetail)).all())
+    erased = erase_older(store, timedelta(seconds=1))  # Ada's grant is still held: its texts stay
+    assert 0 < erased < count
+    with store.read() as session:
+        left = " ".join(session.exec(select(AuditDetail.text)))
+    assert "UNIQUE-REASON" in left
+    assert "a reason of somebody else" not in left
+    over(world)
+    erase_older(store, timedelta(seconds=1))
+    assert "unique-reason" not in everything(store)["audit_details"]
+    found = store.verify()
+    assert found.ok
+    assert "texts.erased" in everything(store)["audit"]
+    assert erase_older(store, timedelta(seconds=0)) >= 0

@@ -1,0 +1,117 @@
+"""kill -9 while the glass is broken: taken once, ended, heard, and judged, whatever dies in between."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.sandbox.slack.control import text_of
+from tests.stories.test_glass import TYPED, filled
+from tests.stories.test_kill import ADA, GROUP, MEI, OF_GLASS, furnished_file, operation
+from tests.support.outside import COMPANY, Bot, between_sandboxes, copied
+from tests.support.share import some_of
+
+__all__ = ["ADA", "furnished_file"]  # a fixture
+TOMAS = COMPANY.person("tomas").account_id
+# Reached only where a second person must agree or nobody can be told; held in tests/approvals/test_glass.py.
+OTHERWISE = ("glass: seconded", "glass: unheard")
+LABELS = tuple(label for label in OF_GLASS if label not in OTHERWISE)
+NEVER_LEFT_OUT = ("glass: committed",)
+ALSO = ("apply: end committed", "give: called", "news: before sending", "news: sent", "end: called")
+
+
+@pytest.fixture
+def bot(tmp_path: Path, furnished_file: Path) -> Iterator[Bot]:
+    with between_sandboxes(tmp_path / "bot", copied(furnished_file, tmp_path / "bot")) as bot:
+        yield bot
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("label", some_of((*LABELS, *ALSO), NEVER_LEFT_OUT))
+def test_killed_at_any_of_these_points_the_emergency_ends_as_it_should(bot: Bot, label: str) -> None:
+    tell(bot, "kill", label, "1")
+    assert bot.deaths == 1
+
+
+def test_the_undisturbed_emergency_passes_every_one_of_these_points(bot: Bot, tmp_path: Path) -> None:
+    tell(bot, "log", str(tmp_path / "labels.txt"))
+    assert bot.deaths == 0
+    reached = set((tmp_path / "labels.txt").read_text(encoding="utf-8").splitlines())
+    assert {*LABELS, *ALSO} - reached == set()
+
+
+def tell(bot: Bot, *crashing: str) -> None:
+    bot.start(*crashing)
+    breaks(bot)
+    bot.until(lambda: TOMAS in bot.atlassian.members(GROUP))
+    for who in ("sade", "grace"):
+        bot.until(lambda who=who: heard(bot, who, "breaks glass for *INC-42*"))  # type: ignore[misc]
+    stops(bot)
+    bot.until(lambda: TOMAS not in bot.atlassian.members(GROUP))
+    bot.move_time(timedelta(hours=24, minutes=1))
+    bot.until(lambda: heard(bot, "sade", "Overdue: nobody has said"))
+    judges(bot)
+    bot.until(lambda: heard(bot, "tomas", "taken by break-glass: it was right"))
+    bot.until(lambda: not bot.jobs())
+    assert [operation(effect) for effect in bot.effects(TOMAS)] == ["add", "remove"]
+    assert bot.atlassian.members(GROUP) == {MEI}
+    proof = bot.gatehouse("audit", "verify")
+    assert (proof.returncode, proof.stdout.strip()[-6:]) == (0, "whole.")
+
+
+def breaks(bot: Bot) -> None:
+    """Typed, and sent; whatever the kill swallowed is done again, until it is in the record."""
+
+    def asked() -> bool:
+        if bot.newest():
+            return True
+        view = bot.slack.open_view("tomas")
+        if view is None:
+            bot.slack.command("tomas", TYPED, command="/breakglass", channel="#general")
+        else:
+            bot.slack.submit("tomas", view["id"], filled(view, GROUP))
+        return False
+
+    bot.until(asked)
+    shut(bot, "tomas")
+
+
+def stops(bot: Bot) -> None:
+    def ended() -> bool:
+        if TOMAS not in bot.atlassian.members(GROUP):
+            return True
+        seen = heard(bot, "grace", "You hear of it because you would have been asked")
+        if seen is not None:
+            bot.slack.click("grace", "glass_end", ts=seen["ts"], channel=seen["channel"], force=True)
+        return False
+
+    bot.until(ended)
+
+
+def judges(bot: Bot) -> None:
+    def settled() -> bool:
+        card = heard(bot, "sade", "What the bot did")
+        if card is None or "Settle…" not in text_of(card):
+            return card is not None and "Settled" in text_of(card)
+        view = bot.slack.open_view("sade")
+        if view is None:
+            bot.slack.click("sade", "review_settle", ts=card["ts"], channel=card["channel"], force=True)
+            return False
+        answer = {"verdict": {"verdict": "legitimate"}, "reason": {"reason": "the queue was stuck"}}
+        bot.slack.submit("sade", view["id"], answer)
+        return False
+
+    bot.until(settled)
+    shut(bot, "sade")
+
+
+def shut(bot: Bot, who: str) -> None:
+    if bot.slack.open_view(who):
+        bot.slack.close_view(who, all=True)
+
+
+def heard(bot: Bot, who: str, words: str) -> dict[str, Any] | None:
+    seen = reversed(bot.slack.messages(who))
+    return next((m for m in seen if words in text_of(m).replace("\u2060", "")), None)
