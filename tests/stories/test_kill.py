@@ -77,6 +77,7 @@ OF_GLASS = (
     *("glass: seconded", "glass: unheard", "review: settled", "review: overdue"),
     *("glass form: before opening", "glass form: opened", "review form: before opening", "review form: opened"),
     *("review: before showing", "review: shown"),
+    *("offer: announced", "offer: told"),
 )
 OF_THE_PROBE = ("probe: before putting in", "probe: put in", "probe: before taking out", "probe: taken out")
 NEVER_LEFT_OUT = ("vote: committed", "give: intended", "give: called")  # between approval, call and its record
