@@ -41,8 +41,8 @@ WANTED = 100 if SHARE == 1 else 1  # how often each must be met, in all parts to
 OUT_OF_REACH = {
     "break_glass": "its people type no /breakglass", "resume": "nothing stops in the middle in this run",
     "stop_partly": "Atlassian refuses nothing in the middle in this run",
-    "void": "nothing is rehearsed here",
 }  # fmt: skip
+SELDOM = {"void"}  # what was promised is refused at the last look: in one run of several, so nothing rests on it
 REFUSALS = {
     "one's own request": r"nobody approves their own request", "what is for oneself": r"what is for themselves",
     "not asked": r"is answered by", "decided": r"is already", "another plan": r"has a new plan",
@@ -235,5 +235,5 @@ def tally(pair: Pair) -> Counter[str]:
 
 def expected() -> set[str]:
     requests = {f"request {verb}" for _, verb, _, _ in REQUEST_MOVES} - {f"request {verb}" for verb in OUT_OF_REACH}
-    grants = {f"grant {verb}" for _, verb, _, _ in GRANT_MOVES if verb != "promise"} - {"grant void"}
+    grants = {f"grant {verb}" for _, verb, _, _ in GRANT_MOVES if verb not in ("promise", *SELDOM)}
     return (requests - {"request ask"}) | grants | {f"refusal {n}" for n in REFUSALS} | {f"safety {n}" for n in SAFETY}
