@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlmodel import col, select
 
+from approvals import gatehouse_verify
 from approvals.models import AccessRequest, Call, Grant, PolicyVersion, StepRow, Vote
 from approvals.store import Store
 from bot.record.checkpoints import Checkpoint
@@ -17,7 +18,7 @@ from bot.record.evidence_page import page
 from bot.record.exports import as_jsonl, kept, row_of
 
 PAGE = 500  # rows a read
-VERIFIER = Path(__file__).with_name("gatehouse_verify.py")
+VERIFIER = Path(gatehouse_verify.__file__)
 Cells = tuple[object, ...]
 
 

@@ -13,8 +13,8 @@ from bot.record import evidence
 from bot.record.checkpoints import checkpoint_now
 from bot.record.evidence import Period, write
 from bot.record.evidence_page import page
-from tests.bot.record.verifier import load
 from tests.bot.test_cli import Shell, shell
+from tests.support.verifier import load
 from tests.support.world import World
 
 __all__ = ["shell"]  # the fixture
