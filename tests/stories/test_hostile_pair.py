@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import pytest
 from sqlmodel import col, select
 
+from approvals.jobs import RECURRING
 from approvals.models import AccessRequest, AuditEntry, Grant, Job
 from approvals.states import GRANT_MOVES, REQUEST_MOVES, Status
 from tests.support.hostile_pair import (
@@ -70,7 +71,7 @@ def furnish(bot: Living) -> None:
         if account(handle) not in bot.house.directory.org_admins():
             bot.house.directory.clients.organization.assign_org_role(account(handle))
     kinds = dict(bot.house.worker.kinds)
-    for kind in ("draw", "tell", "proposal", "home", "private", "preview", "mirror", "sources", "events"):
+    for kind in (*RECURRING, "draw", "tell", "proposal", "home", "private", "preview"):
         kinds[kind] = lambda claim: None
     bot.house.worker.kinds = kinds
     bot.house.desk.__dict__["open_view"] = lambda trigger, view: False
