@@ -69,13 +69,17 @@ def credential_of(step: Step) -> str:
     return step.owner if step.owner.startswith("scim:") or step.owner == "site" else "organization"
 
 
+def people_of(step: Step) -> dict[str, str]:
+    """Whom a call is about: by account, the id by which the API knows them."""
+    return read_members(step) if step.does in MANY else {step.account: step.member}
+
+
 def effects_of(
     call: int, step: Step, begun: datetime, over: datetime | None, actions: Iterable[str], mails: Mapping[str, str]
 ) -> Iterator[Effect]:
     """One for each account that a call is about. ``mails``: by account, the address the log may show in its place."""
-    people = read_members(step) if step.does in MANY else {step.account: step.member}
     where = frozenset(plain(name) for name in (step.target, step.target_name) if name)
-    for account, member in people.items():
+    for account, member in people_of(step).items():
         names = {account, member, mails.get(account, ""), step.value if step.does == "set_email" else ""}
         names |= _newcomer(step)
         who = frozenset(plain(name) for name in names if name)

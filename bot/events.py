@@ -10,10 +10,10 @@ from sqlmodel import Session, col, select
 
 from approvals import jobs
 from approvals.closed_loop import enqueue_event_of
-from approvals.correlating import UNANSWERED, Effect, Found, Seen, correlate, effects_of, explains, kind_of
+from approvals.correlating import UNANSWERED, Effect, Found, Seen, correlate, effects_of, explains, kind_of, people_of
 from approvals.crash import crash_point
 from approvals.models import Call, CallEvent, EventKind, EventRead, Person, StepRow
-from approvals.plan import Step, read_members
+from approvals.plan import Step
 from approvals.ports import DirectoryError
 from approvals.store import MACHINE, Store, Write
 from bot.atlassian.errors import KeyRefused
@@ -148,7 +148,7 @@ class Events:
                 self._settle(w, one, found.get(one.row.call_id), seen_before, whole, one.step_id in settled)
 
     def _effects(self, session: Session, looking: Sequence[Open], names: Mapping[str, tuple[str, ...]]) -> list[Effect]:
-        accounts = {account for one in looking for account in (*read_members(one.step), one.step.account) if account}
+        accounts = {account for one in looking for account in people_of(one.step) if account}
         mails = _mails(session, accounts)
         return [
             effect
@@ -237,7 +237,7 @@ class Events:
             .where(Call.intended_at > first - span, Call.intended_at < last + span)
         ).all()
         steps = [(call, Step.model_validate_json(row.body)) for call, row in calls]
-        accounts = {account for _, step in steps for account in (*read_members(step), step.account) if account}
+        accounts = {account for _, step in steps for account in people_of(step) if account}
         mails = _mails(session, accounts)
         return [
             effect

@@ -31,6 +31,9 @@ FACTS = (
     "both are deactivated, the wrong line is left out",
     "an admin is neither suspended nor deactivated",
     "the chain is whole",
+    "Atlassian's event of a call is found and linked",
+    "nothing is missing there that was to be expected",
+    "checked elsewhere, against checkpoints from Slack, the record is whole",
 )
 
 
