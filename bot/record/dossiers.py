@@ -271,6 +271,6 @@ def policies(store: Store, period: Period) -> list[Line]:
     found = list(_lines(store, columns, col(PolicyVersion.applied_at) < period.end))
     with store.read() as session:
         give_names(session, found)
-    for line, after in zip(found, [*found[1:], None], strict=True):
+    for line, after in zip(found, [*found[1:], None], strict=False):
         line["in_force"] = after is None or after["applied_at"] >= period.begin
     return found

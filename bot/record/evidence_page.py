@@ -32,7 +32,10 @@ h2 {{ font-size: 1.25rem; margin: 2.2rem 0 0.6rem }}
 h3 {{ font-size: 1rem; margin: 1.4rem 0 0.4rem }}
 table {{ border-collapse: collapse; width: 100% }}
 td, th {{ text-align: left; padding: 0.3rem 0.8rem 0.3rem 0; vertical-align: top; border-bottom: 1px solid #e6eaee }}
-th {{ font-weight: 600; white-space: nowrap }}
+th {{ font-weight: 600; vertical-align: bottom }}
+td.words {{ overflow-wrap: anywhere; min-width: 9rem }}
+td.short div {{ display: inline-block; max-width: 11rem; overflow-wrap: break-word }}
+td details {{ border: 0; padding: 0 }}
 td.number {{ text-align: right }}
 td.time, td.id {{ white-space: nowrap }}
 code, small, pre {{ font-size: 0.8rem }}
@@ -91,6 +94,7 @@ READ: Mapping[str, Mapping[str, str]] = {
     "policies": {"version": "Version", "applied_at": "Applied", "by": "By", "hash": "Hash",
                  "in_force": "In force in this time", "text": "Rules"},
 }  # fmt: skip
+WORDS = {"did", "answer", "event", "reason", "because", "verdict_reason", "shown", "answers", "text"}  # may be long
 ENTRIES = {"entry": "Entry", "at": "When", "event": "What", "actor": "By"}
 
 
@@ -160,16 +164,16 @@ def _cell(name: str, key: str, line: Line, where: Mapping[str, str]) -> str:
     if key == "request":
         return f'<td class="id">{_link(value, where)}</td>'
     if key in SHOWN_AS.get(name, {}):
-        return f"<td>{SHOWN_AS[name][key](line)}</td>"
+        return f'<td class="{"words" if key in WORDS else "short"}"><div>{SHOWN_AS[name][key](line)}</div></td>'
     if key in WHO:
-        return f"<td>{named(line, key)}</td>"
+        return f'<td class="short"><div>{named(line, key)}</div></td>'
     if isinstance(value, datetime):
         return f'<td class="time">{moment(value)}</td>'
     if isinstance(value, bool):
         return f"<td>{'yes' if value else ''}</td>"
     if isinstance(value, int | float):
         return f'<td class="number">{value:g}</td>'
-    return f"<td>{said(value)}</td>"
+    return f'<td class="{"words" if key in WORDS else "short"}"><div>{said(value)}</div></td>'
 
 
 def _link(request: str, where: Mapping[str, str]) -> str:

@@ -106,7 +106,7 @@ def write(path: Path, entries: int) -> None:
 
 
 def played(path: Path) -> list[Written]:
-    """A grant to its end, and one that is denied: decided and written by the bot's own code."""
+    """A grant to its end, one that is denied, and a break-glass to its end, all written by the bot's own code."""
     database = Database(f"sqlite:///{path}")
     migrate(database)
     world = World(Store(database, movable_time=True))
@@ -115,6 +115,8 @@ def played(path: Path) -> list[Written]:
     world.run()
     world.click("grace", request)
     world.click("grace", other, "deny", reason="Looking around needs no admin rights; ask Mei for a tour.")
+    world.run()
+    world.breaks("tomas")
     world.run()
     world.later(timedelta(hours=3))
     world.run()
