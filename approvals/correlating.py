@@ -131,8 +131,22 @@ def correlate(
 
 
 def explains(effects: Iterable[Effect], event: Seen) -> bool:
-    """Whether one of our calls is behind an event, be it not the one it is known by: one call may show as several."""
-    return any(effect.spans(event.at) and (bool(effect.who & event.about) or not event.about) for effect in effects)
+    """Whether one of our calls is behind an event, be it not the one it is known by: one call may show as several.
+
+    They are about the same account, and done with the same key. What shows as such a call does must be about the same
+    group or product too: with our key somebody may do elsewhere, in the same seconds, what we do here.
+    """
+    return any(
+        effect.spans(event.at) and effect.credential in event.credentials and _is_about(effect, event)
+        for effect in effects
+    )
+
+
+def _is_about(effect: Effect, event: Seen) -> bool:
+    if not event.about:
+        return True
+    elsewhere = event.action in effect.actions and bool(effect.where) and not effect.where & event.about
+    return bool(effect.who & event.about) and not elsewhere
 
 
 def _deeds(effects: Sequence[Effect]) -> list[list[Effect]]:
