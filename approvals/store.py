@@ -28,7 +28,7 @@ OFFSET = "domain time offset"
 OFFSET_KEPT = 0.05  # seconds
 REPLAY_KEPT = timedelta(minutes=15)
 SWEEP = 100  # payloads between two looks for those that are too old to come again
-LOUD = frozenset({"glass", "glass_second"})  # news that goes before every other
+LOUD = frozenset({"glass", "glass_second", "offer", "offer_to_nobody"})  # news that goes before every other
 REFUSALS_AN_HOUR = 20  # audit entries a person and hour for refused attempts; a counter after that
 Row = TypeVar("Row", bound=SQLModel)
 # Built once: what every command runs is built by SQLAlchemy in more time than the database needs for it.

@@ -65,7 +65,7 @@ class Announcer:
     def _wanted(self, session: Session, view: RequestView) -> list[str]:
         """The copies there are, and while the question is open one in the channel and one for each who may answer."""
         places = [p for p in session.exec(select(Card.place).where(Card.request_id == view.request.id)) if is_card(p)]
-        if incident_of(view.request) and view.request.plan_hash and "channel" not in places:
+        if _will_have_a_card(view) and "channel" not in places:
             places.append("channel")
         if view.request.status == Status.PENDING:
             users = [view.slack[c.account] for c in view.approvers if c.account in view.slack]
@@ -200,6 +200,8 @@ class Announcer:
         about = f"news {news.id}"
         if news.place == "thread":
             thread = view.thread if view else None
+            if thread is None and view is not None and _will_have_a_card(view):
+                raise jobs.Later(IN_ORDER, "the card comes first")
             if thread is None or thread.trouble:
                 return  # there is no thread; the people concerned are told directly as well
             if not thread.ts:
@@ -261,6 +263,11 @@ def _wake(w: Write, waiting: SelectOfScalar[Any]) -> None:
     first = w.session.exec(waiting.limit(1)).first()
     if first is not None:
         w.enqueue("tell", first, priority=jobs.PEOPLE)
+
+
+def _will_have_a_card(view: RequestView) -> bool:
+    """Broken glass has one as soon as it is decided, though nobody is asked on it."""
+    return bool(incident_of(view.request) and view.request.plan_hash)
 
 
 def is_card(place: str) -> bool:

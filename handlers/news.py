@@ -8,7 +8,7 @@ from approvals.models import News
 from approvals.plan import Step
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
-from handlers import binding, bulk, delegate, news_of_changes, news_of_events, news_of_glass
+from handlers import binding, bulk, delegate, glass_doors, news_of_changes, news_of_events, news_of_glass
 from handlers.cards import NO_REASON, Drawing, figures, headline, how_long
 from handlers.news_parts import asker, object_of
 from handlers.text import esc, mention, when, within
@@ -281,6 +281,8 @@ BUTTONS = {
     "glass": news_of_glass.glass_buttons,
     "glass_second": news_of_glass.second_buttons,
     "drill_asked": news_of_glass.drill_buttons,
+    "offer": glass_doors.offer_buttons,
+    "offer_to_nobody": glass_doors.offer_buttons,
 }
 SENTENCES = {
     "glass": news_of_glass.glass,
@@ -291,6 +293,8 @@ SENTENCES = {
     "misuse": news_of_glass.misuse,
     "drill_due": news_of_glass.drill_due,
     "drill_asked": news_of_glass.drill_asked,
+    "offer": lambda facts, view, _: glass_doors.offer(facts),
+    "offer_to_nobody": lambda facts, view, _: glass_doors.offer_to_nobody(facts),
     "bulk_asked": lambda facts, view, _: bulk.asked(facts),
     "bulk_confirm": lambda facts, view, _: bulk.question(facts),
     "bulk_done": _bulk_done,

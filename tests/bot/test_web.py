@@ -171,7 +171,7 @@ def test_it_says_that_it_lives_and_is_ready(door: Door) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/slack", "/slack/events/", "/slack/install", "/metrics/", "/../etc/passwd", "/.env"]
+    "path", ["/", "/slack", "/slack/events/", "/slack/install", "/metrics/", "/../etc/passwd", "/.env", "/incidents"]
 )
 def test_every_other_address_is_empty(door: Door, path: str) -> None:
     answer = door.get(path)

@@ -17,6 +17,7 @@ from approvals.counting import Counting
 from approvals.glass import Glass, GlassDesk, Wanted
 from approvals.jobs import RECURRING, Claim
 from approvals.models import AccessRequest, AuditEntry, Grant, Job, News, PolicyVersion, SlackUser, SourceState
+from approvals.offers import Offers
 from approvals.plan import GroupSurvey, Newcomer, Step, Survey, read_members
 from approvals.planning import Planning
 from approvals.policy import Entitlement, Policy, Source
@@ -277,6 +278,7 @@ class World:
         self.glass_desk = GlassDesk(store, self.policies)
         self.glass = Glass(store, self.policies, self.directory, self.people, self.incidents)
         self.reviews = Reviews(store, self.policies, self.workflow)
+        self.offers = Offers(store, self.policies, self.people)
         self.told: list[Claim] = []
         self.worker = Worker(
             store,
@@ -293,6 +295,7 @@ class World:
                 "review": self.told.append,
                 "review due": self.reviews.due,
                 "misuse": self.reviews.propose_suspension,
+                "offer": self.offers.offer,
                 "bulk progress": self.told.append,
                 "bulk result": self.told.append,
                 "draw": self.told.append,
