@@ -59,12 +59,14 @@ from bot.record.checkpoints import Checkpoints
 from bot.record.retention import Retention
 from bot.record.signing import signing_key
 from bot.review_cards import ReviewCards
+from bot.review_events import ReviewEvents
 from bot.settings import Settings
 from bot.slack_budget import Budget
 from bot.slack_files import SlackFiles
 from bot.slack_out import SlackOut
 from bot.socket_mode import SocketMode
 from bot.sources import Sources
+from bot.thread_files import ThreadFiles
 from bot.turn import TURN
 from bot.worker import Run, Worker
 from handlers.desk import Desk
@@ -239,7 +241,7 @@ def build_lists(settings: Settings, desk: Desk, slack: SlackOut) -> dict[str, Ru
     """The jobs of lists that talk with people: their files, their pages, how far they have come."""
     files = SlackFiles(slack, settings.slack_bot_token.get_secret_value(), settings.slack_api_url)
     intake = BulkIntake(desk.store, files, desk.workflow, desk.policies)
-    progress = BulkProgress(desk.store, slack, files, desk.policies)
+    progress = BulkProgress(desk.store, slack, ThreadFiles(desk.store, files), desk.policies)
     return {
         "bulk file": intake.read,
         "bulk lapse": intake.lapse,
@@ -268,11 +270,14 @@ def build_glass(
     brakes = site_brakes(settings, desk.store.database)
     incidents = build_incidents(settings, after_call=metrics.on_call, brakes=brakes)
     glass = Glass(desk.store, desk.policies, directory, mirror, incidents)
+    files = SlackFiles(slack, settings.slack_bot_token.get_secret_value(), settings.slack_api_url)
+    events = ReviewEvents(desk.store, directory.clients.organization, ThreadFiles(desk.store, files))
     return {
         "glass": glass.judge,
         "glass heard": glass.heard,
         "review": ReviewCards(desk.store, slack, desk.policies).draw,
         "review due": desk.reviews.due,
+        "review events": events.look,
         "misuse": desk.reviews.propose_suspension,
     }
 

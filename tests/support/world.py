@@ -291,6 +291,7 @@ class World:
                 "glass": self.glass.judge,
                 "glass heard": self.glass.heard,
                 "review": self.told.append,
+                "review events": self.told.append,
                 "review due": self.reviews.due,
                 "misuse": self.reviews.propose_suspension,
                 "bulk progress": self.told.append,
@@ -419,7 +420,7 @@ class World:
     def jobs(self) -> dict[str, Job]:
         """The jobs that are left, by their key; drawing, telling and looking into the audit log excepted."""
         with self.store.read() as session:
-            quiet = ("draw", "tell", "review", "bulk progress", "bulk result", "events")
+            quiet = ("draw", "tell", "review", "review events", "bulk progress", "bulk result", "events")
             return {job.key: job for job in session.exec(select(Job)) if job.kind not in quiet}
 
     def holds(self, who: str, group: str = "eu-jira-admins") -> bool:
