@@ -44,6 +44,7 @@ from bot.bulk_pages import BulkPages
 from bot.bulk_progress import BulkProgress
 from bot.clients import build_clients, site_brakes
 from bot.dispatch import Listeners
+from bot.emergency import EmergencyWatch, are_in_order
 from bot.envelope import admit
 from bot.event_thread import EventThread
 from bot.events import Events
@@ -94,6 +95,7 @@ class House:
     retention: Retention
     directory: AtlassianDirectory
     events: Events
+    watch: EmergencyWatch
 
     def start(self) -> None:
         """Begin to work: what comes again and again is asked for, then whoever does it wakes up."""
@@ -101,6 +103,7 @@ class House:
         self.checkpoints.start()
         self.retention.start()
         self.events.start()
+        self.watch.start()
         self.worker.start()
 
     def close(self) -> None:
@@ -134,13 +137,16 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     worker.kinds |= build_lists(settings, desk, slack) | build_glass(settings, desk, directory, mirror, slack, metrics)
     checkpoints = build_checkpoints(settings, store, policies, slack)
     retention = Retention(store, days_of(settings.audit_texts_kept_days))
-    events = build_events(settings, store, directory)
-    worker.kinds |= {"checkpoint": checkpoints.run, "texts": retention.run, "events": events.run}
+    watch = EmergencyWatch(store, policies, directory.clients.organization, directory.clients.accounts)
+    events = build_events(settings, store, directory, watch)
+    worker.kinds |= {
+        "checkpoint": checkpoints.run, "texts": retention.run, "events": events.run, "emergency": watch.run
+    }  # fmt: skip
     listeners = Listeners(build_bolt(settings), desk, metrics)
     guard, socket = build_guard(settings, store, metrics), build_socket(settings, store, listeners)
     return House(
         settings, database, store, policies, desk, listeners, guard, socket, metrics, mirror, worker, checkpoints,
-        retention, directory, events,
+        retention, directory, events, watch,
     )  # fmt: skip
 
 
@@ -230,11 +236,11 @@ def build_worker(
     return Worker(store, kinds, threads=threads, poll=1.0 if store.database.is_sqlite else 0.2)
 
 
-def build_events(settings: Settings, store: Store, directory: AtlassianDirectory) -> Events:
+def build_events(settings: Settings, store: Store, directory: AtlassianDirectory, watch: EmergencyWatch) -> Events:
     """The closed loop: what the configuration says of the audit log is read once."""
     config, org = read_config(settings.audit_log_file), settings.atlassian_org_id
     thread = EventThread(store, config, org, audit_log_address(settings))
-    return Events(store, directory.clients.organization, config, thread)
+    return Events(store, directory.clients.organization, config, thread, watch)
 
 
 def build_lists(settings: Settings, desk: Desk, slack: SlackOut) -> dict[str, Run]:
@@ -348,6 +354,7 @@ def _count(session: Session, house: House) -> None:
     reviews = dict(session.exec(select(Review.status, func.count()).group_by(Review.status)).all())
     for review in ReviewStatus:
         house.metrics.reviews.labels(review).set(reviews.get(review, 0))
+    house.metrics.emergency_admins.set(are_in_order(session, house.store.time_in(session)))
     drilled = last_drill(session)
     house.metrics.last_drill.set(drilled.timestamp() if drilled else 0)
     house.metrics.socket.set(house.socket is not None and house.socket.connected)

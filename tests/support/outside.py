@@ -167,7 +167,7 @@ class Bot:
         return [
             (key, status)
             for key, status in found
-            if not key.startswith(("mirror:", "sources:", "events:")) or status == "dead"
+            if not key.startswith(("mirror:", "sources:", "events:", "emergency:", "heartbeat:")) or status == "dead"
         ]
 
     def effects(self, account: str) -> list[Json]:
