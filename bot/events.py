@@ -19,6 +19,7 @@ from approvals.store import MACHINE, Store, Write
 from bot.atlassian.errors import KeyRefused
 from bot.atlassian.event_kinds import AuditLogConfig, discovered
 from bot.atlassian.org_shapes import Event
+from bot.emergency import EmergencyWatch
 from bot.event_reading import AuditLog, EventReading, seen
 from bot.event_thread import EventThread
 from bot.probe_marks import marked
@@ -52,6 +53,7 @@ class Events:
     log: AuditLog
     config: AuditLogConfig
     thread: EventThread
+    watch: EmergencyWatch
     _names: tuple[datetime, Mapping[str, tuple[str, ...]]] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -67,7 +69,7 @@ class Events:
         try:
             self._adopt(claim)
             names = self._discovered()
-            whole = self.reading.read_on(claim, lambda event: self._wanted(event, names))
+            whole = self.reading.read_on(claim, lambda event: self._wanted(event, names), self.watch.notice)
         except DirectoryError as error:
             if error.retry and not isinstance(error, KeyRefused):
                 raise
