@@ -4,6 +4,7 @@ from approvals import jobs
 from approvals.bulk_ending import is_of_a_list
 from approvals.calls import FORGED, Calls, are_in_the_chain, being_applied, same_holding, steps_of, write_steps
 from approvals.crash import crash_point
+from approvals.glass_facts import EVENTS_SHOW_LATE, incident_of
 from approvals.models import Grant
 from approvals.plan import Step
 from approvals.ports import Directory, DirectoryError
@@ -101,4 +102,7 @@ class Ending:
 
     def _tell_end(self, w: Write, grant: Grant, *, kept: str) -> None:
         late = (grant.ended_at - grant.ends_at).total_seconds() if grant.ended_at and grant.ends_at else 0.0
-        tell_outcome(w, w.request(grant.request_id), "ended", kept=kept, late=round(late, 1))
+        request = w.request(grant.request_id)
+        tell_outcome(w, request, "ended", kept=kept, late=round(late, 1))
+        if incident_of(request):
+            w.enqueue("review events", request.id, at=w.now + EVENTS_SHOW_LATE)

@@ -21,6 +21,7 @@ from approvals.models import (
     Offer,
     Person,
     PlanRow,
+    ReviewEvent,
     SlackUser,
     StepRow,
     Vote,
@@ -167,6 +168,7 @@ def _empty_requests(w: Write, account: str, about: set[str]) -> None:
     _set(w, BulkRow, or_(col(BulkRow.request_id).in_(theirs), BulkRow.account == account), person="", reason="",
          because="")  # fmt: skip
     w.session.execute(delete(News).where(col(News.request_id).in_(theirs), col(News.told_at).is_not(None)))
+    w.session.execute(delete(ReviewEvent).where(col(ReviewEvent.request_id).in_(theirs)))
     for plan in w.session.exec(select(PlanRow).where(col(PlanRow.request_id).in_(theirs))):
         body = json.loads(plan.body)
         body |= {"subject_name": body["subject"], "subject_mail": "", "warnings": [], "lines": []}

@@ -11,6 +11,7 @@ from approvals import audit, jobs, people
 from approvals.breaking import DRILL, Answer, Attempt, IncidentSeen, Kind, Known, decide, facts_that_decided, longest_of
 from approvals.crash import crash_point
 from approvals.glass_facts import (
+    EVENTS_SHOW_LATE,
     attempt_of,
     bypassed,
     glass_people,
@@ -310,6 +311,8 @@ class Glass:
         w.enqueue("glass heard", request.id, at=w.now + HEARD_WITHIN, priority=jobs.ENDS)
         w.enqueue("review", request.id, priority=jobs.PEOPLE)
         w.enqueue("review due", request.id, at=due)
+        longest = timedelta(seconds=request.duration or 0)  # its end asks for them too, and sooner when it is sooner
+        w.enqueue("review events", request.id, at=w.now + longest + EVENTS_SHOW_LATE)
 
     def _refuse(self, claim: jobs.Claim, request: AccessRequest, because: str) -> None:
         with self.store.work(claim, last=True) as w:

@@ -1,22 +1,48 @@
 """What is known of an attempt to break glass, gathered from the record and the mirror for `breaking` to decide."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session, col, func, or_, select
 
 from approvals import audit, authority, people, safety
-from approvals.breaking import A_DAY, A_WEEK, DRILL, Attempt, IncidentSeen, Known, Seen, is_named, may_second
+from approvals.breaking import A_DAY, A_WEEK, DRILL, LONGEST, Attempt, IncidentSeen, Known, Seen, is_named, may_second
 from approvals.cases import case_of, everybody_who_may, members_of
-from approvals.models import AccessRequest, Binding, Review
+from approvals.models import AccessRequest, Binding, Grant, Review
 from approvals.policy import BreakGlass, Person, Policy, Source
+from approvals.states import OPEN
+from approvals.states import Grant as GrantStatus
 from approvals.states import Review as ReviewStatus
+
+EVENTS_SHOW_LATE = timedelta(minutes=10)  # Atlassian's audit log; before that a look would find too little
+BY_HAND = "by hand:"  # how the source begins of what a shell entered afterwards
 
 
 def incident_of(request: AccessRequest) -> str:
     """The incident that a request breaks glass for; empty for every other request."""
     return request.value if request.verb == "grant" else ""
+
+
+def is_by_hand(request: AccessRequest) -> bool:
+    """Whether it was given in Atlassian by hand and entered afterwards; Gatehouse never gave it."""
+    return request.source.startswith(BY_HAND)
+
+
+def over_since(db: Session, request: AccessRequest, grant: Grant | None, now: datetime) -> datetime | None:
+    """When what a break-glass gave was over, its extension too, or that it gives nothing was decided; None before."""
+    if grant is None or grant.status == GrantStatus.VOID:
+        return None if request.status in OPEN else request.moved_at
+    over = grant.ended_at
+    last = grant.promised_at + LONGEST  # beyond that it is held for another reason
+    later = select(Grant).where(
+        Grant.account == grant.account, Grant.holding == grant.holding, Grant.id != grant.id,
+        Grant.status != GrantStatus.VOID, Grant.promised_at >= grant.promised_at, Grant.promised_at <= last,
+    )  # fmt: skip
+    for one in db.exec(later.order_by(col(Grant.promised_at))):
+        if over is not None and one.promised_at <= over:
+            over = one.ended_at and min(max(over, one.ended_at), max(over, last))
+    return last if over is None and grant.ended_at is not None and now >= last else over
 
 
 def glass_sources(policy: Policy) -> tuple[Source, ...]:

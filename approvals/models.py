@@ -18,6 +18,8 @@ from approvals.models_people import SlackUser as SlackUser
 from approvals.models_people import SourceMember as SourceMember
 from approvals.models_people import SourceState as SourceState
 from approvals.models_review import Review as Review
+from approvals.models_review import ReviewEvent as ReviewEvent
+from approvals.models_review import ReviewRead as ReviewRead
 from approvals.models_safety import Destruction as Destruction
 from approvals.models_safety import Freeze as Freeze
 from approvals.models_safety import Lock as Lock

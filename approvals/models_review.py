@@ -1,4 +1,4 @@
-"""The table of reviews: each use of break-glass is judged afterwards by somebody who was not in it."""
+"""The tables of reviews: each use of break-glass is judged afterwards by somebody who was not in it."""
 
 from datetime import datetime
 
@@ -30,3 +30,31 @@ class Review(SQLModel, table=True):
     channel: str = ""  # where its card stands
     ts: str = ""
     drawn: str = ""  # digest of what it shows
+
+
+class ReviewRead(SQLModel, table=True):
+    """How far Atlassian's audit log was read for a review: several looks, for events show late."""
+
+    __tablename__ = "review_reads"
+    __table_args__ = (one_of("state", ("waiting", "reading", "handing")),)
+    request_id: str = Field(primary_key=True, foreign_key="requests.id")
+    state: str = "waiting"  # for the next look; reading pages; handing over the file
+    asked: bool = False  # somebody is about to judge it, and wants to see what there is
+    since: datetime | None = None  # the window of the look that is going on
+    until: datetime | None = None
+    began_at: datetime | None = None
+    cursor: str = Field(default="", sa_column=Column(Text, nullable=False))
+    read_at: datetime | None = None  # when the last whole look began
+    found: int | None = None  # events of theirs that it showed
+    digest: str = ""  # of what the newest file in the thread shows
+    trouble: str = Field(default="", sa_column=Column(Text, nullable=False))  # why it can't be read now
+
+
+class ReviewEvent(SQLModel, table=True):
+    """An event of theirs, kept until the file that shows it is in the thread."""
+
+    __tablename__ = "review_events"
+    request_id: str = Field(primary_key=True, foreign_key="requests.id")
+    id: str = Field(primary_key=True)
+    at: datetime
+    cells: str = Field(sa_column=Column(Text, nullable=False))  # JSON: the row of the file

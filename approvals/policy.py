@@ -132,7 +132,7 @@ class Policy:
             manager_sources=tuple(written.manager.sources),
             entitlements=tuple(entitlement_of(name, written) for name in written.entitlements),
             hash=sha256(text),
-            protected=tuple(Protected(p.account, p.why) for p in written.protected),
+            protected=tuple(Protected(p.account, p.why, p.emergency) for p in written.protected),
             unmanaged=written.organization.unmanaged,
             sizes=GroupSizes(**written.limits.model_dump()),
             sso=written.organization.sso,
@@ -194,6 +194,11 @@ class Policy:
             return None
         because = f"that account is protected ({listed.why}), so no command changes anything of it"
         return Verdict(False, because, "protected")
+
+    @property
+    def emergency_admins(self) -> tuple[Protected, ...]:
+        """The accounts for the day when nothing else works; they are watched, and never touched."""
+        return tuple(protected for protected in self.protected if protected.emergency)
 
     def reason_verdict(self, rule: Rule, reason: str | None) -> Verdict:
         """Whether the reason is long enough, and names the ticket that the rule wants to see."""

@@ -30,6 +30,11 @@ def _differences(old: Policy, new: Policy) -> Iterator[tuple[str, bool]]:
     before, now = {p.account: p.why for p in old.protected}, {p.account: p.why for p in new.protected}
     yield from ((f"{account} is protected ({now[account]})", True) for account in sorted(now.keys() - before.keys()))
     yield from ((f"{account} is protected no more", True) for account in sorted(before.keys() - now.keys()))
+    watched = {p.account: p.emergency for p in old.protected}
+    for listed in new.protected:
+        if listed.emergency != watched.get(listed.account, False):
+            said = "is an emergency administrator, and watched" if listed.emergency else "is not watched any more"
+            yield f"{listed.account} {said}", True
     for what, heavy in (
         ("ceilings", True), ("break_glass", True), ("asking", False), ("manager_sources", True),
         ("manager_field", True), ("manager_map", True), ("on_call", True), ("channels", False),

@@ -8,7 +8,7 @@ from approvals import jobs, people
 from approvals.breaking import may_settle
 from approvals.crash import crash_point
 from approvals.glass_facts import bypassed, reachable, who_was_in_it
-from approvals.models import AccessRequest, PolicyVersion, Review
+from approvals.models import AccessRequest, PolicyVersion, Review, ReviewRead
 from approvals.models_review import VERDICTS
 from approvals.policy import Person as Speaker
 from approvals.policy import Policy, Verdict
@@ -21,6 +21,7 @@ from approvals.workflow import Ask, Refused, Workflow
 SAID_AGAIN = timedelta(hours=24)
 SAID_AT_MOST = 3  # at 24, 48 and 72 hours; the right to break glass rests until it is settled
 DRILL_EVERY = timedelta(days=90)
+JUST_READ = timedelta(minutes=5)
 
 
 class Reviews:
@@ -50,6 +51,15 @@ class Reviews:
             name = people.names(session, {review.by})[review.by]
             return f"It is settled already, by {name}: {review.verdict}."
         return ""
+
+    def opened(self, request_id: str) -> None:
+        """Somebody is about to judge it: what Atlassian's audit log shows by now is read, unless it was just read."""
+        with self.store.write() as w:
+            row = w.session.get(ReviewRead, request_id) or ReviewRead(request_id=request_id)
+            if row.read_at is None or w.now - row.read_at > JUST_READ:
+                row.asked = True
+                w.add(row)
+                w.enqueue("review events", request_id)
 
     def settle(self, speaker: Speaker, request_id: str, verdict: str, reason: str, source: str) -> None:
         """Say what it was, and why. Raises ``Refused``; the same payload settles once."""

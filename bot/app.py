@@ -45,6 +45,7 @@ from bot.bulk_pages import BulkPages
 from bot.bulk_progress import BulkProgress
 from bot.clients import build_clients, site_brakes
 from bot.dispatch import Listeners
+from bot.emergency import EmergencyWatch, are_in_order
 from bot.envelope import admit
 from bot.event_thread import EventThread
 from bot.events import Events
@@ -61,12 +62,14 @@ from bot.record.checkpoints import Checkpoints
 from bot.record.retention import Retention
 from bot.record.signing import signing_key
 from bot.review_cards import ReviewCards
+from bot.review_events import ReviewEvents
 from bot.settings import Settings
 from bot.slack_budget import Budget
 from bot.slack_files import SlackFiles
 from bot.slack_out import SlackOut
 from bot.socket_mode import SocketMode
 from bot.sources import Sources
+from bot.thread_files import ThreadFiles
 from bot.turn import TURN
 from bot.worker import Run, Worker
 from handlers.desk import Desk
@@ -95,6 +98,7 @@ class House:
     retention: Retention
     directory: AtlassianDirectory
     events: Events
+    watch: EmergencyWatch
 
     def start(self) -> None:
         """Begin to work: what comes again and again is asked for, then whoever does it wakes up."""
@@ -102,6 +106,7 @@ class House:
         self.checkpoints.start()
         self.retention.start()
         self.events.start()
+        self.watch.start()
         self.worker.start()
 
     def close(self) -> None:
@@ -135,8 +140,11 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     worker.kinds |= build_lists(settings, desk, slack) | build_glass(settings, desk, directory, mirror, slack, metrics)
     checkpoints = build_checkpoints(settings, store, policies, slack)
     retention = Retention(store, days_of(settings.audit_texts_kept_days))
-    events = build_events(settings, store, directory)
-    worker.kinds |= {"checkpoint": checkpoints.run, "texts": retention.run, "events": events.run}
+    watch = EmergencyWatch(store, policies, directory.clients.organization, directory.clients.accounts)
+    events = build_events(settings, store, directory, watch)
+    worker.kinds |= {
+        "checkpoint": checkpoints.run, "texts": retention.run, "events": events.run, "emergency": watch.run
+    }  # fmt: skip
     listeners = Listeners(build_bolt(settings), desk, metrics)
     offers = Offers(store, policies, mirror)
     worker.kinds["offer"] = offers.offer
@@ -144,7 +152,7 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     incidents = build_incident_door(settings, offers, metrics)
     return House(
         settings, database, store, policies, desk, listeners, guard, incidents, socket, metrics, mirror, worker,
-        checkpoints, retention, directory, events,
+        checkpoints, retention, directory, events, watch,
     )  # fmt: skip
 
 
@@ -242,18 +250,18 @@ def build_worker(
     return Worker(store, kinds, threads=threads, poll=1.0 if store.database.is_sqlite else 0.2)
 
 
-def build_events(settings: Settings, store: Store, directory: AtlassianDirectory) -> Events:
+def build_events(settings: Settings, store: Store, directory: AtlassianDirectory, watch: EmergencyWatch) -> Events:
     """The closed loop: what the configuration says of the audit log is read once."""
     config, org = read_config(settings.audit_log_file), settings.atlassian_org_id
     thread = EventThread(store, config, org, audit_log_address(settings))
-    return Events(store, directory.clients.organization, config, thread)
+    return Events(store, directory.clients.organization, config, thread, watch)
 
 
 def build_lists(settings: Settings, desk: Desk, slack: SlackOut) -> dict[str, Run]:
     """The jobs of lists that talk with people: their files, their pages, how far they have come."""
     files = SlackFiles(slack, settings.slack_bot_token.get_secret_value(), settings.slack_api_url)
     intake = BulkIntake(desk.store, files, desk.workflow, desk.policies)
-    progress = BulkProgress(desk.store, slack, files, desk.policies)
+    progress = BulkProgress(desk.store, slack, ThreadFiles(desk.store, files), desk.policies)
     return {
         "bulk file": intake.read,
         "bulk lapse": intake.lapse,
@@ -282,11 +290,14 @@ def build_glass(
     brakes = site_brakes(settings, desk.store.database)
     incidents = build_incidents(settings, after_call=metrics.on_call, brakes=brakes)
     glass = Glass(desk.store, desk.policies, directory, mirror, incidents)
+    files = SlackFiles(slack, settings.slack_bot_token.get_secret_value(), settings.slack_api_url)
+    events = ReviewEvents(desk.store, directory.clients.organization, ThreadFiles(desk.store, files))
     return {
         "glass": glass.judge,
         "glass heard": glass.heard,
         "review": ReviewCards(desk.store, slack, desk.policies).draw,
         "review due": desk.reviews.due,
+        "review events": events.look,
         "misuse": desk.reviews.propose_suspension,
     }
 
@@ -357,6 +368,7 @@ def _count(session: Session, house: House) -> None:
     reviews = dict(session.exec(select(Review.status, func.count()).group_by(Review.status)).all())
     for review in ReviewStatus:
         house.metrics.reviews.labels(review).set(reviews.get(review, 0))
+    house.metrics.emergency_admins.set(are_in_order(session, house.store.time_in(session)))
     drilled = last_drill(session)
     house.metrics.last_drill.set(drilled.timestamp() if drilled else 0)
     house.metrics.socket.set(house.socket is not None and house.socket.connected)

@@ -17,8 +17,8 @@ from approvals.models import AccessRequest, Card
 from approvals.policy_book import PolicyBook
 from approvals.states import Status
 from approvals.store import Store
-from bot.slack_files import SlackFiles
 from bot.slack_out import GONE, NO_THREAD, SlackError, SlackOut
+from bot.thread_files import ThreadFiles
 from handlers.bulk_result import result_file
 from handlers.cards import Drawing, figures
 from handlers.text import esc, within
@@ -35,7 +35,7 @@ class BulkProgress:
 
     store: Store
     slack: SlackOut
-    files: SlackFiles
+    files: ThreadFiles
     policies: PolicyBook
     _said: dict[str, float] = field(default_factory=dict, init=False)  # by request, in monotonic seconds
 
@@ -94,30 +94,10 @@ class BulkProgress:
             return
         data, title = result_file(rows), f"{request.id} results.csv"
         if thread is not None and thread.ts:
-            self._put(claim, request, f"result {tries}", title, data, thread.channel, thread.thread or thread.ts)
+            in_thread = thread.channel, thread.thread or thread.ts
+            self.files.put(claim, request.id, f"result {tries}", title, data, *in_thread, kind="bulk result")
         direct = self.slack.direct(request.user)
-        self._put(claim, request, f"result {tries} direct", title, data, direct, "")
-
-    def _put(
-        self, claim: jobs.Claim, request: AccessRequest, place: str, title: str, data: bytes, channel: str, thread: str
-    ) -> None:
-        with self.store.read() as session:
-            row = _card(session, request.id, place) or Card(request_id=request.id, place=place, channel=channel)
-        if row.drawn:
-            return
-        if not row.ts:
-            crash_point("bulk result: before putting up")
-            row.ts = self.files.put_up(title.replace(" ", "-"), data)
-            crash_point("bulk result: put up")
-            with self.store.work(claim) as w:
-                row = w.session.merge(row)
-        if not self.files.is_shared(row.ts, channel):
-            crash_point("bulk result: before sharing")
-            self.files.share(row.ts, title, channel, thread)
-            crash_point("bulk result: shared")
-        with self.store.work(claim) as w:
-            row.drawn = hashlib.sha256(data).hexdigest()
-            w.session.merge(row)
+        self.files.put(claim, request.id, f"result {tries} direct", title, data, direct, "", kind="bulk result")
 
 
 def _card(session: Session, request_id: str, place: str) -> Card | None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -46,8 +46,13 @@ class EventReading:
         self.log = log
         self.config = config
 
-    def read_on(self, claim: jobs.Claim, wanted: Callable[[Event], bool]) -> bool:
-        """Page after page; whether the end was reached. ``wanted`` says which events are kept."""
+    def read_on(
+        self, claim: jobs.Claim, wanted: Callable[[Event], bool], notice: Callable[[Write, Sequence[Event]], None]
+    ) -> bool:
+        """Page after page; whether the end was reached.
+
+        ``wanted`` says which events are kept; ``notice`` is shown each page in the transaction that commits it.
+        """
         for _ in range(PAGES):
             with self.store.read() as session:
                 kept, read_to = session.get(Meta, CURSOR), session.get(Meta, READ_TO)
@@ -60,6 +65,7 @@ class EventReading:
                 for event in page.events:
                     if AN_ID.fullmatch(event.id) and wanted(event):
                         self._keep(w, event)
+                notice(w, page.events)
                 w.session.merge(Meta(key=CURSOR, value=page.cursor or ""))
                 w.session.merge(Meta(key=READ_TO, value=now.isoformat()))
             crash_point("events: noted")

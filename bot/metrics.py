@@ -33,6 +33,10 @@ class Metrics:
             "gatehouse_breakglass_last_drill_timestamp_seconds", "When break-glass was practised last; 0 for never",
             registry=self.registry,
         )  # fmt: skip
+        self.emergency_admins = Gauge(
+            "gatehouse_emergency_admins_ok", "1 while each emergency administrator is listed and as it should be",
+            registry=self.registry,
+        )  # fmt: skip
         self.open = Gauge("gatehouse_requests", "Requests by status", ["status"], registry=self.registry)
 
     def on_call(self, method: str, template: str, status: int | None, seconds: float) -> None:

@@ -8,7 +8,16 @@ from approvals.models import News
 from approvals.plan import Step
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
-from handlers import binding, bulk, delegate, glass_doors, news_of_changes, news_of_events, news_of_glass
+from handlers import (
+    binding,
+    bulk,
+    delegate,
+    glass_doors,
+    news_of_changes,
+    news_of_emergency,
+    news_of_events,
+    news_of_glass,
+)
 from handlers.cards import NO_REASON, Drawing, figures, headline, how_long
 from handlers.news_parts import asker, object_of
 from handlers.text import esc, mention, when, within
@@ -326,6 +335,9 @@ SENTENCES = {
     "not_logged": news_of_events.not_logged,
     "event_missing": news_of_events.event_missing,
     "key_used": news_of_events.key_used,
+    "emergency_trouble": news_of_emergency.emergency_trouble,
+    "emergency_unreadable": news_of_emergency.emergency_unreadable,
+    "emergency_event": news_of_emergency.emergency_event,
     "log_unreadable": news_of_events.log_unreadable,
     "alarm": _alarm,
     "approved": _approved,

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from approvals import people
 from approvals.crash import crash_point
-from approvals.models import Call, Review, StepRow
+from approvals.models import Call, Review, ReviewRead, StepRow
 from approvals.policy import Person as Speaker
 from approvals.policy import Policy, say_duration
 from approvals.states import Grant as GrantStatus
@@ -46,6 +46,7 @@ class ReviewView:
     request: RequestView
     calls: Sequence[Call]
     by: str = ""  # the name of who settled it
+    read: ReviewRead | None = None  # how far Atlassian's audit log was read
 
 
 def review_view(session: Session, policy: Policy, request_id: str, now: datetime) -> ReviewView | None:
@@ -56,7 +57,8 @@ def review_view(session: Session, policy: Policy, request_id: str, now: datetime
         return None
     calls = select(Call).join(StepRow, col(StepRow.id) == col(Call.step_id)).where(StepRow.request_id == request_id)
     made = session.exec(calls.order_by(col(Call.id))).all()
-    return ReviewView(review, view, made, people.names(session, {review.by})[review.by] if review.by else "")
+    by = people.names(session, {review.by})[review.by] if review.by else ""
+    return ReviewView(review, view, made, by, session.get(ReviewRead, request_id))
 
 
 def draw_review(shown: ReviewView) -> Drawing:
@@ -67,7 +69,8 @@ def draw_review(shown: ReviewView) -> Drawing:
     kind = "practised break-glass" if review.drill else f"broke glass for *{esc(request.value)}*"
     lines = [f"{icon} *{words}*", f"*{name}* {kind}: `{request.entitlement}`, {_held(view)}"]
     lines += [f"Because: {esc(request.reason, 1000)}"] if request.reason else []
-    blocks = [_section(*lines), _section("*What the bot did*", *_calls(shown.calls))]
+    theirs = _section("*What Atlassian's audit log shows of them*", *_events(shown.read))
+    blocks = [_section(*lines), _section("*What the bot did*", *_calls(shown.calls)), theirs]
     if review.status == ReviewStatus.SETTLED:
         at = when(review.settled_at) if review.settled_at else ""
         blocks.append(_section(f"*{esc(shown.by)}*: {WORDS[review.verdict]}. {at}", esc(review.reason, 1500)))
@@ -104,6 +107,27 @@ def _calls(calls: Sequence[Call]) -> list[str]:
     return [*lines, *more] or ["Nothing yet."]
 
 
+def _events(read: ReviewRead | None) -> list[str]:
+    """How many events of theirs there were in the time, or why nobody knows yet."""
+    if read is None or (read.found is None and not read.trouble):
+        lines = ["It is read when it is over, and the events go into this thread as a file."]
+    elif read.found is None:
+        lines = []
+    elif read.found == 0:
+        lines = [f"No event of theirs in the window, as of {_as_of(read)}."]
+    else:
+        events = "1 event" if read.found == 1 else f"{read.found:,} events"
+        lines = [f"{events} of theirs in the window: see the file in this thread. As of {_as_of(read)}."]
+    if read is not None and read.trouble:
+        newer = "Newer events are" if lines else "Their events are"
+        lines.append(f":hourglass: {newer} not read yet ({esc(read.trouble, 600)}). It is tried again.")
+    return lines
+
+
+def _as_of(read: ReviewRead) -> str:
+    return when(read.read_at) if read.read_at else "now"
+
+
 # -- settling it ------------------------------------------------------------------------------------------------------
 
 
@@ -115,6 +139,8 @@ def settle(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
         because = desk.reviews.why_not(speaker, id)
         if not because and not _opened(desk, id, source, body["trigger_id"]):
             because = "Slack did not open the form. Press Settle again."
+        if not because:
+            desk.reviews.opened(id)
         if because:
             channel = body["container"].get("channel_id", "")
             desk.workflow.answer(speaker, channel, esc(sentence(because), 2000), f"settle {source}")

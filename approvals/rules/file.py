@@ -43,6 +43,7 @@ EXAMPLES = {
     "break_glass": "break_glass = true",
     "ceilings": "[ceilings] with the figures that differ",
     "different_groups": "different_groups = true",
+    "emergency": "emergency = true",
     "escalate_after": 'escalate_after = "8h"',
     "escalation": 'escalation = [["owner"], ["role:admin"]]',
     "field": 'field = "Xf0123ABCD"',

@@ -88,6 +88,7 @@ class Protected:
 
     account: str
     why: str
+    emergency: bool = False  # an emergency administrator, which is watched
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ class Organization(Table):
 class Protected(Table):
     account: Account
     why: Text
+    emergency: bool = False  # an emergency administrator: it is watched
 
 
 class Role(Table):

@@ -30,7 +30,8 @@ CHECKS: tuple[Check, ...] = (*HERE, *KEYS, *SLACK, *ATLASSIAN, *AUDIT_LOG, *RIGH
 # What a policy names, and so what is worth a look before it is proposed.
 OF_A_POLICY = frozenset({
     "people of the policy", "approvers", "channels", "user groups", "manager field", "directories", "groups",
-    "SCIM directories", "protected accounts", "roles and groups of the site", "sources of approvers",
+    "SCIM directories", "protected accounts", "emergency administrators", "roles and groups of the site",
+    "sources of approvers",
 })  # fmt: skip
 STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red", "not tried": "dim"}
 NARROWEST = 150  # where the table goes into a file or a pipe, that knows no width

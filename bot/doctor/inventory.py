@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from approvals.policy import Protected
 from approvals.rules.parts import Entitlement
+from bot.atlassian.emergency import look
 from bot.atlassian.errors import AtlassianError
 from bot.atlassian.org_roles import ORG_ADMIN
 from bot.atlassian.shapes import OrgUser
@@ -12,6 +13,7 @@ from bot.atlassian.transport import site_transport
 from bot.doctor.findings import Check, Facts, Finding, fail, ok, warn
 
 VERIFY = "Verify the domain under Settings, Domains: accounts on other domains are not managed by the organization."
+ENOUGH = 2  # emergency administrators
 LOOK = "Run the doctor again; if it stays so, look at what the right of that name says above."
 
 
@@ -57,6 +59,7 @@ def protected(facts: Facts) -> Iterator[Finding]:
         mend = "List the emergency administrator outside your domains under [[protected]] in the policy."
         yield warn("protected accounts", "the policy lists none, so no account is safe from an approved request", mend)
         return
+    listed = tuple(one for one in listed if not one.emergency)  # those have a look of their own
     accounts = [one.account for one in listed]
     try:
         found = facts.organization.users_by_account(accounts, expand=("platformRoles",))
@@ -81,6 +84,28 @@ def _protected(one: Protected, person: OrgUser | None, linked: bool) -> Finding:
         mend = "Let an account outside every directory be the emergency account: who runs the directory runs this one."
         return warn(check, f"{who}, and a SCIM directory runs it", mend)
     return ok(check, who)
+
+
+def emergency(facts: Facts) -> Iterator[Finding]:
+    """What the daily watch sees as well; and whether there are two, so that one lost key locks nobody out."""
+    check, listed = "emergency administrators", facts.policy.emergency_admins
+    try:
+        found = look(facts.organization, facts.accounts, listed)
+    except AtlassianError as error:
+        yield warn(check, f"they can't be read: {error}", LOOK)
+        return
+    if len(found) < ENOUGH:
+        many = "one is" if found else "none is"
+        mend = f"List {ENOUGH} under [[protected]] with emergency = true: one lost key must not lock everybody out."
+        yield warn(check, f"{many} listed with emergency = true", mend)
+    for admin in found:
+        if admin.troubles:
+            seen = f"{admin.name}: {'; '.join(trouble.found for trouble in admin.troubles)}"
+            yield fail(f"emergency {admin.account}", seen, f"{'. '.join(trouble.mend for trouble in admin.troubles)}.")
+        else:
+            yield ok(
+                f"emergency {admin.account}", f"{admin.name} is active, an organization admin, and run by no directory"
+            )
 
 
 def site(facts: Facts) -> Iterator[Finding]:
@@ -137,6 +162,7 @@ INVENTORY = (
     Check("domains", ("the organization key",), domains),
     Check("SCIM directories", ("the organization key", "a policy"), scim_directories),
     Check("protected accounts", ("the organization key", "a policy"), protected),
+    Check("emergency administrators", ("the organization key", "a policy"), emergency),
     Check("Jira site", ("some settings",), site),
     Check("roles and groups of the site", ("the organization key", "a policy"), beyond_groups),
 )

@@ -25,6 +25,7 @@ helpdesk = [{_person("kofi")}]
 [[protected]]
 account = "{company().person(EMERGENCY).account_id}"
 why = "emergency administrator"
+emergency = true
 
 [directories.gatehouse]
 id = "{OURS.id}"

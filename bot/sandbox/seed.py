@@ -131,7 +131,7 @@ STATES = {
     "person011": "pending_deletion",  # in the fourteen days before the account is gone
     "person015": "unmanaged",  # an address outside the organization's domains
 }
-EMERGENCY = "person019"  # a local account that the policy protects: no command changes anything of it
+EMERGENCY = "person019"  # a local account, an organization admin: the policy protects it and has it watched
 # Handle and label; the first of Omar's is what the Jira site is called with.
 TOKENS = (
     ("omar", "Gatehouse"), ("omar", "laptop"), ("ada", "ci-pipeline"), ("ada", "backup script"), ("kofi", "reports"),

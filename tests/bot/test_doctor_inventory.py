@@ -93,6 +93,21 @@ def test_protected_accounts(house: House) -> None:
     assert by_check(house.look())["protected emergency"].state == "warn"
 
 
+def test_emergency_administrators(house: House) -> None:
+    account = COMPANY.person(seed.EMERGENCY).account_id
+    findings = by_check(house.look())
+    assert findings["emergency administrators"].found == "one is listed with emergency = true"
+    assert findings[f"emergency {account}"].state == "ok"
+    house.atlassian.change_account(account, active=False)
+    house.atlassian.change_account(account, google=True)
+    (wrong,) = house.wrong()
+    assert wrong.check == f"emergency {account}"
+    assert "the account is inactive" in wrong.found
+    assert "an identity provider runs it (externalDirectory.google)" in wrong.found
+    house.write(SOUND.replace("emergency = true\n", ""))
+    assert by_check(house.look())["emergency administrators"].found == "none is listed with emergency = true"
+
+
 def test_the_jira_site_and_what_only_it_has(house: House) -> None:
     group = SOUND.replace('group = "breakglass-drill"', 'jira_group = "release-managers"')
     house.write(group)

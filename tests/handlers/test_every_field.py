@@ -13,7 +13,7 @@ import pytest
 from approvals.breaking import DRILL
 from approvals.facts import AccountFacts, Held, Holder, TokenFacts
 from approvals.glass import Wanted
-from approvals.models import AuditEntry, Call, Grant, Proposal, ProposalVote, Review
+from approvals.models import AuditEntry, Call, Grant, Proposal, ProposalVote, Review, ReviewRead
 from approvals.plan import Survey
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
@@ -162,8 +162,10 @@ def reviews(text: str, only: str) -> Iterator[Shown]:
             view = view_with(text, Status.DONE, grant=grant, only=only, value=said)
             answer = text if only in ("", "answer") else ORDINARY
             calls = [Call(step_id=1, method="PATCH", path="/Groups/g1", intended_at=NOON, answer=answer)] * 30
-            drawing = draw_review(ReviewView(review, view, calls, name))
-            yield Shown(drawing.text, drawing.blocks)
+            for found in (None, 0, 3):
+                read = ReviewRead(request_id=review.request_id, found=found, read_at=NOON, trouble=answer)
+                drawing = draw_review(ReviewView(review, view, calls, name, read))
+                yield Shown(drawing.text, drawing.blocks)
         yield of_view(draw_verdict(review, "source"))
 
 

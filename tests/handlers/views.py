@@ -125,6 +125,8 @@ FACTS: dict[str, dict[str, str]] = {
     "job_in_trouble": {"why": "?", "job": "?"},
     "logged": {"in lists": "?"}, "not_logged": {"what": "?"}, "event_missing": {"did": "?"},
     "key_used": {"says": "?", "action": "?", "with_": "?"}, "log_unreadable": {"why": "?"},
+    "emergency_trouble": {"name": "?", "account": "?", "found": "?", "mend": "?"}, "emergency_unreadable": {"why": "?"},
+    "emergency_event": {"name": "?", "account": "?", "says": "?", "action": "?", "event": "?"},
     "bulk_confirm": {"by": "?", "name": "?", "reason": "?"}, "bulk_done": {"because": "?"}, "bulk_ended": {},
     "bulk_given": {}, "bulk_asked": {},
     "glass": {"by": "?"}, "glass_second": {"by": "?", "why": "?"}, "glass_unheard": {}, "review_overdue": {},
@@ -177,6 +179,7 @@ def news_of(kind: str, text: str, place: str = "person", only: str = "") -> News
             for listed in [text if only in ("", "in lists") else ORDINARY]
         ],
         "cancelled": [["REQ-1", NOON.timestamp()]],
+        "did": False,
         **foreign,
     }
     return News(key="k", kind=kind, place=place, request_id="REQ-23456789ab", facts=json.dumps(facts), at=NOON)

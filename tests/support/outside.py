@@ -19,6 +19,7 @@ import httpx
 from sqlmodel import select
 
 from approvals.database import Database
+from approvals.jobs import RECURRING
 from approvals.models import AccessRequest, Job
 from approvals.store import Store
 from bot.demo import Ports, settings
@@ -164,11 +165,7 @@ class Bot:
         """What is still to be done, or was given up: key and status; the next rounds of those that read on apart."""
         with self._store() as store, store.read() as session:
             found = session.exec(select(Job.key, Job.status)).all()
-        return [
-            (key, status)
-            for key, status in found
-            if not key.startswith(("mirror:", "sources:", "events:")) or status == "dead"
-        ]
+        return [(key, status) for key, status in found if key.partition(":")[0] not in RECURRING or status == "dead"]
 
     def effects(self, account: str) -> list[Json]:
         """The ledger's writes that changed something and name this account's record."""

@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from approvals import people
 from approvals.counting import Counting
 from approvals.glass import Glass, GlassDesk, Wanted
-from approvals.jobs import Claim
+from approvals.jobs import RECURRING, Claim
 from approvals.models import AccessRequest, AuditEntry, Grant, Job, News, PolicyVersion, SlackUser, SourceState
 from approvals.offers import Offers
 from approvals.plan import GroupSurvey, Newcomer, Step, Survey, read_members
@@ -293,6 +293,7 @@ class World:
                 "glass": self.glass.judge,
                 "glass heard": self.glass.heard,
                 "review": self.told.append,
+                "review events": self.told.append,
                 "review due": self.reviews.due,
                 "misuse": self.reviews.propose_suspension,
                 "offer": self.offers.offer,
@@ -422,7 +423,7 @@ class World:
     def jobs(self) -> dict[str, Job]:
         """The jobs that are left, by their key; drawing, telling and looking into the audit log excepted."""
         with self.store.read() as session:
-            quiet = ("draw", "tell", "review", "bulk progress", "bulk result", "events")
+            quiet = (*RECURRING, "draw", "tell", "review", "review events", "bulk progress", "bulk result")
             return {job.key: job for job in session.exec(select(Job)) if job.kind not in quiet}
 
     def holds(self, who: str, group: str = "eu-jira-admins") -> bool:

@@ -47,6 +47,7 @@ class Event:
     context: tuple[dict[str, Any], ...]
     message: str
     by: str = ""  # the truth, which no API tells: whose key it was, or "somebody else"
+    location: dict[str, Any] | None = None
 
 
 @dataclass

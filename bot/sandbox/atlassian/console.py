@@ -1,12 +1,14 @@
 """The sandbox's own control API under /control: the ledger, faults, switches, the clock, an administrator's hand."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NoReturn
 
 from starlette.responses import Response
 from starlette.routing import Route
 
 from bot.sandbox.atlassian.answers import Refusal, answer
+from bot.sandbox.atlassian.audit_log import Event
+from bot.sandbox.atlassian.effects import NOBODY_OF_OURS, person_of, somebody
 from bot.sandbox.atlassian.faults import Fault
 from bot.sandbox.atlassian.identity_provider import teach
 from bot.sandbox.atlassian.routes import Call, route
@@ -22,7 +24,7 @@ def console_routes(sandbox: Sandbox) -> list[Route]:
         route(sandbox, "/control/faults", may, POST=add_fault, DELETE=clear_faults),
         route(sandbox, "/control/switches", may, POST=turn_switches),
         route(sandbox, "/control/clock", may, POST=set_clock),
-        route(sandbox, "/control/events", may, GET=read_events),
+        route(sandbox, "/control/events", may, GET=read_events, POST=let_happen),
         route(sandbox, GROUP, may, GET=read_group),
         route(sandbox, f"{GROUP}/members", may, POST=change_by_hand),
         route(sandbox, "/control/site-groups", may, POST=make_site_group),
@@ -83,6 +85,30 @@ def read_events(sandbox: Sandbox, call: Call) -> Response:
         for event in sandbox.audit.events
     ]  # fmt: skip
     return answer({"events": events})
+
+
+def let_happen(sandbox: Sandbox, call: Call) -> Response:
+    """Somebody does something in Atlassian that no call of this sandbox stands for: signs in, reads an issue."""
+    body = control_body(call)
+    words = {name: body.get(name, "") for name in ("actor", "action", "message", "about", "name")}
+    if not all(isinstance(word, str) for word in words.values()) or not words["actor"] or not words["action"]:
+        refuse("actor and action must be text; message, about and name may be")
+    numbers = {name: body.get(name, 0) for name in ("ago", "delay")}
+    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in numbers.values()):
+        refuse("ago and delay take seconds")
+    location = body.get("location")
+    if location is not None and not isinstance(location, dict):
+        refuse("location takes an object")
+    at = sandbox.clock() - numbers["ago"]
+    event = Event(
+        sandbox.new_id(), at, sandbox.clock() + numbers["delay"], words["action"],
+        somebody(sandbox, words["actor"], words["name"]), person_of(sandbox, words["about"]), words["message"],
+        NOBODY_OF_OURS, location,
+    )  # fmt: skip
+    sandbox.audit.append(event)
+    if sandbox.switches.event_repeats:
+        sandbox.audit.append(replace(event, processed=event.processed + 1))
+    return answer({"id": event.id}, 201)
 
 
 def read_group(sandbox: Sandbox, call: Call) -> Response:

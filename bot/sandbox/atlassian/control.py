@@ -56,6 +56,13 @@ class AtlassianControl:
         events: list[dict[str, Any]] = self._ask("GET", "/events")["events"]
         return events
 
+    def happens(self, actor: str, action: str, message: str = "", **more: Any) -> str:
+        """Somebody does something, ``ago`` seconds before, shown in ``delay`` seconds: the event's id.
+
+        ``about`` is another account, ``name`` what the actor is called, ``location`` where they were.
+        """
+        return str(self._ask("POST", "/events", {"actor": actor, "action": action, "message": message, **more})["id"])
+
     def members(self, group_name: str) -> set[str]:
         """The account ids of a group's members, in truth rather than as the organization shows them."""
         return set(self._ask("GET", f"/group/{quote(group_name, safe='')}")["members"])

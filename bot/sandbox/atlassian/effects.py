@@ -58,6 +58,20 @@ def _whose(key: str) -> str:
     return "organization" if key in (seed.ORG_API_KEY, seed.ORG_SCOPED_KEY) else NOBODY_OF_OURS
 
 
+def somebody(sandbox: Sandbox, account: str, name: str = "") -> dict[str, Any]:
+    """A person as the actor of an event; one that the organization does not know has an id and a name."""
+    known = sandbox.records.accounts.get(account)
+    if known is None:
+        return {"id": account, "name": name or account}
+    return {"id": account, "name": name or known.name, "email": known.email, "links": _links(account)}
+
+
+def person_of(sandbox: Sandbox, account: str) -> tuple[dict[str, Any], ...]:
+    """An account as what an event is about; nothing where there is none."""
+    known = sandbox.records.accounts.get(account)
+    return (_person(known),) if known else ()
+
+
 def _actor(sandbox: Sandbox, key: str) -> dict[str, Any]:
     """The key's maker, with the key's label when the log tells it; a SCIM key acts for its directory."""
     label = sandbox.switches.key_label

@@ -145,6 +145,8 @@ def _shown(sandbox: Sandbox, call: Call, event: Event, stream: bool = False) -> 
             {name: part for name, part in item.items() if not sparse or name != "id"} for item in event.context
         ],
     }
+    if event.location:
+        attributes["location"] = event.location
     if stream:
         attributes["processedAt"] = f"{_moment(event.processed)}226Z"  # nine digits
     if not sparse:

@@ -12,7 +12,7 @@ from bot.sandbox import seed
 from bot.sandbox.atlassian.audit_log import AuditLog
 from bot.sandbox.atlassian.faults import Faults
 from bot.sandbox.atlassian.ledger import Ledger
-from bot.sandbox.atlassian.roles import AT_FIRST, Assignment
+from bot.sandbox.atlassian.roles import AT_FIRST, ORG_ADMIN, ORGANIZATION, Assignment
 
 LEAST = {
     **{"scim_page_limit": 1, "visibility_delay": 0, "scim_account_id_delay": 0, "site_searches_a_minute": 0},
@@ -310,6 +310,8 @@ def _seeded(company: seed.Company) -> Records:
             group.org_id, group.name, group.directory.id if group.directory else None, group.scim_id,
             tuple(key for key in keys if key), group.default,
         )  # fmt: skip
+    emergency = Assignment(company.person(seed.EMERGENCY).account_id, ORGANIZATION, ORG_ADMIN)
+    records.assignments[emergency.key] = emergency
     for number, (handle, label) in enumerate(seed.TOKENS):
         secret = seed.SITE_API_TOKEN if number == 0 else f"sandbox-token-{handle}-{number}"
         key = str(uuid.uuid5(IDS, f"token {number}"))
