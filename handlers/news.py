@@ -281,6 +281,7 @@ BUTTONS = {
     "glass": news_of_glass.glass_buttons,
     "glass_second": news_of_glass.second_buttons,
     "drill_asked": news_of_glass.drill_buttons,
+    "by_hand": news_of_glass.by_hand_buttons,
 }
 SENTENCES = {
     "glass": news_of_glass.glass,
@@ -290,6 +291,7 @@ SENTENCES = {
     "review_settled": news_of_glass.review_settled,
     "misuse": news_of_glass.misuse,
     "drill_due": news_of_glass.drill_due,
+    "by_hand": news_of_glass.by_hand,
     "drill_asked": news_of_glass.drill_asked,
     "bulk_asked": lambda facts, view, _: bulk.asked(facts),
     "bulk_confirm": lambda facts, view, _: bulk.question(facts),
