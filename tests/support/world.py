@@ -299,6 +299,7 @@ class World:
                 "draw": self.told.append,
                 "tell": self.told.append,
                 "events": lambda claim: None,
+                "heartbeat": self.told.append,
             },
         )
         self.clicks = after.clicks if after else 0
@@ -420,7 +421,8 @@ class World:
     def jobs(self) -> dict[str, Job]:
         """The jobs that are left, by their key; drawing, telling and looking into the audit log excepted."""
         with self.store.read() as session:
-            quiet = ("draw", "tell", "review", "review events", "bulk progress", "bulk result", "events")
+            quiet = ("draw", "tell", "review", "review events", "bulk progress", "bulk result", "events",
+                     "heartbeat")  # fmt: skip
             return {job.key: job for job in session.exec(select(Job)) if job.kind not in quiet}
 
     def holds(self, who: str, group: str = "eu-jira-admins") -> bool:
