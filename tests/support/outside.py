@@ -35,6 +35,9 @@ CRASHING = Path(__file__).with_name("crashing.py")
 CHANNEL = "#access-requests"
 
 
+AGAIN_AND_AGAIN = ("mirror:", "sources:", "events:", "checkpoint:", "emergency:", "heartbeat:")
+
+
 @dataclass
 class Bot:
     """A bot that may die and is started again, and what the outside world knows of it."""
@@ -164,11 +167,7 @@ class Bot:
         """What is still to be done, or was given up: key and status; the next rounds of those that read on apart."""
         with self._store() as store, store.read() as session:
             found = session.exec(select(Job.key, Job.status)).all()
-        return [
-            (key, status)
-            for key, status in found
-            if not key.startswith(("mirror:", "sources:", "events:", "emergency:", "heartbeat:")) or status == "dead"
-        ]
+        return [(key, status) for key, status in found if not key.startswith(AGAIN_AND_AGAIN) or status == "dead"]
 
     def effects(self, account: str) -> list[Json]:
         """The ledger's writes that changed something and name this account's record."""
