@@ -1,36 +1,23 @@
 """The record: a SHA-256 chain of entries that hold ids and digests, with names and free text beside it."""
 
-import hashlib
 import json
 import secrets
-import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert
 from sqlmodel import Session, col, select
 
+from approvals.gatehouse_verify import GENESIS as GENESIS
+from approvals.gatehouse_verify import digest as digest
+from approvals.gatehouse_verify import link as link
 from approvals.models import AuditDetail, AuditEntry
 from approvals.plan import canonical
 
-DOMAIN = b"gatehouse-audit-v1\0"
-GENESIS = "0" * 64
 _HEAD = select(AuditEntry.seq, AuditEntry.hash).order_by(col(AuditEntry.seq).desc()).limit(1)
 _ENTRY, _DETAIL = insert(AuditEntry), insert(AuditDetail)
 PAGE = 500  # entries a read: with SQLite's rollback journal no read may last long
-
-
-def link(prev: str, seq: int, body: bytes) -> str:
-    """The hash of an entry: over the previous hash, the number and the length-prefixed stored bytes."""
-    parts = DOMAIN + prev.encode() + struct.pack(">QQ", seq, len(body)) + body
-    return hashlib.sha256(parts).hexdigest()
-
-
-def digest(salt: str, text: str) -> str:
-    """What the chain holds of a detail: it proves the text and does not give it away."""
-    return hashlib.sha256(f"{salt}\0{text}".encode()).hexdigest()
 
 
 def append(
@@ -87,62 +74,6 @@ def proves(session: Session, *, event: str, request: str, name: str, text: str) 
         if whole and detail and json.loads(row.body)["details"].get(name) == digest(detail.salt, text):
             return True
     return False
-
-
-@dataclass
-class Verification:
-    """What a walk along the chain found."""
-
-    entries: int = 0
-    head: str = GENESIS
-    erased: int = 0  # details that were forgotten on purpose or by accident: the chain can't tell
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        return not self.problems
-
-
-def verify(pages: Iterator[tuple[list[AuditEntry], list[AuditDetail]]]) -> Verification:
-    """Walk the whole chain. An entry that fails is named, and the walk goes on from the hash that is stored."""
-    found = Verification()
-    for entries, details in pages:
-        texts: dict[int, dict[str, AuditDetail]] = {}
-        for detail in details:
-            texts.setdefault(detail.seq, {})[detail.name] = detail
-        for entry in entries:
-            _check(entry, texts.get(entry.seq, {}), found)
-    return found
-
-
-def _check(entry: AuditEntry, details: dict[str, AuditDetail], found: Verification) -> None:
-    expected = found.entries + 1
-    body = entry.body.encode()
-    if entry.seq != expected:
-        found.problems.append(f"entry {expected} is missing: the next one is {entry.seq}")
-    if entry.prev != found.head:
-        found.problems.append(f"entry {entry.seq} does not follow the one before it")
-    if entry.hash != link(entry.prev, entry.seq, body):
-        found.problems.append(f"entry {entry.seq} was changed after it was written")
-    else:
-        _check_details(entry, details, found)
-    found.entries = entry.seq
-    found.head = entry.hash
-
-
-def _check_details(entry: AuditEntry, details: dict[str, AuditDetail], found: Verification) -> None:
-    try:
-        chained: dict[str, str] = dict(json.loads(entry.body)["details"])
-    except (ValueError, TypeError, KeyError):
-        found.problems.append(f"entry {entry.seq} was not written by Gatehouse")
-        return
-    for name, expected in chained.items():
-        detail = details.get(name)
-        if detail is None:
-            found.erased += 1
-        elif digest(detail.salt, detail.text) != expected:
-            found.problems.append(f"the {name} of entry {entry.seq} was changed after it was written")
-    found.problems += [f"the {name} of entry {entry.seq} was added to it" for name in sorted(details.keys() - chained)]
 
 
 def pages(session: Session, after: int | None) -> tuple[list[AuditEntry], list[AuditDetail]]:

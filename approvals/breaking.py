@@ -115,6 +115,11 @@ def facts_that_decided(policy: Policy, attempt: Attempt, known: Known, answer: A
     }
 
 
+def spelled(glass: BreakGlass, incident: str) -> str:
+    """An incident's id as the policy writes it: as it was typed, in capitals where that fits better."""
+    return incident.upper() if re.fullmatch(glass.incident, incident.upper()) else incident
+
+
 def longest_of(glass: BreakGlass, entitlement: Entitlement) -> timedelta:
     """For how long it is given: what the policy says for emergencies, never more than for the thing itself."""
     return min(filter(None, (glass.longest, entitlement.longest, LONGEST)))

@@ -31,11 +31,13 @@ class Calls:
         self.loop = ClosedLoop()
 
     def make_true(
-        self, claim: jobs.Claim, row: StepRow, grant: Grant | None, what: str, *, seen: bool | None = None
+        self, claim: jobs.Claim, row: StepRow, grant: Grant | None, what: str, *, seen: bool | None = None,
+        unless_over: bool = False,
     ) -> None:  # fmt: skip
         """Read first, call if it is not so yet, read again. ``seen`` is what was read a moment ago, in this very job.
 
-        ``grant`` is what the step gives or ends, and must not have been moved meanwhile.
+        ``grant`` is what the step gives or ends, and must not have been moved meanwhile; ``unless_over``: somebody may
+        have ended it meanwhile, and then it is not given any more.
 
         After a crash this is what makes a second attempt safe. Raises ``Later`` while the effect is not visible,
         ``DirectoryError`` as the directory does.
@@ -43,16 +45,20 @@ class Calls:
         step = Step.model_validate_json(row.body)
         if self.directory.is_true(step) if seen is None else seen:
             return
-        self.call(claim, row, step, grant, what)
+        self.call(claim, row, step, grant, what, unless_over=unless_over)
         if not self.directory.is_true(step):
             raise jobs.Later(LOOK_AGAIN, "accepted, not yet visible")
 
-    def call(self, claim: jobs.Claim, row: StepRow, step: Step, grant: Grant | None, what: str) -> None:
+    def call(
+        self, claim: jobs.Claim, row: StepRow, step: Step, grant: Grant | None, what: str, *, unless_over: bool = False
+    ) -> None:  # fmt: skip
         """The intent is committed before the call, its answer after; the caller reads the effect back."""
         with self.store.work(claim) as w:
             fresh = w.session.get(Grant, grant.id) if grant is not None else None
             if grant is not None and (fresh is None or fresh.status != grant.status):
                 raise jobs.Later(0.5, "the grant was moved by somebody else")
+            if unless_over and fresh is not None and is_over(fresh, w.now):
+                raise jobs.Later(0.1, "it was ended before it was given")
             call = w.add(Call(step_id=row.id or 0, method=step.method, path=step.path, intended_at=w.now))
             w.session.merge(row).status = "called"
             w.audit(
@@ -157,6 +163,11 @@ def same_holding(
     return session.exec(
         select(Grant).where(Grant.account == account, Grant.holding == holding, Grant.request_id != but, wanted)
     ).all()
+
+
+def is_over(grant: Grant, now: datetime) -> bool:
+    """Whether its time is over, by the clock or because somebody has ended it."""
+    return grant.ends_at is not None and grant.ends_at <= now
 
 
 def being_applied(session: Session, request_id: str) -> bool:

@@ -69,13 +69,17 @@ def credential_of(step: Step) -> str:
     return step.owner if step.owner.startswith("scim:") or step.owner == "site" else "organization"
 
 
+def people_of(step: Step) -> dict[str, str]:
+    """Whom a call is about: by account, the id by which the API knows them."""
+    return read_members(step) if step.does in MANY else {step.account: step.member}
+
+
 def effects_of(
     call: int, step: Step, begun: datetime, over: datetime | None, actions: Iterable[str], mails: Mapping[str, str]
 ) -> Iterator[Effect]:
     """One for each account that a call is about. ``mails``: by account, the address the log may show in its place."""
-    people = read_members(step) if step.does in MANY else {step.account: step.member}
     where = frozenset(plain(name) for name in (step.target, step.target_name) if name)
-    for account, member in people.items():
+    for account, member in people_of(step).items():
         names = {account, member, mails.get(account, ""), step.value if step.does == "set_email" else ""}
         names |= _newcomer(step)
         who = frozenset(plain(name) for name in names if name)
@@ -127,8 +131,22 @@ def correlate(
 
 
 def explains(effects: Iterable[Effect], event: Seen) -> bool:
-    """Whether one of our calls is behind an event, be it not the one it is known by: one call may show as several."""
-    return any(effect.spans(event.at) and (bool(effect.who & event.about) or not event.about) for effect in effects)
+    """Whether one of our calls is behind an event, be it not the one it is known by: one call may show as several.
+
+    They are about the same account, and done with the same key. What shows as such a call does must be about the same
+    group or product too: with our key somebody may do elsewhere, in the same seconds, what we do here.
+    """
+    return any(
+        effect.spans(event.at) and effect.credential in event.credentials and _is_about(effect, event)
+        for effect in effects
+    )
+
+
+def _is_about(effect: Effect, event: Seen) -> bool:
+    if not event.about:
+        return True
+    elsewhere = event.action in effect.actions and bool(effect.where) and not effect.where & event.about
+    return bool(effect.who & event.about) and not elsewhere
 
 
 def _deeds(effects: Sequence[Effect]) -> list[list[Effect]]:

@@ -34,6 +34,11 @@ class Database:
         self._thread = threading.local()
 
     @property
+    def file(self) -> str:
+        """Where SQLite keeps it; empty for PostgreSQL."""
+        return (self.engine.url.database or "") if self.is_sqlite else ""
+
+    @property
     def journal(self) -> str:
         """How commits are made durable, for the log at start."""
         if not self.is_sqlite:

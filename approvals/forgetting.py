@@ -18,6 +18,7 @@ from approvals.models import (
     Grant,
     Manager,
     News,
+    Offer,
     Person,
     PlanRow,
     ReviewEvent,
@@ -58,6 +59,7 @@ def forget(store: Store, account: str, *, actor: Actor, tell: str) -> int:
         _without_trace(w)
         erased = _erase(w, keys)
         _empty_requests(w, account, about)
+        _empty_offers(w, words)
         _empty_mirror(w, account)
         w.audit("person.forgotten", actor=actor, data={"account": account, "texts": erased, "entries": len(keys)})
         w.tell("shell_act", place="security", by=actor.account.removeprefix("shell:"), did=tell)
@@ -177,6 +179,18 @@ def _empty_requests(w: Write, account: str, about: set[str]) -> None:
         step.body = json.dumps(_nameless(json.loads(step.body)))
         w.session.add(step)
         _set(w, Call, Call.step_id == step.id, answer="")
+
+
+def _empty_offers(w: Write, words: list[str]) -> None:
+    """What an incident tool has said of them; that it announced an incident stays."""
+    for offer in w.session.exec(select(Offer)):
+        if any(word in f"{offer.title} {offer.link}".lower() for word in words):
+            offer.title = offer.link = ""
+            w.session.add(offer)
+    told = select(News).where(col(News.kind).startswith("offer"), col(News.told_at).is_not(None))
+    for news in w.session.exec(told):
+        if any(word in str(json.loads(news.facts)).lower() for word in words):
+            w.session.delete(news)
 
 
 def _nameless(step: dict[str, Any]) -> dict[str, Any]:

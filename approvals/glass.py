@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from approvals import audit, jobs, people
-from approvals.breaking import Answer, Attempt, IncidentSeen, Kind, Known, decide, facts_that_decided, longest_of
+from approvals.breaking import DRILL, Answer, Attempt, IncidentSeen, Kind, Known, decide, facts_that_decided, longest_of
 from approvals.crash import crash_point
 from approvals.glass_facts import (
     EVENTS_SHOW_LATE,
@@ -27,7 +27,7 @@ from approvals.models import AccessRequest, Grant, PlanRow, Review
 from approvals.plan import Plan
 from approvals.planning import Atlassian, survey
 from approvals.policy import Person as Speaker
-from approvals.policy import Policy, Rule
+from approvals.policy import Policy, ReasonRule, Rule
 from approvals.policy_book import PolicyBook
 from approvals.ports import DirectoryError, Impossible, IncidentError, Incidents, People, PeopleError
 from approvals.states import LIVE, OPEN, Status
@@ -39,6 +39,7 @@ from approvals.workflow import Asked, Refused
 
 STAYS_OPEN = timedelta(minutes=15)  # an emergency that nobody could decide by then is none, or is asked anew
 LOOKS_AGAIN = 15.0  # seconds, while a second person is waited for, or Atlassian
+ANY = "anything"  # stands where something is still to be filled in
 JUDGED_WITHIN = timedelta(hours=24)  # from the giving
 _OPEN = insert(AccessRequest).values(
     status=str(Status.ASKED), verb="grant", version=1, level=0, reminders=0, because="", rehearsal=False
@@ -47,13 +48,17 @@ _OPEN = insert(AccessRequest).values(
 
 @dataclass(frozen=True)
 class Wanted:
-    """What somebody wants to take for themselves; ``channel`` is where they typed it."""
+    """What somebody wants to take for themselves; ``channel`` is where they asked.
+
+    ``thread`` is the message they asked at, if they did: card and results stand in its thread then.
+    """
 
     entitlement: str
     incident: str
     reason: str
     source: str
     channel: str = ""
+    thread: str = ""
 
 
 class GlassDesk:
@@ -63,14 +68,20 @@ class GlassDesk:
         self.store = store
         self.policies = policies
 
-    def why_not(self, speaker: Speaker, wanted: Wanted) -> str:
-        """What the mirror can tell already; empty when the rest must be looked at."""
+    def why_no_form(self, speaker: Speaker, wanted: Wanted) -> str:
+        """What the mirror can tell already, whatever they would fill in; empty when a form may help."""
+        drill = wanted.incident == DRILL
+        filled = replace(wanted, incident=wanted.incident if drill else ANY, reason=ANY)
         with self.store.read() as session:
-            found = self._first_look(session, speaker, wanted, self.store.time_in(session))
+            policy = self.policies.current(session)
+            glass = replace(policy.break_glass, incident=ANY) if policy.break_glass else None
+            policy = replace(policy, break_glass=glass, reason=ReasonRule(False, 0))
+            found = self._first_look(session, policy, speaker, filled, self.store.time_in(session))
         return found.because if found.kind is Kind.NO else ""
 
-    def _first_look(self, session: Session, speaker: Speaker, wanted: Wanted, now: datetime) -> Answer:
-        policy = self.policies.current(session)
+    def _first_look(
+        self, session: Session, policy: Policy, speaker: Speaker, wanted: Wanted, now: datetime
+    ) -> Answer:  # fmt: skip
         attempt = Attempt(speaker, wanted.entitlement, wanted.incident, wanted.reason)
         return decide(policy, attempt, known(session, policy, attempt, now, fresh=False))
 
@@ -86,7 +97,7 @@ class GlassDesk:
                 if request is None:
                     raise
                 return Asked(request.id, request.entitlement, request.duration)
-            answer = self._first_look(w.session, speaker, wanted, w.now)
+            answer = self._first_look(w.session, self.policies.current(w.connection), speaker, wanted, w.now)
             same = self._under_way(w.session, speaker, wanted)
             if answer.kind is Kind.NO:
                 details = {"entitlement": wanted.entitlement, "incident": wanted.incident, "reason": wanted.reason}
@@ -125,7 +136,8 @@ class GlassDesk:
         values = {
             **chained, "id": asked.id, "requester": speaker.account, "team": speaker.team, "user": speaker.user,
             "value": wanted.incident, "reason": wanted.reason, "source": str(wanted.source), "asked_at": w.now,
-            "moved_at": w.now, "lapses_at": lapses_at, "home_channel": "", "home_thread": "",
+            "moved_at": w.now, "lapses_at": lapses_at, "home_channel": wanted.channel if wanted.thread else "",
+            "home_thread": wanted.thread,
         }  # fmt: skip
         w.connection.execute(_OPEN, values)
         data = {**chained, "verb": "grant", "value": audit.digest("", wanted.incident), "glass": True,

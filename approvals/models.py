@@ -9,6 +9,7 @@ from approvals.columns import one_of
 from approvals.models_events import CallEvent as CallEvent
 from approvals.models_events import EventKind as EventKind
 from approvals.models_events import EventRead as EventRead
+from approvals.models_offers import Offer as Offer
 from approvals.models_people import Binding as Binding
 from approvals.models_people import Delegation as Delegation
 from approvals.models_people import Manager as Manager

@@ -16,6 +16,7 @@ from approvals.calls import (
     FORGED,
     Calls,
     are_in_the_chain,
+    is_over,
     may_have_been_given,
     same_holding,
     steps_of,
@@ -186,12 +187,13 @@ class Provisioning:
             raise Forged(FORGED)
         if grant is None:
             return self.changing.take_steps(claim, request)
-        if grant.status != GrantStatus.PROMISED:
-            return self._give_up(claim, request_id, "its time was over before Atlassian had confirmed it")
+        if grant.status != GrantStatus.PROMISED or is_over(grant, self.store.now()):
+            because = grant.because or "its time was over before Atlassian had confirmed it"
+            return self._give_up(claim, request_id, because)
         if request.rehearsal:
             return self._rehearse(claim, request, grant)
         for row in steps:
-            self.calls.make_true(claim, row, grant, "give", seen=seen)
+            self.calls.make_true(claim, row, grant, "give", seen=seen, unless_over=True)
         self._finish(claim, request, grant)
 
     def _finish(self, claim: jobs.Claim, request: AccessRequest, grant: Grant) -> None:
@@ -199,7 +201,8 @@ class Provisioning:
         with self.store.work(claim, last=True) as w:
             for row in steps_of(w.session, request.id, "apply"):
                 row.status, row.true_at = "true", w.now
-            w.move_grant(grant, "confirm", actor=MACHINE, active_at=w.now)
+            fresh = w.session.get_one(Grant, grant.id)  # somebody may have ended it while it was being given
+            w.move_grant(fresh, "confirm", actor=MACHINE, because=fresh.because, active_at=w.now)
             now = w.move(request, "finish", actor=MACHINE, data={"read_back": True})
             tell_outcome(w, now, "done")
         crash_point("apply: finished")

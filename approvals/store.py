@@ -11,12 +11,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, delete, update
+from sqlalchemy import Connection, bindparam, delete, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel, col, select
 
 from approvals import audit, jobs
 from approvals.database import Database, plain, session_on
+from approvals.gatehouse_verify import Found, pages, texts_of_nobody, verify
 from approvals.models import AccessRequest, AuditEntry, Grant, Meta, News, RefusedAttempt, Replay, Review
 from approvals.source import keys_of
 from approvals.states import Grant as GrantStatus
@@ -27,7 +28,7 @@ OFFSET = "domain time offset"
 OFFSET_KEPT = 0.05  # seconds
 REPLAY_KEPT = timedelta(minutes=15)
 SWEEP = 100  # payloads between two looks for those that are too old to come again
-LOUD = frozenset({"glass", "glass_second"})  # news that goes before every other
+LOUD = frozenset({"glass", "glass_second", "offer", "offer_to_nobody"})  # news that goes before every other
 REFUSALS_AN_HOUR = 20  # audit entries a person and hour for refused attempts; a counter after that
 Row = TypeVar("Row", bound=SQLModel)
 # Built once: what every command runs is built by SQLAlchemy in more time than the database needs for it.
@@ -400,20 +401,17 @@ class Store:
             head = session.exec(select(AuditEntry).order_by(col(AuditEntry.seq).desc()).limit(1)).first()
         return head is None or audit.link(head.prev, head.seq, head.body.encode()) == head.hash
 
-    def verify(self) -> audit.Verification:
+    def verify(self) -> Found:
         """Check the whole chain, page by page, in short read transactions."""
 
-        def walk() -> Iterator[tuple[list[AuditEntry], list[Any]]]:
-            after_seq = None
-            while True:
-                with self.database.reading() as session:
-                    entries, details = audit.pages(session, after_seq)
-                if not entries:
-                    return
-                after_seq = entries[-1].seq
-                yield entries, details
+        def ask(statement: str, values: Mapping[str, Any]) -> list[Any]:
+            with self.database.looking() as connection:
+                return list(connection.execute(text(statement), values))
 
-        return audit.verify(walk())
+        bytes_of = "CAST(body AS BLOB)" if self.database.is_sqlite else "convert_to(body, 'UTF8')"
+        found = verify(pages(ask, bytes_of=bytes_of))
+        found.problems += texts_of_nobody(ask)
+        return found
 
 
 def new_request_id() -> str:

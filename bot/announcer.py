@@ -13,13 +13,13 @@ from sqlmodel.sql.expression import SelectOfScalar
 from approvals import jobs
 from approvals.crash import crash_point
 from approvals.glass_facts import incident_of
-from approvals.models import Card, News, Review
+from approvals.models import Card, Job, News, Review
 from approvals.planning import QUIET
 from approvals.policy import Channels, Policy
 from approvals.policy_book import PolicyBook
 from approvals.states import Review as ReviewStatus
 from approvals.states import Status
-from approvals.store import Store, Write
+from approvals.store import LOUD, Store, Write
 from bot.slack_out import CLOSED, GONE, NO_THREAD, SlackError, SlackOut
 from handlers.cards import Drawing, draw
 from handlers.news import draw_news
@@ -28,6 +28,7 @@ from handlers.view import RequestView, view_of
 IN_ORDER = 10.0  # seconds until a message looks whether it was forgotten; the one before it wakes it
 WAITS_AT_MOST = timedelta(minutes=5)
 AGAIN = 5.0  # seconds until a message that must be heard is tried again
+STEPS_ASIDE, LOUDER = 0.2, "what everybody must hear at once goes first"  # seconds; why
 INSISTENT = frozenset({"glass"})  # tried until it arrives, whatever Slack says
 UNHEARD = CLOSED | {"user_not_found", "user_not_in_channel", "cannot_dm_bot", "user_disabled"}
 
@@ -50,8 +51,11 @@ class Announcer:
             view = view_of(session, policy, claim.about, self.store.time_in(session))
             wanted = self._wanted(session, view) if view else []
             channel = _home(view, policy) if view else ""
+            louder = _louder_waits(session, self.store.time_in(session))
         if view is None:
             return
+        if louder:
+            raise jobs.Later(STEPS_ASIDE, LOUDER)
         copies = [self._row(claim, view, place) for place in wanted]
         for card in sorted(copies, key=lambda card: card.place != "channel"):
             self._bring_up_to_date(claim, view, card, channel)
@@ -61,7 +65,7 @@ class Announcer:
     def _wanted(self, session: Session, view: RequestView) -> list[str]:
         """The copies there are, and while the question is open one in the channel and one for each who may answer."""
         places = [p for p in session.exec(select(Card.place).where(Card.request_id == view.request.id)) if is_card(p)]
-        if incident_of(view.request) and view.request.plan_hash and "channel" not in places:
+        if _will_have_a_card(view) and "channel" not in places:
             places.append("channel")
         if view.request.status == Status.PENDING:
             users = [view.slack[c.account] for c in view.approvers if c.account in view.slack]
@@ -160,6 +164,8 @@ class Announcer:
                 return
             policy = self.policies.current(session)
             now = self.store.time_in(session)
+            if news.kind not in LOUD and _louder_waits(session, now):
+                raise jobs.Later(STEPS_ASIDE, LOUDER)
             view = view_of(session, policy, news.request_id, now) if news.request_id else None
             if _something_before(session, news, now - WAITS_AT_MOST):
                 raise jobs.Later(IN_ORDER, "the message before it comes first")
@@ -194,6 +200,8 @@ class Announcer:
         about = f"news {news.id}"
         if news.place == "thread":
             thread = view.thread if view else None
+            if thread is None and view is not None and _will_have_a_card(view):
+                raise jobs.Later(IN_ORDER, "the card comes first")
             if thread is None or thread.trouble:
                 return  # there is no thread; the people concerned are told directly as well
             if not thread.ts:
@@ -226,6 +234,13 @@ class Announcer:
                 _wake(w, _waiting(row.request_id, row.place, row.user))
 
 
+def _louder_waits(session: Session, now: datetime) -> bool:
+    """Whether something must be heard before all else and can be sent now; a message claimed before it waits for it."""
+    due = (col(Job.priority) <= jobs.ENDS, Job.kind == "tell", Job.run_at <= now)
+    waits = select(Job.id).where(col(Job.status).in_(("ready", "running")), *due).limit(1)
+    return session.exec(waits).first() is not None
+
+
 def _something_before(session: Session, news: News, since: datetime) -> bool:
     """Whether an older message of the same request to the same place still waits."""
     if news.request_id is None:
@@ -248,6 +263,11 @@ def _wake(w: Write, waiting: SelectOfScalar[Any]) -> None:
     first = w.session.exec(waiting.limit(1)).first()
     if first is not None:
         w.enqueue("tell", first, priority=jobs.PEOPLE)
+
+
+def _will_have_a_card(view: RequestView) -> bool:
+    """Broken glass has one as soon as it is decided, though nobody is asked on it."""
+    return bool(incident_of(view.request) and view.request.plan_hash)
 
 
 def is_card(place: str) -> bool:

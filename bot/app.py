@@ -21,6 +21,7 @@ from approvals.database import Database
 from approvals.delegating import Delegating
 from approvals.glass import Glass, GlassDesk
 from approvals.models import AccessRequest, Grant, Job, Review
+from approvals.offers import Offers
 from approvals.performing import apply_policy, unfreeze
 from approvals.planning import Planning
 from approvals.policy import Policy
@@ -51,6 +52,7 @@ from bot.events import Events
 from bot.guard import Guard
 from bot.heartbeat import Heartbeat
 from bot.home import Homes
+from bot.incident_door import IncidentDoor
 from bot.metrics import Metrics
 from bot.mirror import Mirror
 from bot.oncall.sources import Described, OnCallSources, build_incidents, build_on_call
@@ -88,6 +90,7 @@ class House:
     desk: Desk
     listeners: Listeners
     guard: Guard | None  # None: the HTTP door is shut, as there is no signing secret
+    incidents: IncidentDoor | None  # None: no secret, so that this door is shut
     socket: SocketMode | None  # None: Slack comes by HTTP
     metrics: Metrics
     mirror: Mirror
@@ -148,10 +151,13 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
         "heartbeat": heartbeat.run,
     }  # fmt: skip
     listeners = Listeners(build_bolt(settings), desk, metrics)
+    offers = Offers(store, policies, mirror)
+    worker.kinds["offer"] = offers.offer
     guard, socket = build_guard(settings, store, metrics), build_socket(settings, store, listeners)
+    incidents = build_incident_door(settings, offers, metrics)
     return House(
-        settings, database, store, policies, desk, listeners, guard, socket, metrics, mirror, worker, checkpoints,
-        retention, directory, events, watch, heartbeat,
+        settings, database, store, policies, desk, listeners, guard, incidents, socket, metrics, mirror, worker,
+        checkpoints, retention, directory, events, watch, heartbeat,
     )  # fmt: skip
 
 
@@ -167,6 +173,14 @@ def build_guard(settings: Settings, store: Store, metrics: Metrics) -> Guard | N
         now=time.time,
         count=lambda why: metrics.refused.labels(why).inc(),
     )
+
+
+def build_incident_door(settings: Settings, offers: Offers, metrics: Metrics) -> IncidentDoor | None:
+    """The door for incident tools, where it has a secret of its own."""
+    secret = settings.incident_webhook_secret
+    if not secret.get_secret_value():
+        return None
+    return IncidentDoor(secret, offers, time.time, lambda why: metrics.refused.labels(why).inc())
 
 
 def build_socket(settings: Settings, store: Store, listeners: Listeners) -> SocketMode | None:

@@ -18,7 +18,8 @@ def evidence(
     from approvals.store import Store
     from bot.cli import need_schema, open_database, read_settings, stop
     from bot.record.checkpoints import checkpoint_now
-    from bot.record.evidence import Period, write
+    from bot.record.dossiers import Period
+    from bot.record.evidence import write
     from bot.record.signing import signing_key
 
     settings = read_settings(needs=())
@@ -38,5 +39,7 @@ def evidence(
         note(store, "record.exported", "wrote a folder of evidence", format="evidence", since=period.since,
              until=period.until)  # fmt: skip
         key = signing_key(secret) if secret else None
-        written = write(store, folder, period, checkpoint_now(store, settings.atlassian_org_id, key))
+        written = write(
+            store, folder, period, checkpoint_now(store, settings.atlassian_org_id, key), settings.atlassian_org_id
+        )
     typer.echo(f"{len(written)} files are in {folder}; open {folder / 'index.html'}.")

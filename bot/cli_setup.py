@@ -2,9 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from approvals.plan import Step
 
 docs_app = typer.Typer(no_args_is_help=True, help="Documentation that is made from the menu.")
 
@@ -72,15 +75,16 @@ def doctor(
 
 
 def _probe(group: str, account: str, yes: bool) -> None:
-    import getpass
     import time
 
     from approvals.ports import DirectoryError
-    from approvals.store import Actor, Store
+    from approvals.store import Store
     from bot.atlassian.directory import AtlassianDirectory
-    from bot.cli import open_database, read_policy, read_settings, stop
+    from bot.cli import open_database, prepare, read_policy, read_settings, stop
     from bot.clients import build_clients
     from bot.doctor.probe import NoProbe, Probe
+    from bot.probe_marks import mark
+    from bot.shell import shell_actor
 
     settings = read_settings(("atlassian",))
     if not account:
@@ -91,15 +95,19 @@ def _probe(group: str, account: str, yes: bool) -> None:
         stop("EFFECTS=off lets nothing be written to Atlassian, and a probe writes: set EFFECTS=listed or on.")
     policy = read_policy(settings.policy_file)
     with open_database(settings) as database:
+        prepare(database)
         clients = build_clients(settings, policy, database)
+        store = Store(database, movable_time=settings.on_loopback)
+
+        def write_down(step: "Step") -> None:
+            with store.write() as w:
+                mark(w, shell_actor(), step)
+
         try:
-            tried = Probe(AtlassianDirectory(clients, policy), policy, time.sleep, typer.echo)
+            tried = Probe(AtlassianDirectory(clients, policy), policy, time.sleep, typer.echo, mark=write_down)
             step = tried.plan(group, account)
             if not yes:
                 typer.confirm(f"{step.words}, and at once out again. Go on?", abort=True)
-            with Store(database).write() as w:
-                data = {"account": account, "group": step.target, "owner": step.owner}
-                w.audit("doctor.probed", actor=Actor(f"shell:{getpass.getuser()}"), data=data)
             learnt = tried.run(step)
         except (NoProbe, DirectoryError) as no:
             stop(str(no))

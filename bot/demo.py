@@ -48,6 +48,8 @@ def play(*, once: bool, port: int, brief: bool = False) -> int:
         print(f"\n{'Everything held.' if not failures else f'{len(failures)} expectations did NOT hold:'}")
         for failure in failures:
             print(f"  ✗ {failure}")
+        if not brief and not failures:
+            print(f"The auditor's folder: open {stage.evidence / 'index.html'} in a browser.")
         if not once:
             _stay(ports, folder)
     return 1 if failures else 0

@@ -10,10 +10,10 @@ from sqlmodel import Session, col, select
 
 from approvals import jobs
 from approvals.closed_loop import enqueue_event_of
-from approvals.correlating import UNANSWERED, Effect, Found, Seen, correlate, effects_of, explains, kind_of
+from approvals.correlating import UNANSWERED, Effect, Found, Seen, correlate, effects_of, explains, kind_of, people_of
 from approvals.crash import crash_point
 from approvals.models import Call, CallEvent, EventKind, EventRead, Person, StepRow
-from approvals.plan import Step, read_members
+from approvals.plan import Step
 from approvals.ports import DirectoryError
 from approvals.store import MACHINE, Store, Write
 from bot.atlassian.errors import KeyRefused
@@ -22,6 +22,7 @@ from bot.atlassian.org_shapes import Event
 from bot.emergency import EmergencyWatch
 from bot.event_reading import AuditLog, EventReading, seen
 from bot.event_thread import EventThread
+from bot.probe_marks import marked
 
 SOON, SLOWLY, SELDOM = timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=1)
 FRESH = timedelta(minutes=3)  # how long a call's event is looked for every few seconds
@@ -76,7 +77,7 @@ class Events:
         self._match(claim, names, whole)
         crash_point("events: matched")
         if whole:
-            self._judge(claim)
+            self._judge(claim, names)
         self.thread.tell(claim)
         with self.store.work(claim) as w:
             self.reading.forget(w)
@@ -150,7 +151,7 @@ class Events:
                 self._settle(w, one, found.get(one.row.call_id), seen_before, whole, one.step_id in settled)
 
     def _effects(self, session: Session, looking: Sequence[Open], names: Mapping[str, tuple[str, ...]]) -> list[Effect]:
-        accounts = {account for one in looking for account in (*read_members(one.step), one.step.account) if account}
+        accounts = {account for one in looking for account in people_of(one.step) if account}
         mails = _mails(session, accounts)
         return [
             effect
@@ -211,7 +212,7 @@ class Events:
 
     # -- who used our key -----------------------------------------------------------------------------------------
 
-    def _judge(self, claim: jobs.Claim) -> None:
+    def _judge(self, claim: jobs.Claim, names: Mapping[str, tuple[str, ...]]) -> None:
         """Events done with a key of ours that no call of ours explains."""
         with self.store.read() as session:
             now = self.store.time_in(session)
@@ -223,14 +224,18 @@ class Events:
             if not mine:
                 return
             first, last = min(event.at for event in mine), max(event.at for event in mine)
-            effects = self._all_effects(session, first, last)
+            effects = self._all_effects(session, first, last, names)
+            membership = [self.config.actions_of(kind, names) for kind in ("scim/add_member", "scim/remove_member")]
+            effects += marked(session, first, last, frozenset().union(*membership))
         with self.store.work(claim) as w:
             for event in mine:
                 w.session.get_one(EventRead, event.id).judged = True
                 if not explains(effects, seen(event)):
                     self._alarm(w, event)
 
-    def _all_effects(self, session: Session, first: datetime, last: datetime) -> list[Effect]:
+    def _all_effects(
+        self, session: Session, first: datetime, last: datetime, names: Mapping[str, tuple[str, ...]]
+    ) -> list[Effect]:
         """Of every call around that time, whether or not its own event was found."""
         span = UNANSWERED * 2
         calls = session.exec(
@@ -239,13 +244,16 @@ class Events:
             .where(Call.intended_at > first - span, Call.intended_at < last + span)
         ).all()
         steps = [(call, Step.model_validate_json(row.body)) for call, row in calls]
-        accounts = {account for _, step in steps for account in (*read_members(step), step.account) if account}
+        accounts = {account for _, step in steps for account in people_of(step) if account}
         mails = _mails(session, accounts)
         return [
             effect
             for call, step in steps
-            for effect in effects_of(call.id or 0, step, call.intended_at, call.answered_at, (), mails)
-        ]
+            for effect in effects_of(
+                call.id or 0, step, call.intended_at, call.answered_at,
+                self.config.actions_of(kind_of(step), names), mails,
+            )
+        ]  # fmt: skip
 
     def _alarm(self, w: Write, event: EventRead) -> None:
         w.audit("key.used", actor=MACHINE, data={"event": event.id, "action": event.action})

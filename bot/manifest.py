@@ -42,7 +42,10 @@ class Scope:
 
 
 SCOPES = (
-    Scope("commands", "People type /access and choose “Request access here” on a message."),
+    Scope(
+        "commands",
+        "People type /access and /breakglass, and choose “Request access here” and “Break glass here” on a message.",
+    ),
     Scope(
         "chat:write",
         "Cards, threads and direct messages, only where the bot is a member.",
@@ -114,7 +117,10 @@ SLASH = {
     "/access": ("Ask for access, see what you hold, follow a request", " | ".join(COMMANDS)),
     "/breakglass": ("Take emergency access now and answer for it afterwards", "entitlement incident INC-42 because …"),
 }
-SHORTCUTS = {"request_access_here": ("Request access here", "Ask for access; card and result come into this thread")}
+SHORTCUTS = {
+    "request_access_here": ("Request access here", "Ask for access; card and result come into this thread"),
+    "break_glass_here": ("Break glass here", "Take emergency access now; this channel hears of it"),
+}
 
 
 class _Ear:

@@ -20,8 +20,9 @@ SECRETS = (
     *("SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"),
     *("ATLASSIAN_ORG_API_KEY", "ATLASSIAN_SCIM_API_KEY", "ATLASSIAN_SITE_API_TOKEN"),
     *("PAGERDUTY_API_TOKEN", "DATABASE_URL", "METRICS_TOKEN", "AUDIT_SIGNING_KEY"),  # a database URL carries a password
-    *("CHECKPOINT_WEBHOOK_URL", "HEARTBEAT_URL"),
+    *("CHECKPOINT_WEBHOOK_URL", "INCIDENT_WEBHOOK_SECRET", "HEARTBEAT_URL"),
 )
+SHORTEST_SECRET = 32  # characters of one that is made up by us
 EXPIRES = "_EXPIRES"  # + the name of a key: the last day on which it works
 MORE_SCIM_KEYS = "ATLASSIAN_SCIM_API_KEY_"  # + a name the policy file gives to a further directory
 TOGETHER = (
@@ -61,6 +62,7 @@ MEND = {
     ),
     "AUDIT_SIGNING_KEY": "give what `gatehouse audit key` prints, or an Ed25519 private key as PEM without a password",
     "AUDIT_TEXTS_KEPT_DAYS": "give a number of days from 30 to 36500, or leave it out to keep them",
+    "INCIDENT_WEBHOOK_SECRET": "give at least 32 characters that nobody guesses, as `openssl rand -hex 32` prints",
     **dict.fromkeys(
         ("CHECKPOINT_WEBHOOK_URL", "HEARTBEAT_URL"),
         "write an address that begins with https:// (http:// only for this machine)",
@@ -127,6 +129,13 @@ def _signing_key(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _long(secret: SecretStr) -> SecretStr:
+    """One that we are free to choose, and that whoever overhears a signed message could otherwise guess at leisure."""
+    if 0 < len(secret.get_secret_value()) < SHORTEST_SECRET:
+        raise ValueError("too short")
+    return secret
+
+
 def _webhook(secret: SecretStr) -> SecretStr:
     """Like the addresses of the APIs, but a query may be in it, and whoever knows it may write there."""
     text = secret.get_secret_value()
@@ -190,6 +199,7 @@ class Settings(BaseSettings):
     audit_texts_kept_days: Annotated[int, Field(ge=30, le=36_500)] | None = None  # None: for good
     checkpoint_webhook_url: Annotated[Token, AfterValidator(_webhook)] = SecretStr("")
     heartbeat_url: Annotated[Token, AfterValidator(_webhook)] = SecretStr("")  # a monitor that alarms when it stops
+    incident_webhook_secret: Annotated[Token, AfterValidator(_long)] = SecretStr("")  # given: POST /incidents is open
     log_level: Level = "INFO"
 
     @classmethod

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from approvals.store import Store
@@ -18,7 +19,7 @@ CHANNEL = "#access-requests"
 
 @dataclass
 class Stage:
-    """Both sandboxes, the record (only to move domain time), and the command line."""
+    """Both sandboxes, the record (to move domain time, and to see what is still waited for), and the command line."""
 
     slack: SlackControl
     atlassian: AtlassianControl
@@ -28,6 +29,7 @@ class Stage:
     patience: float = 120.0  # seconds somebody waits to see something
     failures: list[str] = field(default_factory=list)
     moved: timedelta = timedelta(0)
+    evidence: Path = Path(".demo") / "evidence"  # what the auditor gets
 
     def title(self, words: str) -> None:
         print(f"\n\033[1m{words}\033[0m" if sys.stdout.isatty() else f"\n== {words}", flush=True)

@@ -8,6 +8,7 @@ from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from bot.stage import CHANNEL, Stage, held_by, plain
 from bot.story_of_glass import tell_an_emergency
+from bot.story_of_proof import tell_the_proof
 from bot.story_of_verbs import tell_every_verb
 
 REASON = "INC-42: db down: “need” <!channel> & failover"
@@ -26,6 +27,8 @@ def tell(stage: Stage, *, brief: bool = False) -> list[str]:
             tell_an_emergency(stage)
             tell_every_verb(stage)
         proving(stage)
+        if not brief:
+            tell_the_proof(stage)
     except TimeoutError as nothing:
         stage.expect(False, f"the story could go on: {nothing}")
     return stage.failures

@@ -1,4 +1,4 @@
-"""The WSGI application: Slack's one door, health, and the figures; and the server that runs it."""
+"""The WSGI application: Slack's one door, that of incident tools, health, the figures; and the server that runs it."""
 
 import gc
 import hmac
@@ -14,6 +14,7 @@ from approvals.migrations import is_current
 from bot.app import House
 from bot.envelope import Refused
 from bot.guard import Guard
+from bot.incident_door import TOO_LARGE
 from bot.turn import TURN
 
 log = structlog.get_logger()
@@ -39,6 +40,8 @@ class Web:
         match environ.get("PATH_INFO", ""):
             case "/slack/events":
                 return self._slack(environ)
+            case "/incidents":
+                return self._incidents(environ)
             case "/healthz":
                 return 200, EMPTY, b"ok\n"
             case "/readyz":
@@ -67,6 +70,16 @@ class Web:
         found = [(name, value) for name, values in answer.headers.items() for value in values]
         kept = [(name, value) for name, value in found if name.lower() == "content-type"]
         return answer.status, kept, (answer.body or "").encode()
+
+    def _incidents(self, environ: dict[str, Any]) -> Answer:
+        door = self.house.incidents
+        if door is None:  # no secret that could tell the tool from anybody
+            return 404, EMPTY, b""
+        method, body = environ["REQUEST_METHOD"], _body(environ)
+        with TURN.taken():
+            answer = door.answer(method, _headers(environ), body) if body is not None else TOO_LARGE
+        content = b"" if method == "HEAD" else answer.content
+        return answer.status, [("Content-Type", "application/json")], content
 
     def _ready(self) -> Answer:
         """Fails only for the database, the migrations and the chain's head; Slack and Atlassian have their own news."""

@@ -1,6 +1,10 @@
-"""/breakglass and /access drill: what will happen is shown, the name is typed, and it is taken; and who stops it."""
+"""/breakglass and /access drill: what will happen is shown, the name is typed, and it is taken; and who stops it.
+
+Every door leads through ``begin``, to the same form and the same question to the record.
+"""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,13 +19,19 @@ from approvals.workflow import Refused
 from handlers.desk import FORM_IS_OPEN, Desk, Said
 from handlers.glass_words import USAGE, read_glass, spelled
 from handlers.people import who_speaks
-from handlers.text import esc, plain, sentence
+from handlers.request_form import option
+from handlers.text import esc, plain, sentence, within
 
 GLASS_VIEW = "break_glass"
 END, SECOND, BEGIN_DRILL = "glass_end", "glass_second", "glass_drill"
-INCIDENT, REASON, NAME = "incident", "reason", "name"
+WHAT, INCIDENT, REASON, NAME = "entitlement", "incident", "reason", "name"
+MOST_CHOICES = 100  # https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element
+NOT_CHOSEN = "Choose what you take."
 NOT_THE_NAME = "That is not the name. Type it as it stands above."
 NOT_OPENED = f"Slack did not open the form, so nothing was taken. Type it once more: `{USAGE}`"
+NOTHING_TO_TAKE = (
+    "The policy names nothing that is taken by break-glass: an admin can write `break_glass = true` at an entitlement."
+)
 
 Block = dict[str, Any]
 
@@ -43,13 +53,24 @@ def _breakglass(body: dict[str, Any], desk: Desk, source: str) -> str:
     with desk.store.read() as session:
         policy = desk.policy(session)
     said = read_glass(typed, policy)
-    if not said.entitlement or said.strange:
+    if said.strange and policy.break_glass is not None:
         return _what_to_type(policy, said.strange)
     wanted = Wanted(said.entitlement, said.incident, said.reason, source, str(body.get("channel_id", "")))
-    refused = _never(desk, speaker, wanted)
-    if refused:
-        return _turned_away(desk, speaker, refused, source)
-    return _form(desk, speaker, policy, wanted, body["trigger_id"])
+    return begin(desk, speaker, wanted, body["trigger_id"])
+
+
+def begin(desk: Desk, speaker: Speaker, wanted: Wanted, trigger: str) -> str:
+    """The form with what is known, or the sentence why no form helps; where nothing is named it is chosen there."""
+    with desk.store.read() as session:
+        policy = desk.policy(session)
+    names = [one.name for one in policy.entitlements if one.break_glass]
+    if policy.break_glass is not None and not names:
+        return _turned_away(desk, speaker, NOTHING_TO_TAKE, wanted.source)
+    tried = wanted.entitlement or next(iter(names), "")  # what forbids one of them forbids all
+    because = desk.glass.why_no_form(speaker, replace(wanted, entitlement=tried))
+    if because:
+        return _turned_away(desk, speaker, sentence(because), wanted.source)
+    return _form(desk, policy, wanted, trigger)
 
 
 def drill(desk: Desk, speaker: Speaker, said: Said) -> str:
@@ -66,17 +87,7 @@ def _drill(desk: Desk, speaker: Speaker, source: str, trigger: str) -> str:
     glass = policy.break_glass
     if glass is None or not glass.drill:
         return "The policy names no group to practise with: an admin can add `drill` to its table [break_glass]."
-    return _form(desk, speaker, policy, Wanted(glass.drill, DRILL, "", source), trigger)
-
-
-def _never(desk: Desk, speaker: Speaker, wanted: Wanted) -> str:
-    """What no form helps against: anything but what can still be filled in."""
-    with desk.store.read() as session:
-        glass = desk.policy(session).break_glass
-    filled = Wanted(wanted.entitlement, wanted.incident, "a reason that is long enough for anybody" * 3, wanted.source)
-    because = desk.glass.why_not(speaker, filled)
-    to_fill_in = glass is not None and because == f"name the incident; it is written like {glass.incident}"
-    return "" if to_fill_in else sentence(because) if because else ""
+    return _form(desk, policy, Wanted(glass.drill, DRILL, "", source), trigger)
 
 
 def _turned_away(desk: Desk, speaker: Speaker, because: str, source: str) -> str:
@@ -93,25 +104,27 @@ def _what_to_type(policy: Policy, strange: str) -> str:
     )
 
 
-def _form(desk: Desk, speaker: Speaker, policy: Policy, wanted: Wanted, trigger: str) -> str:
-    entitlement = policy.entitlement(wanted.entitlement)
-    if entitlement is None:
-        return _what_to_type(policy, wanted.entitlement)
+def _form(desk: Desk, policy: Policy, wanted: Wanted, trigger: str) -> str:
     crash_point("glass form: before opening")
-    opened = desk.open_view(trigger, draw_form(policy, entitlement, wanted))
+    opened = desk.open_view(trigger, draw_form(policy, policy.entitlement(wanted.entitlement), wanted))
     crash_point("glass form: opened")
     return FORM_IS_OPEN if opened else NOT_OPENED
 
 
-def draw_form(policy: Policy, entitlement: Entitlement, wanted: Wanted) -> dict[str, object]:
-    """What will happen, the incident, the reason, and the name to type."""
+def draw_form(policy: Policy, entitlement: Entitlement | None, wanted: Wanted) -> dict[str, object]:
+    """What will happen, what is taken where that is not known yet, the incident, the reason, and the name to type."""
     practice = wanted.incident == DRILL
-    meant = {"entitlement": entitlement.name, "channel": wanted.channel, "drill": practice}
-    blocks = [_section("\n".join(_what_will_happen(policy, entitlement, practice)))]
+    choices = [one for one in policy.entitlements if one.break_glass]
+    entitlement = choices[0] if entitlement is None and len(choices) == 1 else entitlement
+    named = entitlement.name if entitlement else ""
+    meant = {"entitlement": named, "channel": wanted.channel, "thread": wanted.thread, "drill": practice}
+    blocks = [_section(within(_what_will_happen(policy, [entitlement] if entitlement else choices, practice)))]
+    if entitlement is None:
+        blocks.append(_choice(choices))
     if not practice:
         blocks.append(_input(INCIDENT, "Which incident?", wanted.incident, longest=100))
     blocks.append(_input(REASON, "Why can't it wait?", wanted.reason[:1000], longest=1000, multiline=True))
-    blocks.append(_input(NAME, f"Type {entitlement.name} to take it", "", longest=200))
+    blocks.append(_input(NAME, f"Type {named or 'its name'} to take it", "", longest=200))
     return {
         "type": "modal",
         "callback_id": GLASS_VIEW,
@@ -124,27 +137,49 @@ def draw_form(policy: Policy, entitlement: Entitlement, wanted: Wanted) -> dict[
     }
 
 
-def _what_will_happen(policy: Policy, entitlement: Entitlement, practice: bool) -> list[str]:
-    assert policy.break_glass is not None  # whoever came here was let by it
-    length: timedelta = longest_of(policy.break_glass, entitlement)
-    emergency = f":rotating_light: You take `{entitlement.name}` *without asking anybody*."
+def _what_will_happen(policy: Policy, choices: list[Entitlement], practice: bool) -> list[str]:
+    """``choices`` is the one that is taken, or those among which whoever takes it chooses."""
+    one = choices[0]
+    what = f"`{one.name}`" if len(choices) == 1 else "what you choose here"
+    emergency = f":rotating_light: You take {what} *without asking anybody*."
     drill = ":test_tube: *A drill.* Everything happens as in an emergency, with a group that opens nothing."
+    ends = f"after *{_length(policy, one)}*" if len(choices) == 1 else "after the time that stands beside it"
     return [
         drill if practice else emergency,
-        f"• {esc(entitlement.about)}",
-        f"• It ends by itself after *{say_duration(length)}*.",
+        *([f"• {esc(one.about)}"] if len(choices) == 1 else []),
+        f"• It ends by itself {ends}.",
         "• At the same moment the security channel and everybody who would have been asked are told. Each of them can "
         "end it with one click.",
         "• Within 24 hours somebody who was not in it says whether it was right.",
+        *([f"`{each.name}`, {_length(policy, each)}: {esc(each.about)}" for each in choices] if choices[1:] else []),
     ]
+
+
+def _length(policy: Policy, entitlement: Entitlement) -> str:
+    assert policy.break_glass is not None  # whoever came here was let by it
+    length: timedelta = longest_of(policy.break_glass, entitlement)
+    return say_duration(length)
+
+
+def _choice(choices: list[Entitlement]) -> Block:
+    element = {
+        "type": "static_select",
+        "action_id": WHAT,
+        "placeholder": _plain("Choose one"),
+        "options": [option(one.name, one.name) for one in choices[:MOST_CHOICES]],
+    }
+    return {"type": "input", "block_id": WHAT, "label": _plain("What do you take?"), "element": element}
 
 
 def taken(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """The form was sent: what is wrong is said at its field, else it is written down and a job takes it."""
     view = body["view"]
     meant = json.loads(view["private_metadata"])
-    typed = _typed(view, NAME)
-    if typed.casefold() != meant["entitlement"].casefold():
+    entitlement = meant["entitlement"] or _chosen(view)
+    if not entitlement:
+        ack(response_action="errors", errors={WHAT: NOT_CHOSEN})
+        return
+    if _typed(view, NAME).casefold() != entitlement.casefold():
         ack(response_action="errors", errors={NAME: NOT_THE_NAME})
         return
     speaker = who_speaks(desk, body["team"]["id"], body["user"]["id"], source)
@@ -153,7 +188,8 @@ def taken(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
         return
     with desk.store.read() as session:
         incident = DRILL if meant["drill"] else spelled(desk.policy(session), _typed(view, INCIDENT))
-    wanted = Wanted(meant["entitlement"], incident, _typed(view, REASON), source, meant["channel"])
+    thread = meant.get("thread", "")  # a form that an older version opened has none
+    wanted = Wanted(entitlement, incident, _typed(view, REASON), source, meant["channel"], thread)
     try:
         asked = desk.glass.ask(speaker, wanted)
     except Refused as refused:
@@ -182,49 +218,69 @@ def written_down(request_id: str, *, drill: bool) -> dict[str, object]:
 
 def end(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """End it now, by anybody who was told."""
-    speaker = _clicker(desk, body, source)
+    speaker = clicker(desk, body, source)
     if speaker is not None:
-        id = _value(body)
+        id = value_of(body)
         text = f":white_circle: {id} is being ended. You hear when Atlassian shows it."
         try:
             desk.workflow.end(speaker, id, source)
         except Refused as refused:
             text = esc(sentence(str(refused)), 2000)
-        desk.workflow.answer(speaker, body["container"].get("channel_id", ""), text, f"glass end {source}")
+        desk.workflow.answer(speaker, _where(body), text, f"glass end {source}")
     ack()
 
 
 def second(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """Another of the break-glass people agrees."""
-    speaker = _clicker(desk, body, source)
+    speaker = clicker(desk, body, source)
     if speaker is not None:
-        id = _value(body)
+        id = value_of(body)
         text = f":white_check_mark: You agree to {id}. It is looked at once more, and taken then."
         try:
             desk.glass.second(speaker, id, source)
         except Refused as refused:
             text = esc(sentence(str(refused)), 2000)
-        desk.workflow.answer(speaker, body["container"].get("channel_id", ""), text, f"glass second {source}")
+        desk.workflow.answer(speaker, _where(body), text, f"glass second {source}")
     ack()
 
 
 def begin_drill(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """A drill that a shell has asked for: whoever presses it goes on as after `/access drill`."""
-    speaker = _clicker(desk, body, source)
+    speaker = clicker(desk, body, source)
     if speaker is not None:
-        answer = _drill(desk, speaker, source, body["trigger_id"])
-        if answer != FORM_IS_OPEN:
-            desk.workflow.answer(speaker, body["container"].get("channel_id", ""), answer, f"glass drill {source}")
+        say_unless_open(desk, speaker, body, _drill(desk, speaker, source, body["trigger_id"]), source)
     ack()
 
 
-def _clicker(desk: Desk, body: dict[str, Any], source: str) -> Speaker | None:
-    speaker = who_speaks(desk, body["team"]["id"], body["user"]["id"], source)
-    return None if isinstance(speaker, people.Stop) else speaker
+def clicker(desk: Desk, body: dict[str, Any], source: str) -> Speaker | None:
+    """Who pressed or chose something; whoever is not heard is told why, and only they."""
+    team, user = body["team"]["id"], body["user"]["id"]
+    speaker = who_speaks(desk, team, user, source)
+    if isinstance(speaker, people.Stop):
+        desk.workflow.answer(Speaker("", team, user), _where(body), esc(speaker.because, 2000), f"glass stop {source}")
+        return None
+    return speaker
 
 
-def _value(body: dict[str, Any]) -> str:
+def say_unless_open(desk: Desk, speaker: Speaker, body: dict[str, Any], answer: str, source: str) -> None:
+    """What a command is told in its acknowledgement, said to whoever pressed or chose something."""
+    if answer != FORM_IS_OPEN:
+        desk.workflow.answer(speaker, _where(body), answer, f"glass form {source}")
+
+
+def value_of(body: dict[str, Any]) -> str:
+    """What the button carries."""
     return str(body["actions"][0].get("value", ""))[:60]
+
+
+def _where(body: dict[str, Any]) -> str:
+    """The channel it was pressed or chosen in."""
+    return str((body.get("channel") or {}).get("id") or body.get("container", {}).get("channel_id", ""))
+
+
+def _chosen(view: dict[str, Any]) -> str:
+    field = view.get("state", {}).get("values", {}).get(WHAT, {})
+    return str((field.get(WHAT, {}).get("selected_option") or {}).get("value") or "")
 
 
 def _typed(view: dict[str, Any], name: str) -> str:

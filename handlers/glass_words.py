@@ -1,13 +1,16 @@
 """What somebody typed after `/breakglass`: the entitlement, the incident and the reason, in any order."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from approvals import breaking
 from approvals.policy import Policy
 from handlers.parse import reason_cut_off
 
 PASSED_OVER = frozenset({"please", "for", "incident", "access", "to", "i", "need", "/breakglass", "take"})
 USAGE = "/breakglass entitlement incident INC-42 because …"
+LOOKED_AT, LONGEST_ID = 1000, 40  # characters of a text, and of an incident's id in it
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,34 @@ class GlassWords:
 
 
 def spelled(policy: Policy, incident: str) -> str:
-    """As the policy writes it: what was typed, in capitals where that fits better."""
-    glass = policy.break_glass
-    fits = glass is not None and re.fullmatch(glass.incident, incident.upper()) is not None
-    return incident.upper() if fits else incident
+    """As the policy writes it, where it has break-glass at all."""
+    return breaking.spelled(policy.break_glass, incident) if policy.break_glass is not None else incident
+
+
+def incident_in(policy: Policy, *texts: str) -> str:
+    """The first incident that one of these names, as it stands there or else in capitals; empty when none does.
+
+    It is only filled in, and may be typed over. Without a digit it would be a word as often as an id.
+    """
+    if policy.break_glass is None:
+        return ""
+    written = re.compile(policy.break_glass.incident)
+    pieces = [piece for text in texts for piece in _pieces(text[:LOOKED_AT])]
+    as_it_stands = (piece for piece in pieces if written.fullmatch(piece))
+    in_capitals = (piece.upper() for piece in pieces if written.fullmatch(piece.upper()))
+    return next(as_it_stands, "") or next(in_capitals, "")
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Whatever begins and ends between two words and has a digit, the shorter of the same beginning first."""
+    for start in range(len(text)):
+        if start and text[start - 1].isalnum():
+            continue
+        digit = False
+        for end in range(start + 1, min(len(text), start + LONGEST_ID) + 1):
+            digit = digit or text[end - 1].isdigit()
+            if digit and (end == len(text) or not text[end].isalnum()):
+                yield text[start:end]
 
 
 def read_glass(text: str, policy: Policy) -> GlassWords:

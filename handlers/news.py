@@ -8,7 +8,16 @@ from approvals.models import News
 from approvals.plan import Step
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
-from handlers import binding, bulk, delegate, news_of_changes, news_of_emergency, news_of_events, news_of_glass
+from handlers import (
+    binding,
+    bulk,
+    delegate,
+    glass_doors,
+    news_of_changes,
+    news_of_emergency,
+    news_of_events,
+    news_of_glass,
+)
 from handlers.cards import NO_REASON, Drawing, figures, headline, how_long
 from handlers.news_parts import asker, object_of
 from handlers.text import esc, mention, when, within
@@ -282,6 +291,8 @@ BUTTONS = {
     "glass_second": news_of_glass.second_buttons,
     "drill_asked": news_of_glass.drill_buttons,
     "by_hand": news_of_glass.by_hand_buttons,
+    "offer": glass_doors.offer_buttons,
+    "offer_to_nobody": glass_doors.offer_buttons,
 }
 SENTENCES = {
     "glass": news_of_glass.glass,
@@ -293,6 +304,8 @@ SENTENCES = {
     "drill_due": news_of_glass.drill_due,
     "by_hand": news_of_glass.by_hand,
     "drill_asked": news_of_glass.drill_asked,
+    "offer": lambda facts, view, _: glass_doors.offer(facts),
+    "offer_to_nobody": lambda facts, view, _: glass_doors.offer_to_nobody(facts),
     "bulk_asked": lambda facts, view, _: bulk.asked(facts),
     "bulk_confirm": lambda facts, view, _: bulk.question(facts),
     "bulk_done": _bulk_done,

@@ -19,6 +19,7 @@ from handlers import (
     confirm,
     decide,
     delegate,
+    glass_doors,
     grant,
     home,
     manage,
@@ -101,6 +102,8 @@ ACTIONS: dict[str, Callable[..., None]] = {
     breakglass.END: breakglass.end,
     breakglass.SECOND: breakglass.second,
     breakglass.BEGIN_DRILL: breakglass.begin_drill,
+    glass_doors.TAKE: glass_doors.take,
+    glass_doors.OPEN: glass_doors.opened,
     review.SETTLE: review.settle,
     home.ASK: home.ask,
     private.OLDER: private.older,
@@ -122,6 +125,7 @@ OPTIONS: dict[str, Callable[..., None]] = {
 }
 SHORTCUTS: dict[str, Callable[..., None]] = {
     asking.HERE: asking.here,
+    glass_doors.HERE: glass_doors.here,
 }
 EVENTS: dict[str, Callable[..., None]] = {
     "app_mention": manage.mentioned,

@@ -3,6 +3,7 @@
 It is the only thing the doctor does that writes. What is learned is printed for the configuration of the audit log.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -36,9 +37,9 @@ class Learnt:
     def toml(self) -> str:
         """For the configuration of the audit log; an action that did not show is not written."""
         lines = ["[audit_log]", f"seen_after_seconds = {round(self.after)}", "", "[audit_log.actions]"]
-        lines += [f'{does} = "{action}"' for does, action in self.actions.items()]
+        lines += [f"{does} = {_quoted(action)}" for does, action in self.actions.items()]
         lines += ["", "[audit_log.actor]"]
-        lines += [f'{name} = "{value}"' for name, value in self.actor.items()]
+        lines += [f"{name} = {_quoted(value)}" for name, value in self.actor.items()]
         return "\n".join(lines) + "\n"
 
 
@@ -51,6 +52,7 @@ class Probe:
     sleep: Callable[[float], None]
     say: Callable[[str], None]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    mark: Callable[[Step], None] = lambda step: None  # writes down what will be done, so that it is no alarm
 
     def plan(self, group: str, account: str) -> Step:
         """The step that will be taken and taken back. ``NoProbe`` when this group or account is not fit for it."""
@@ -69,6 +71,7 @@ class Probe:
             raise NoProbe(f"The group {group} gives {gives[0].resource_id}: take one that opens nothing.")
         members = [person.account_id for person in organization.users_of_group(known.id)]
         if members == [account]:
+            self.mark(step)
             self._take_out(step)
             raise NoProbe(f"An earlier probe had left {account} in {group}; it is out now. Run the probe again.")
         if members:
@@ -79,6 +82,7 @@ class Probe:
         """In, out, and then patience until the audit log shows both. The membership is always taken back."""
         since = self.now() - BACKWARD
         self.say(f"{step.words} …")
+        self.mark(step)
         crash_point("probe: before putting in")
         try:
             self.directory.perform(step)
@@ -137,6 +141,11 @@ class Probe:
                 learnt.actor = {name: value for name, value in told.items() if value}
             learnt.after = max(learnt.after, ((event.attributes.processed_at or _time(event)) - since).total_seconds())
         return learnt
+
+
+def _quoted(text: str) -> str:
+    """A TOML string: every string of JSON is one, but that DEL is to be escaped (https://toml.io/en/v1.0.0#string)."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _is_about(event: Event, about: set[str], *groups: str) -> bool:

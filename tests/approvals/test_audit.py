@@ -2,16 +2,19 @@
 
 import hashlib
 import json
+import sqlite3
 import struct
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 from sqlmodel import Session, select
 
-from approvals import audit
+from approvals import audit, gatehouse_verify
 from approvals.database import Database
 from approvals.models import AuditDetail, AuditEntry
 from approvals.ports import DirectoryError
@@ -81,12 +84,26 @@ def test_an_empty_record_is_whole(store: Store) -> None:
 
 
 def test_a_record_of_many_pages_is_walked_to_its_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "PAGE", 7)
+    monkeypatch.setattr(gatehouse_verify, "PAGE", 7)
     write_some(store, 50)
     assert (store.verify().entries, store.verify().ok) == (50, True)
     drop_the_guards(store.database)
     run(store.database, "UPDATE audit SET body = body || ' ' WHERE seq = 48")
     assert store.verify().problems == ["entry 48 was changed after it was written"]
+
+
+def test_nobody_who_writes_waits_for_the_walk(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the rollback journal a reader that had not finished would keep every commit away."""
+    monkeypatch.setattr(gatehouse_verify, "PAGE", 7)
+    store = Store(Database(sqlite_url))
+    write_some(store, 50)
+    path, written = store.database.file, 0
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
+        for _ in gatehouse_verify.pages_of(Path(path), []):
+            other.execute("INSERT INTO meta (key, value) VALUES (?, '')", [f"meanwhile {written}"])
+            written += 1
+    assert written == 8
+    store.database.close()
 
 
 # -- tampering --------------------------------------------------------------------------------------------------------
@@ -119,6 +136,11 @@ TAMPERINGS = {
         "UPDATE audit SET body = (SELECT b.body FROM audit b WHERE b.seq = 11 - audit.seq) WHERE seq IN (5, 6)",
     ),
     "a number changed": ("UPDATE audit SET seq = 42 WHERE seq = 10",),
+    "what it is found by edited": ("UPDATE audit SET event = 'nosed' WHERE seq = 5",),
+    "whose it is edited": ("UPDATE audit SET request_id = 'REQ-9' WHERE seq = 5",),
+    "nobody's made somebody's": ("UPDATE audit SET request_id = NULL WHERE seq = 10",),
+    "a detail of no entry": ("INSERT INTO audit_details (seq, name, salt, text) VALUES (11, 'reason', 's', 't')",),
+    "a detail before the first": ("INSERT INTO audit_details (seq, name, salt, text) VALUES (0, 'reason', 's', 't')",),
     "a detail edited": ("UPDATE audit_details SET text = 'because of nothing' WHERE seq = 5",),
     "a salt edited": ("UPDATE audit_details SET salt = 'none' WHERE seq = 5",),
     "a detail made up": (

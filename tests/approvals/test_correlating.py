@@ -88,6 +88,22 @@ def test_an_event_that_names_nobody_is_in_doubt_at_best() -> None:
     assert explains([effect()], nameless)
 
 
+@pytest.mark.parametrize(
+    ("seen", "ours"),
+    [
+        (event("e", 0.2), True),
+        (event("e", 0.2, "ada", "x", action="role_granted"), True),  # one call may show as several events
+        (event("e", 0.2, "ada", "h"), False),  # the same done elsewhere
+        (event("e", 0.2, "bob", "g"), False),
+        (event("e", 60, "ada", "g"), False),
+        (event("e", 0.2, mine=False), False),
+        (replace(event("e", 0.2), credentials=frozenset({"organization"})), False),  # another key of ours
+    ],
+)
+def test_what_our_key_did_is_explained_by_a_call_with_it_about_the_same(seen: Seen, ours: bool) -> None:
+    assert explains([effect()], seen) is ours
+
+
 def test_a_call_for_many_has_an_event_for_each() -> None:
     many = written_members([("ada", "s-ada"), ("bob", "s-bob")])
     step = Step(does="add_members", owner=MINE, target="g", target_name="G", account="", member="", value=many,

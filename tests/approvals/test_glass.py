@@ -331,11 +331,36 @@ def test_each_of_them_ends_it_with_one_click(world: World, who: str) -> None:
 
 
 @pytest.mark.parametrize("who", ["ada", "mei", "kofi"])
-def test_nobody_else_does(world: World, who: str) -> None:
+def test_nobody_else_does_and_that_they_tried_is_in_the_record(world: World, who: str) -> None:
     request = broken(world)
+    before = world.grant(request)
     with pytest.raises(Refused, match="no such request"):
         world.workflow.end(world.speaker(who), request.id, "End it now")
+    world.run()
     assert world.holds("tomas")
+    after = world.grant(request)
+    assert before is not None
+    assert after is not None
+    assert (after.ends_at, after.status) == (before.ends_at, GrantStatus.ACTIVE)
+    (refused,) = world.record("end.refused")
+    assert (refused["actor"], refused["request"]) == (account(who), request.id)
+    assert world.record("grant.end_asked") == []
+
+
+def test_pressed_twice_by_two_of_them_it_is_taken_away_once(world: World) -> None:
+    request = broken(world)
+    world.workflow.end(world.speaker("grace"), request.id, "grace presses")
+    world.workflow.end(world.speaker("grace"), request.id, "grace presses")
+    world.workflow.end(world.speaker("sade"), request.id, "sade presses before it is gone")
+    assert [body["actor"] for body in world.record("grant.end_asked")] == [account("grace"), account("sade")]
+    world.run()
+    assert not world.holds("tomas")
+    with pytest.raises(Refused, match="gives nothing at the moment"):
+        world.workflow.end(world.speaker("omar"), request.id, "omar presses when it is gone")
+    world.run()
+    assert [does for does, *_ in world.directory.calls] == ["add_member", "remove_member"]
+    assert len(world.record("grant.ended")) == 1
+    assert {news.place for news in world.news("ended")} >= {"security", "person"}
 
 
 def test_an_approver_ends_nothing_that_was_given_in_the_ordinary_way(world: World) -> None:
@@ -357,6 +382,94 @@ def test_stopped_before_atlassian_was_called_nothing_is_given(world: World) -> N
     world.run()
     assert world.request(request).status == Status.REFUSED
     assert world.directory.calls == []
+    with pytest.raises(Refused, match="gives nothing at the moment"):
+        world.workflow.end(world.speaker("sade"), request.id, "and once more")
+
+
+@pytest.mark.parametrize("who", ["grace", "sade", "tomas"])
+def test_stopped_while_atlassian_is_read_before_the_decision_nothing_is_given(world: World, who: str) -> None:
+    world.directory.unreadable = [DirectoryError("down", retry=True)]
+    request = world.breaks()
+    world.run()
+    assert world.request(request).status == Status.ASKED
+    world.workflow.end(world.speaker(who), request.id, "End it now")
+    world.later(timedelta(minutes=3))
+    world.run()
+    assert world.request(request).status == Status.REFUSED
+    assert (world.directory.calls, world.holds("tomas")) == ([], False)
+    assert world.news("glass") == []
+
+
+@pytest.mark.parametrize("who", ["grace", "sade", "tomas"])
+def test_stopped_between_the_promise_and_the_call_nothing_is_given(
+    world: World, who: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end is committed, the worker is about to call, and somebody presses at this very moment."""
+    request = world.breaks()
+
+    def presses(label: str) -> None:
+        if label == "apply: end committed":
+            world.workflow.end(world.speaker(who), request.id, "End it now")
+
+    monkeypatch.setattr("approvals.provisioning.crash_point", presses)
+    world.run()
+    world.later(timedelta(seconds=5))
+    world.run()
+    assert world.directory.calls == []
+    assert not world.holds("tomas")
+    grant = world.grant(request)
+    assert grant is not None
+    assert grant.status == GrantStatus.VOID
+    assert world.request(request).status == Status.FAILED
+    assert "ended early by" in world.request(request).because
+    assert not [key for key in world.jobs() if key.startswith(("apply:", "end:"))]
+    assert world.store.verify().ok
+
+
+def test_stopped_while_the_call_is_under_way_it_is_taken_away_at_once_and_said_by_whom(world: World) -> None:
+    request = world.breaks()
+
+    def presses(step: object) -> None:
+        world.directory.on_perform = lambda step: None
+        world.workflow.end(world.speaker("grace"), request.id, "End it now")
+
+    world.directory.on_perform = presses
+    world.run()
+    world.later(timedelta(seconds=5))
+    world.run()
+    assert not world.holds("tomas")
+    grant = world.grant(request)
+    assert grant is not None
+    assert (grant.status, grant.because.split(" by ")[0]) == (GrantStatus.ENDED, "ended early")
+    assert [does for does, *_ in world.directory.calls] == ["add_member", "remove_member"]
+
+
+def test_stopped_while_the_call_is_refused_and_tried_again_it_is_not_made_again(world: World) -> None:
+    world.directory.trouble = [DirectoryError("503", retry=True)]
+    request = world.breaks()
+    world.run()
+    assert world.request(request).status == Status.APPLYING
+    world.workflow.end(world.speaker("grace"), request.id, "End it now")
+    world.later(timedelta(minutes=3))
+    world.run()
+    assert [does for does, *_ in world.directory.calls] == ["add_member"], "the one that was refused"
+    assert not world.holds("tomas")
+    assert world.request(request).status == Status.FAILED
+
+
+def test_stopped_while_nobody_knows_whether_the_call_has_arrived_it_is_taken_away_to_be_sure(world: World) -> None:
+    world.directory.lost_answers = [DirectoryError("no answer", retry=True, maybe_done=True)]
+    request = world.breaks()
+    world.run()
+    assert world.holds("tomas")
+    world.workflow.end(world.speaker("grace"), request.id, "End it now")
+    world.later(timedelta(minutes=3))
+    world.run()
+    assert not world.holds("tomas")
+    grant = world.grant(request)
+    assert grant is not None
+    assert grant.status == GrantStatus.ENDED
+    assert [does for does, *_ in world.directory.calls] == ["add_member", "remove_member"]
 
 
 # -- whether it was heard ---------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from bot.demo import Ports, choose_ports, gatehouse, settings, until_it_answers
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.slack.control import SlackControl, text_of
-from tests.bench import bulk, record
+from tests.bench import bulk, glass, record
 from tests.bench.floor import Floor
 from tests.bench.load import Figures, accepted, read_answer, signed
 from tests.support.policies import roomy
@@ -42,18 +42,19 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=1000, help="a line of the table sends so many")
     parser.add_argument("--clicks", type=int, default=30)
     parser.add_argument("--rows", type=int, default=10_000, help="of a list into one group")
+    parser.add_argument("--glasses", type=int, default=100, help="so often glass is broken")
     parser.add_argument("--json", type=Path, default=Path("bench.json"))
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), given.requests, given.clicks)
+        figures = measure(Path(folder), given.requests, given.clicks, given.glasses)
         figures["a list into one group"] = bulk.measured(Path(folder), given.rows)
-        figures["verifying the record"] = record.measured(Path(folder), 50_000)
+        figures["verifying the record"] = record.measured(Path(folder), 100_000)
     show(figures)
     given.json.write_text(json.dumps(figures, indent=2) + "\n")
     print(f"\nWritten to {given.json}.")
 
 
-def measure(folder: Path, requests: int, clicks: int) -> dict[str, object]:
+def measure(folder: Path, requests: int, clicks: int, glasses: int) -> dict[str, object]:
     """Everything, on fresh databases."""
     figures: dict[str, object] = {"machine": machine(), "requests a line": requests, "rounds": ROUNDS}
     figures["deciding, µs"] = deciding()
@@ -63,6 +64,7 @@ def measure(folder: Path, requests: int, clicks: int) -> dict[str, object]:
             figures["cold start s"] = process.cold
             figures["memory MB"] = {"serve, idle": memory(process.pid)}
             figures["click to first call"] = click_to_call(ports, clicks, commit)
+            figures["break-glass"] = glass.measured(ports, folder, glasses, 10_000)
         figures["accepted"] = {
             name: {str(n): asdict(middle) for n, middle in lines.items()}
             for name, lines in accepted_lines(folder, ports, environ, requests).items()
@@ -305,6 +307,7 @@ def show(figures: dict[str, object]) -> None:
     for name in (
         "deciding, µs",
         "click to first call",
+        "break-glass",
         "a list into one group",
         "verifying the record",
         "cold start s",

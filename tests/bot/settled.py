@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlmodel import col, func, select
 
+from approvals.jobs import RECURRING
 from approvals.models import AccessRequest, Card, Job
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
@@ -21,8 +22,9 @@ def settle(bot: Living) -> None:
     """Do everything that is due, and what is put off for a moment as well."""
     while True:
         bot.house.worker.run_until_idle()
-        with bot.store.read() as session:  # the audit log is read for ever, so nobody waits for its next reading
-            ready = select(func.min(Job.run_at)).where(Job.status == "ready", col(Job.kind) != "events")
+        with bot.store.read() as session:  # what is read for ever nobody waits for
+            for_ever = RECURRING - {"mirror", "sources"}
+            ready = select(func.min(Job.run_at)).where(Job.status == "ready", col(Job.kind).not_in(for_ever))
             due = session.exec(ready).one()
         due = due.replace(tzinfo=UTC) if due is not None else None
         now = bot.store.now()

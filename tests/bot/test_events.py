@@ -1,5 +1,6 @@
 """The closed loop on real sockets: each effect finds its own event in Atlassian's audit log, and nobody else's."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -7,13 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text as sql
 from sqlmodel import col, select
 
 from approvals import crash
 from approvals.closed_loop import ClosedLoop
 from approvals.models import AuditEntry, Call, CallEvent, EventKind, EventRead, Job, Meta, News, StepRow
-from approvals.plan import Step, written_members
+from approvals.plan import Newcomer, Step, written_members
+from approvals.store import Actor
+from bot.atlassian.event_kinds import AuditLogConfig, read_config
+from bot.doctor.probe import Probe
 from bot.event_reading import CURSOR
+from bot.events import Events
+from bot.probe_marks import mark
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from handlers.private_lines import lines_of_record
@@ -22,7 +29,7 @@ from tests.stories.test_kill import OF_THE_LOOP
 from tests.support.living import Living, living
 from tests.support.outside import copied
 
-GROUP = "eu-jira-admins"
+GROUP, DRILL = "eu-jira-admins", "breakglass-drill"
 SCIM = f"scim:{seed.OURS.id}"
 CONFIG = f"""
 [audit_log]
@@ -162,6 +169,8 @@ def test_where_the_key_does_not_show_the_one_event_that_fits_is_taken_after_a_wh
     pass_time(bot, 2)
     (row,) = rows(bot, request)
     assert [row.event_id] == true_events(bot, "user_added_to_group", account("ada"))
+    (said,) = [text for text in thread(bot, request) if "event `" in text]
+    assert f"<https://admin.atlassian.com/o/{seed.ORG_ID}/audit-log|Atlassian's audit log>" in said, "the default"
 
 
 def test_among_other_peoples_events_late_doubled_and_out_of_order_each_finds_its_own(bot: Living) -> None:
@@ -242,8 +251,16 @@ def test_each_kind_of_change_is_found_though_one_call_shows_as_several_events(kn
         for step in survey(who[0]).steps:
             done_by_us(bot, request, step, len(rows(bot, request)) + 10)
     with bot.store.read() as session:
-        entitlement = bot.house.policies.current(session).entitlement(GROUP)
+        policy = bot.house.policies.current(session)
+    entitlement, product = policy.entitlement(GROUP), policy.entitlement("jira-basic")
     assert entitlement is not None
+    assert product is not None
+    role = directory.survey_grant(who[0], product).steps[0]
+    for step in (role, directory.removal(role), *directory.survey_email(who[1], "new@harbour.example").steps):
+        done_by_us(bot, request, step, len(rows(bot, request)) + 10)
+    newcomer = Newcomer(mail="zoe@harbour.example", name="Zoë Lind")
+    for step in directory.survey_provision(newcomer).steps:
+        done_by_us(bot, request, step, len(rows(bot, request)) + 10)
     found = directory.survey_group(entitlement, [(one, "") for one in who[1:]])
     assert found is not None
     many = found.step.model_copy(update={"value": written_members(found.records.items())})
@@ -252,8 +269,10 @@ def test_each_kind_of_change_is_found_though_one_call_shows_as_several_events(kn
         pass_time(bot, 1)
     states = {row.kind: row.state for row in rows(bot, request) if not row.kind.endswith("/delete_tokens")}
     assert set(states.values()) == {"found"}, states
-    assert {kind.partition("/")[2] for kind in states} == {"add_member", "deactivate", "reactivate", "suspend",
-                                                          "restore"}  # fmt: skip
+    assert {kind.partition("/")[2] for kind in states} == {
+        "add_member", "deactivate", "reactivate", "suspend", "restore", "assign_role", "revoke_role", "set_email",
+        "create_user",
+    }  # fmt: skip
     truth = {event["id"]: event["by"] for event in bot.atlassian.events()}
     assert {truth[row.event_id] for row in rows(bot, request) if row.event_id} == {SCIM, "organization"}
     with bot.store.read() as session:
@@ -285,6 +304,20 @@ def test_a_kind_that_showed_before_and_is_missing_is_an_alarm(bot: Living) -> No
     assert [row.state for row in rows(bot, request)] == ["missing"]
     assert sorted(news.place for news in told(bot, "event_missing")) == ["operators", "security"]
     assert [message for message in bot.slack.channel("#security") if "shows nothing of it" in text_of(message)]
+
+
+def test_how_long_is_waited_is_configuration(tmp_path: Path, migrated_file: Path) -> None:
+    config = CONFIG.replace("[audit_log]\n", "[audit_log]\nmissing_after_minutes = 10\n")
+    with bot_that_knows(tmp_path, migrated_file, config) as bot:
+        give(bot)
+        pass_time(bot, 0.2)
+        bot.atlassian.switch(event_delay=1e6)
+        request = give(bot, newcomers()[0])
+        pass_time(bot, 9)
+        assert [row.state for row in rows(bot, request)] == ["looking"]
+        pass_time(bot, 2)
+        assert [row.state for row in rows(bot, request)] == ["missing"]
+        assert [json.loads(news.facts)["minutes"] for news in told(bot, "event_missing")] == [10, 10]
 
 
 def test_nobody_calls_anything_missing_while_the_log_can_not_be_read(bot: Living) -> None:
@@ -328,6 +361,83 @@ def test_without_the_probe_nobody_can_tell(unlearned: Living) -> None:
     use_the_key(unlearned)
     pass_time(unlearned, 5)
     assert not told(unlearned, "key_used")
+
+
+def test_who_does_elsewhere_what_we_do_here_is_an_alarm(bot: Living) -> None:
+    """In the same second, with the same key, about the same person."""
+    give(bot)
+    scim, ada = bot.house.directory.clients.scim[seed.OURS.id], COMPANY.person("ada")
+    group = scim.find_group_by_name(DRILL)
+    assert group is not None
+    assert ada.scim_id is not None
+    scim.add_members(group.id, [ada.scim_id])
+    pass_time(bot, 0.2)
+    pass_time(bot, 4)
+    assert sorted(news.place for news in told(bot, "key_used")) == ["operators", "security"]
+
+
+def probed(bot: Living) -> str:
+    """As `gatehouse doctor --probe` does it; what it prints."""
+    with bot.store.read() as session:
+        policy = bot.house.policies.current(session)
+
+    def write_down(step: Step) -> None:
+        with bot.store.write() as w:
+            mark(w, Actor("shell:root"), step)
+
+    probe = Probe(bot.house.directory, policy, lambda seconds: None, lambda words: None, mark=write_down)
+    return probe.run(probe.plan(DRILL, account("ada"))).toml()
+
+
+def test_a_second_probe_is_no_alarm_and_hides_nobody_else(bot: Living) -> None:
+    give(bot)
+    look(bot)
+    probed(bot)
+    pass_time(bot, 4)
+    pass_time(bot, 4)
+    assert not told(bot, "key_used")
+    probed(bot)
+    use_the_key(bot)
+    pass_time(bot, 4)
+    pass_time(bot, 4)
+    assert sorted(news.place for news in told(bot, "key_used")) == ["operators", "security"]
+    assert [news.place for news in told(bot, "shell_act")] == ["security"] * 2, "a mark is never made unseen"
+
+
+def test_the_first_look_after_the_probe_knows_its_events(tmp_path: Path, migrated_file: Path) -> None:
+    """What it printed is used as it is, by a bot that starts for the first time."""
+    with bot_that_knows(tmp_path, migrated_file) as bot:
+        config = probed(bot)
+        events = Events(bot.store, bot.house.events.log, parsed(tmp_path, config), bot.house.events.thread)
+        bot.house.worker.kinds = {**bot.house.worker.kinds, "events": events.run}
+        pass_time(bot, 4)
+        pass_time(bot, 4)
+        with bot.store.read() as session:
+            used = session.exec(select(EventRead).where(EventRead.credentials != "")).all()
+        assert len(used) == 2, "both are known to be done with our key"
+        assert not told(bot, "key_used")
+        use_the_key(bot)
+        pass_time(bot, 4)
+        pass_time(bot, 4)
+        assert told(bot, "key_used")
+
+
+def parsed(folder: Path, config: str) -> AuditLogConfig:
+    file = folder / "printed.toml"
+    file.write_text(config, encoding="utf-8")
+    return read_config(file)
+
+
+def test_a_mark_that_was_edited_explains_nothing(bot: Living) -> None:
+    give(bot)
+    look(bot)
+    probed(bot)
+    with bot.store.database.writing() as session:
+        session.connection().execute(sql("DROP TRIGGER audit_no_update"))
+        session.connection().execute(sql("UPDATE audit SET body = body || ' ' WHERE event = 'doctor.probed'"))
+    pass_time(bot, 4)
+    pass_time(bot, 4)
+    assert told(bot, "key_used")
 
 
 # -- kill -9 ----------------------------------------------------------------------------------------------------------

@@ -77,6 +77,7 @@ def test_five_values_are_enough() -> None:
     assert (settings.host, settings.port) == ("127.0.0.1", 3000)
     assert settings.slack_enterprise_id is None
     assert not settings.metrics_token
+    assert not settings.incident_webhook_secret
 
 
 def test_everything_can_be_set() -> None:
@@ -204,6 +205,8 @@ WRONG = [
     ("SLACK_SIGNING_SECRET", f"{HIDDEN}\nX-Evil: 1"),
     ("ATLASSIAN_ORG_API_KEY", f"{HIDDEN}\u00e9"),
     ("METRICS_TOKEN", f"{HIDDEN}\x00"),
+    ("INCIDENT_WEBHOOK_SECRET", f"{HIDDEN}-too-short"),
+    ("INCIDENT_WEBHOOK_SECRET", f"{HIDDEN} of many words that no header would carry"),
 ]
 
 
@@ -255,6 +258,7 @@ def test_each_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
         "SLACK_APP_TOKEN": f"xapp-{HIDDEN}-from-file",
         "AUDIT_SIGNING_KEY": base64.b64encode(SIGNING.private_bytes_raw()).decode(),
         **dict.fromkeys(("CHECKPOINT_WEBHOOK_URL", "HEARTBEAT_URL"), f"https://x.example/{HIDDEN}"),
+        "INCIDENT_WEBHOOK_SECRET": f"{HIDDEN}-from-a-file-and-long-enough",
     }
     value = values.get(name, f"{HIDDEN}-from-file")
     file = tmp_path / "secret"

@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from approvals.jobs import RECURRING
 from bot.sandbox import seed
 from tests.support.living import living
 from tests.support.outside import Bot, between_sandboxes, copied
@@ -92,7 +93,7 @@ class Door:
 
     def rest(self) -> None:
         """Wait until the work that earlier requests caused is done, so that what is counted stands still."""
-        recurring = "('wait', 'mirror', 'sources', 'events')"
+        recurring = str(tuple(sorted({"wait", *RECURRING})))
         unfinished = f"SELECT count(*) FROM jobs WHERE kind NOT IN {recurring} OR attempts > 0"
         deadline = time.monotonic() + 60
         while self.works and self.rows(unfinished)[0][0]:
@@ -170,7 +171,7 @@ def test_it_says_that_it_lives_and_is_ready(door: Door) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/slack", "/slack/events/", "/slack/install", "/metrics/", "/../etc/passwd", "/.env"]
+    "path", ["/", "/slack", "/slack/events/", "/slack/install", "/metrics/", "/../etc/passwd", "/.env", "/incidents"]
 )
 def test_every_other_address_is_empty(door: Door, path: str) -> None:
     answer = door.get(path)

@@ -4,7 +4,7 @@ import ast
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -170,9 +170,12 @@ def reviews(text: str, only: str) -> Iterator[Shown]:
 
 
 def glass_forms(text: str, only: str) -> Iterator[Shown]:
-    reason, words = (text if only in ("", field) else ORDINARY for field in ("reason", "words"))
+    reason, words, about = (text if only in ("", field) else ORDINARY for field in ("reason", "words", "about"))
     for incident in (words, DRILL):
         yield of_view(breakglass.draw_form(POLICY, POLICY.entitlements[0], Wanted("x", incident, reason, "source")))
+    several = tuple(replace(one, break_glass=True, about=about) for one in POLICY.entitlements)
+    policy = replace(POLICY, entitlements=several)
+    yield of_view(breakglass.draw_form(policy, None, Wanted("", words, reason, "source", "C0ACCESS01", "1.2")))
 
 
 SHOWN: dict[str, Callable[[str, str], Iterator[Shown]]] = {

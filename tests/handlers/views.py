@@ -135,6 +135,8 @@ FACTS: dict[str, dict[str, str]] = {
     "glass": {"by": "?"}, "glass_second": {"by": "?", "why": "?"}, "glass_unheard": {}, "review_overdue": {},
     "review_settled": {"reason": "?", "by": "?"}, "misuse": {"because": "?"}, "drill_due": {},
     "drill_asked": {"by": "?"}, "by_hand": {"by": "?"},
+    "offer": {"incident": "?", "title": "?", "link": "?"},
+    "offer_to_nobody": {"incident": "?", "title": "?", "link": "?", "why": "?"},
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import pytest
 from sqlmodel import col, select
 
 from approvals import people
+from approvals.jobs import RECURRING
 from approvals.models import AccessRequest, AuditEntry, Call, StepRow
 from approvals.plan import Newcomer
 from approvals.planning import plan_of
@@ -114,7 +115,7 @@ def running(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     policy += "\n[ceilings]\nan_hour = 100000\na_day = 100000\n"
     with living(record, policy=policy, works=False, site=True) as bot:
         kinds = dict(bot.house.worker.kinds)
-        for kind in ("draw", "tell", "home", "mirror", "sources", "events"):
+        for kind in (*RECURRING, "draw", "tell", "home"):
             kinds[kind] = lambda claim: None
         bot.house.worker.kinds = kinds
         yield bot

@@ -1,14 +1,15 @@
 """Break-glass through both doors' real wires: typed, confirmed, heard by everybody, ended with a click, judged."""
 
 import contextlib
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
-from approvals.models import AccessRequest, News, Review
+from approvals.models import AccessRequest, AuditEntry, Grant, Job, News, Review
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from tests.support.living import Living, living, until
@@ -99,8 +100,10 @@ def test_from_the_command_to_the_verdict(bot: Living) -> None:
 @pytest.mark.parametrize(
     ("who", "text", "words"),
     [
-        ("tomas", "", "Emergency access is taken first"),
         ("tomas", "help", "I don't know what “help” is"),
+        ("tomas", "help", "Emergency access is taken first"),
+        ("ada", "", "Breaking glass is for people the policy names"),
+        ("gus", "", "Guests of this workspace can't use Gatehouse"),
         ("tomas", "nothing incident INC-1 because of the queue", "I don't know what “nothing” is"),
         ("ada", TYPED, "Breaking glass is for people the policy names"),
         ("tomas", "release-managers INC-42 because the queue is stuck", "is not taken by break-glass"),
@@ -157,3 +160,87 @@ def test_what_slack_does_not_take_is_sent_again_until_it_arrives(bot: Living) ->
             break
     message(bot, "grace", "breaks glass for *INC-42*", "You hear of it because")
     message(bot, "sade", "breaks glass for *INC-42*")
+
+
+# -- End it now -------------------------------------------------------------------------------------------------------
+
+
+def loud(bot: Living, who: str) -> dict[str, Any]:
+    return message(bot, who, "breaks glass for *INC-42*", "End it now")
+
+
+@pytest.mark.parametrize(
+    ("who", "name"), [("grace", "Grace Okafor"), ("sade", "Sade Adeyemi"), ("omar", "Omar Haddad")]
+)
+def test_whoever_was_told_ends_it_where_they_were_told(bot: Living, who: str, name: str) -> None:
+    """The bypassed approver in their direct messages, security and an admin in the security channel."""
+    breaks(bot)
+    until(lambda: holds(bot))
+    seen = loud(bot, who)
+    bot.slack.click(who, "glass_end", ts=seen["ts"], channel=seen["channel"])
+    until(lambda: not holds(bot))
+    message(bot, who, "is being ended")
+    message(bot, "tomas", f"was ended early by {name}")
+
+
+def test_whoever_holds_it_ends_it_on_their_card(bot: Living) -> None:
+    request = breaks(bot)
+    until(lambda: holds(bot))
+    card = message(bot, "tomas", request.id, "Broken glass for *INC-42*", "End now")
+    bot.slack.click("tomas", "end", ts=card["ts"], channel=card["channel"])
+    until(lambda: not holds(bot))
+
+
+@pytest.mark.parametrize(("who", "words"), [("ada", "no such request of yours"), ("gus", "Guests of this workspace")])
+def test_a_stranger_who_gets_hold_of_the_button_is_refused_and_in_the_record(bot: Living, who: str, words: str) -> None:
+    request = breaks(bot)
+    until(lambda: holds(bot))
+    seen = loud(bot, "sade")
+    bot.slack.click(who, "glass_end", ts=seen["ts"], channel=seen["channel"], force=True)
+    message(bot, who, words)
+    assert holds(bot)
+    with bot.store.read() as session:
+        entries = session.exec(
+            select(AuditEntry).where(col(AuditEntry.event).in_(("end.refused", "ask.refused")))
+        ).all()
+        ended = session.exec(select(AuditEntry).where(AuditEntry.event == "grant.end_asked")).all()
+    assert [json.loads(entry.body)["data"]["user"] for entry in entries] == [COMPANY.person(who).slack_id]
+    assert ended == []
+    assert newest(bot).id == request.id
+
+
+def test_pressed_twice_it_is_ended_once_and_the_second_hears_so(bot: Living) -> None:
+    breaks(bot)
+    until(lambda: holds(bot))
+    grace, sade = loud(bot, "grace"), loud(bot, "sade")
+    bot.slack.click("grace", "glass_end", ts=grace["ts"], channel=grace["channel"])
+    bot.slack.again()  # the very same click, delivered twice
+    until(lambda: not holds(bot))
+    message(bot, "tomas", "was ended early by Grace Okafor")
+    bot.slack.click("sade", "glass_end", ts=sade["ts"], channel=sade["channel"])
+    message(bot, "sade", "gives nothing at the moment, so there is nothing to end")
+    writes = [entry for entry in bot.atlassian.ledger(writes=True) if entry["applied"]]
+    assert len([entry for entry in writes if entry["method"] == "PATCH"]) == 2
+
+
+@pytest.mark.parametrize("who", ["grace", "sade"])
+def test_pressed_before_atlassian_could_be_called_nothing_is_given(bot: Living, who: str) -> None:
+    """Atlassian refuses the call for a while; the loud messages are there before it is tried again."""
+    bot.atlassian.fault(method="PATCH", status=503, times=None)
+    request = breaks(bot)
+    seen = loud(bot, who)
+    bot.slack.click(who, "glass_end", ts=seen["ts"], channel=seen["channel"])
+    bot.store.move_time(timedelta(minutes=6))
+    message(bot, "tomas", "was given up", "ended early by")
+    bot.atlassian.clear_faults()
+    bot.store.move_time(timedelta(minutes=30))
+
+    def settled() -> bool:
+        with bot.store.read() as session:
+            grant = session.exec(select(Grant).where(Grant.request_id == request.id)).one()
+            left = session.exec(select(Job.key).where(col(Job.kind).in_(("apply", "end")))).all()
+        return grant.status in ("void", "ended") and not left
+
+    until(settled)
+    assert not holds(bot)
+    assert [entry for entry in bot.atlassian.ledger(writes=True) if entry["applied"]] == []

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import pytest
 from sqlmodel import col, select
 
+from approvals.jobs import RECURRING
 from approvals.models import AccessRequest, AuditEntry, Grant, Job
 from approvals.states import GRANT_MOVES, REQUEST_MOVES, Status
 from tests.support.hostile_pair import (
@@ -40,8 +41,8 @@ WANTED = 100 if SHARE == 1 else 1  # how often each must be met, in all parts to
 OUT_OF_REACH = {
     "break_glass": "its people type no /breakglass", "resume": "nothing stops in the middle in this run",
     "stop_partly": "Atlassian refuses nothing in the middle in this run",
-    "void": "nothing is rehearsed here",
 }  # fmt: skip
+SELDOM = {"void"}  # what was promised is refused at the last look: in one run of several, so nothing rests on it
 REFUSALS = {
     "one's own request": r"nobody approves their own request", "what is for oneself": r"what is for themselves",
     "not asked": r"is answered by", "decided": r"is already", "another plan": r"has a new plan",
@@ -70,7 +71,7 @@ def furnish(bot: Living) -> None:
         if account(handle) not in bot.house.directory.org_admins():
             bot.house.directory.clients.organization.assign_org_role(account(handle))
     kinds = dict(bot.house.worker.kinds)
-    for kind in ("draw", "tell", "proposal", "home", "private", "preview", "mirror", "sources", "events"):
+    for kind in (*RECURRING, "draw", "tell", "proposal", "home", "private", "preview"):
         kinds[kind] = lambda claim: None
     bot.house.worker.kinds = kinds
     bot.house.desk.__dict__["open_view"] = lambda trigger, view: False
@@ -234,5 +235,5 @@ def tally(pair: Pair) -> Counter[str]:
 
 def expected() -> set[str]:
     requests = {f"request {verb}" for _, verb, _, _ in REQUEST_MOVES} - {f"request {verb}" for verb in OUT_OF_REACH}
-    grants = {f"grant {verb}" for _, verb, _, _ in GRANT_MOVES if verb != "promise"} - {"grant void"}
+    grants = {f"grant {verb}" for _, verb, _, _ in GRANT_MOVES if verb not in ("promise", *SELDOM)}
     return (requests - {"request ask"}) | grants | {f"refusal {n}" for n in REFUSALS} | {f"safety {n}" for n in SAFETY}

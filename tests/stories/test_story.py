@@ -1,5 +1,6 @@
 """The story every release must be able to tell, told by the product itself; and what it says when it can't."""
 
+import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bot.record.evidence import COLUMNS
 from bot.sandbox import seed
 from bot.stage import Stage
 from bot.story import tell
@@ -31,6 +33,9 @@ FACTS = (
     "both are deactivated, the wrong line is left out",
     "an admin is neither suspended nor deactivated",
     "the chain is whole",
+    "Atlassian's event of a call is found and linked",
+    "nothing is missing there that was to be expected",
+    "checked elsewhere, against checkpoints from Slack, the record is whole",
 )
 
 
@@ -39,7 +44,16 @@ def test_the_demo_tells_the_story_and_everything_in_it_holds(tmp_path: Path) -> 
     assert told.returncode == 0, told.stdout + told.stderr
     assert [fact for fact in FACTS if f"✓ {fact}" not in told.stdout] == []
     assert "✗" not in told.stdout
-    assert told.stdout.rstrip().endswith("Everything held.")
+    assert told.stdout.rstrip().endswith("open .demo/evidence/index.html in a browser.")
+    folder = tmp_path / ".demo" / "evidence"
+    for name in COLUMNS:
+        with (folder / f"{name}.csv").open(encoding="utf-8-sig", newline="") as file:
+            assert list(csv.DictReader(file)), f"{name} has what the story tells of it"
+        assert "None in this time." not in (folder / f"{name}.html").read_text(encoding="utf-8")
+    index = (folder / "index.html").read_text(encoding="utf-8")
+    assert index.count("<svg") == 3
+    assert "its chain was whole" in index
+    assert "they are the same" in index
 
 
 def test_the_demo_ends_with_status_1_when_something_does_not_hold(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def policy() -> str:
     text = text.replace('approvers = ["manager", "owner"]', f'approvers = ["manager", {both}]\ntier = "medium"')
     text = text.replace('longest = "until revoked"', 'longest = "until revoked"\ntier = "high"\napprovals = 2')
     text = text.replace('approvers = ["owner"]', f"approvers = [{both}, {person('ingrid')}]")
-    return text + "\n[asking]\nopen_at_once = 15\nan_hour = 40\n"
+    return text + "\n[asking]\nopen_at_once = 8\nan_hour = 40\n"
 
 
 @dataclass

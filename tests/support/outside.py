@@ -19,6 +19,7 @@ import httpx
 from sqlmodel import select
 
 from approvals.database import Database
+from approvals.jobs import RECURRING
 from approvals.models import AccessRequest, Job
 from approvals.store import Store
 from bot.demo import Ports, settings
@@ -33,9 +34,6 @@ Found = TypeVar("Found")
 COMPANY = seed.company()
 CRASHING = Path(__file__).with_name("crashing.py")
 CHANNEL = "#access-requests"
-
-
-AGAIN_AND_AGAIN = ("mirror:", "sources:", "events:", "checkpoint:", "emergency:", "heartbeat:")
 
 
 @dataclass
@@ -167,7 +165,7 @@ class Bot:
         """What is still to be done, or was given up: key and status; the next rounds of those that read on apart."""
         with self._store() as store, store.read() as session:
             found = session.exec(select(Job.key, Job.status)).all()
-        return [(key, status) for key, status in found if not key.startswith(AGAIN_AND_AGAIN) or status == "dead"]
+        return [(key, status) for key, status in found if key.partition(":")[0] not in RECURRING or status == "dead"]
 
     def effects(self, account: str) -> list[Json]:
         """The ledger's writes that changed something and name this account's record."""

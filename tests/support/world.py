@@ -15,8 +15,9 @@ from sqlmodel import col, select
 from approvals import people
 from approvals.counting import Counting
 from approvals.glass import Glass, GlassDesk, Wanted
-from approvals.jobs import Claim
+from approvals.jobs import RECURRING, Claim
 from approvals.models import AccessRequest, AuditEntry, Grant, Job, News, PolicyVersion, SlackUser, SourceState
+from approvals.offers import Offers
 from approvals.plan import GroupSurvey, Newcomer, Step, Survey, read_members
 from approvals.planning import Planning
 from approvals.policy import Entitlement, Policy, Source
@@ -277,6 +278,7 @@ class World:
         self.glass_desk = GlassDesk(store, self.policies)
         self.glass = Glass(store, self.policies, self.directory, self.people, self.incidents)
         self.reviews = Reviews(store, self.policies, self.workflow)
+        self.offers = Offers(store, self.policies, self.people)
         self.told: list[Claim] = []
         self.worker = Worker(
             store,
@@ -294,6 +296,7 @@ class World:
                 "review events": self.told.append,
                 "review due": self.reviews.due,
                 "misuse": self.reviews.propose_suspension,
+                "offer": self.offers.offer,
                 "bulk progress": self.told.append,
                 "bulk result": self.told.append,
                 "draw": self.told.append,
@@ -421,8 +424,7 @@ class World:
     def jobs(self) -> dict[str, Job]:
         """The jobs that are left, by their key; drawing, telling and looking into the audit log excepted."""
         with self.store.read() as session:
-            quiet = ("draw", "tell", "review", "review events", "bulk progress", "bulk result", "events",
-                     "heartbeat")  # fmt: skip
+            quiet = (*RECURRING, "draw", "tell", "review", "review events", "bulk progress", "bulk result")
             return {job.key: job for job in session.exec(select(Job)) if job.kind not in quiet}
 
     def holds(self, who: str, group: str = "eu-jira-admins") -> bool:

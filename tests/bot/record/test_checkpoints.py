@@ -17,10 +17,10 @@ from approvals.models import Job
 from approvals.store import Actor
 from bot.record.checkpoints import AFTER, ENTRIES, LOOK, is_due, made
 from bot.record.signing import new_key, public_part, signing_key
-from tests.bot.record.verifier import load
 from tests.support.living import Living, living
 from tests.support.outside import copied
 from tests.support.policies import roomy
+from tests.support.verifier import load
 
 verifier = load()
 PRIVATE, PUBLIC = new_key()

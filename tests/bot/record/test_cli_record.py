@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 from bot.record.signing import public_part, signing_key
-from tests.bot.record.verifier import FILE
 from tests.bot.test_cli import Shell, shell, tamper
+from tests.support.verifier import FILE
 
 __all__ = ["shell"]  # the fixture
 

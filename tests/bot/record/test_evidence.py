@@ -1,37 +1,77 @@
-"""A folder for an auditor: everything of the time in it, nothing that runs, nothing from outside."""
+"""A folder for an auditor: all that happened in the time, nothing that runs, nothing from outside, and the proof."""
 
 import csv
+import hashlib
 import re
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlmodel import select
 
-from approvals.store import Store
-from bot.record import evidence
+from approvals.closed_loop import ClosedLoop
+from approvals.models import Call, CallEvent, StepRow
+from approvals.plan import Step
+from approvals.store import MACHINE, Store
+from bot.record import dossiers, evidence_page
 from bot.record.checkpoints import checkpoint_now
-from bot.record.evidence import Period, write
-from bot.record.evidence_page import page
-from tests.bot.record.verifier import load
+from bot.record.dossiers import Period
+from bot.record.evidence import COLUMNS, write
 from tests.bot.test_cli import Shell, shell
-from tests.support.world import World
+from tests.support.verifier import load
+from tests.support.world import World, account
 
 __all__ = ["shell"]  # the fixture
 verifier = load()
-HOSTILE = '=1+1 <script>alert(1)</script> "&'
+HOSTILE = '=1+1 <script>alert(1)</script> <img src="https://evil.example"> "&\u202eevil'
+PAGES = {f"{name}.html" for name in COLUMNS}
 
 
 @pytest.fixture
 def world(store: Store) -> World:
-    world = World(store)
-    request = world.ask(reason=HOSTILE)
+    """A grant to its end, one that is denied, and a break-glass that is judged."""
+    return told(World(store))
+
+
+def told(world: World) -> World:
+    request, other = world.ask(reason=HOSTILE), world.ask("kofi", reason="to look around")
     world.run()
+    world.click("ada", request)
     world.click("grace", request)
+    world.click("grace", other, "deny", reason=HOSTILE)
     world.run()
+    glass = world.breaks("tomas", reason=HOSTILE)
+    world.run()
+    show(world, "event-1")
+    world.reviews.settle(world.speaker("sade"), glass.id, "legitimate", HOSTILE, "settled")
     world.later(timedelta(hours=3))
     world.run()
     return world
+
+
+def show(world: World, event: str) -> None:
+    """Atlassian's audit log has the event of the first call."""
+    with world.store.write() as w:
+        call, step = w.session.exec(select(Call, StepRow).where(Call.step_id == StepRow.id).order_by(Call.id)).first()  # type: ignore[arg-type, misc]
+        ClosedLoop().want(w, call.id or 0, step.request_id, Step.model_validate_json(step.body), call.answer)
+        w.session.flush()
+        row = w.session.get_one(CallEvent, call.id)
+        row.state, row.event_id, row.says = "found", event, HOSTILE
+        w.audit("call.logged", actor=MACHINE, request=step.request_id, data={"call": call.id, "event": event})
+
+
+def these_days(store: Store) -> Period:
+    today = store.now().date()
+    return Period(today - timedelta(days=1), today + timedelta(days=1))
+
+
+def written(store: Store, folder: Path, period: Period | None = None) -> Path:
+    folder.mkdir()
+    names = write(store, folder, period or these_days(store), checkpoint_now(store, "harbour", None), "harbour")
+    assert sorted(names) == sorted(path.name for path in folder.iterdir())
+    return folder
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -39,53 +79,169 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_everything_of_the_time_is_in_it_and_the_proof_holds(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def html(folder: Path, name: str) -> str:
+    return (folder / f"{name}.html").read_text(encoding="utf-8")
+
+
+# -- what is in it ----------------------------------------------------------------------------------------------------
+
+
+def test_every_part_has_what_happened(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dossiers, "PAGE", 2)
+    monkeypatch.setattr(dossiers, "AT_ONCE", 2)
+    folder = written(world.store, tmp_path / "folder")
+    granted, denied, glass = rows(folder / "requests.csv")
+    assert [one["status"] for one in (granted, denied, glass)] == ["done", "denied", "done"]
+    assert (granted["reason"], granted["requester"], glass["incident"]) == (f"'{HOSTILE}", account("ada"), "INC-42")
+    decided = [one for one in rows(folder / "decisions.csv") if one["request"] == granted["request"]]
+    assert [(one["who"], one["choice"], one["outcome"]) for one in decided] == [
+        (account("ada"), "approve", "refused"), (account("grace"), "approve", "counted"),
+    ]  # fmt: skip
+    effects = rows(folder / "effects.csv")
+    assert {one["request"] for one in effects} == {granted["request"], glass["request"]}
+    assert all(one["answer"] and one["read_back_at"] for one in effects)
+    assert [one["event"] for one in effects if one["event_state"] == "found"] == ["event-1"]
+    ends = rows(folder / "ends.csv")
+    assert {one["request"] for one in ends} == {granted["request"], glass["request"]}
+    assert all(float(one["seconds_late"]) > 60 for one in ends), "three hours went by at once"
+    (judged,) = rows(folder / "break-glass.csv")
+    assert (judged["request"], judged["verdict"], judged["judged_by"]) == (
+        glass["request"], "legitimate", account("sade"),
+    )  # fmt: skip
+    assert float(judged["minutes_held"]) > 60
+    assert rows(folder / "policies.csv")[0]["in_force"] == "yes"
+    assert "not: " not in html(folder, "index")
+    for request in (granted, denied, glass):
+        assert f'id="{request["request"]}"' in html(folder, "requests")
+    assert "event-1" in html(folder, "effects")
+    assert "legitimate" in html(folder, "break-glass")
+
+
+def test_the_proof_holds_without_gatehouse(world: World, tmp_path: Path) -> None:
+    folder = written(world.store, tmp_path / "folder")
+    assert verifier.main([str(folder / "record.jsonl"), "--checkpoint", str(folder / "checkpoint.log")]) == 0
+    assert "its chain was whole" in html(folder, "index")
+    assert "they are the same" in html(folder, "index")
+    sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    assert sums.keys() == {path.name for path in folder.iterdir()} - {"SHA256SUMS"}
+    for name, digest in sums.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+
+
+def test_the_pictures_count_what_lies_in_the_time(world: World, tmp_path: Path) -> None:
+    page = html(written(world.store, tmp_path / "folder"), "index")
+    asked, answered, late = re.findall(r"<svg.*?</svg>", page)
+    assert re.findall(r'class="n"[^>]*>(\d+)<', asked) == ["3", "1"], "three were asked, one was approved"
+    assert re.findall(r">(\d+)</text>", answered)[0] == "2", "one yes and one no, at once"
+    assert sum(map(int, re.findall(r">(\d+)</text>", late))) == 2
+    day = world.store.now().date() + timedelta(days=40)
+    later = html(written(world.store, tmp_path / "later", Period(day, day)), "index")
+    assert later.count("None in this time.") == 3
+
+
+def test_a_request_of_before_is_there_whole_when_anything_of_it_happened_in_the_time(
+    store: Store, tmp_path: Path
 ) -> None:
-    tmp_path = tmp_path / "folder"
-    tmp_path.mkdir()
-    monkeypatch.setattr(evidence, "PAGE", 1)
-    store, now = world.store, world.store.now().date()
-    period = Period(now - timedelta(days=1), now + timedelta(days=1))
-    written = write(store, tmp_path, period, checkpoint_now(store, "harbour", None))
-    assert sorted(written) == sorted(path.name for path in tmp_path.iterdir())
-    (request,) = rows(tmp_path / "requests.csv")
-    assert request["status"] == "done"
-    assert request["reason"] == f"'{HOSTILE}"
-    (decision,) = rows(tmp_path / "decisions.csv")
-    assert (decision["request"], decision["choice"]) == (request["request"], "approve")
-    effects = rows(tmp_path / "effects.csv")
-    assert {effect["request"] for effect in effects} == {request["request"]}
-    assert all(effect["answer"] for effect in effects)
-    (end,) = rows(tmp_path / "ends.csv")
-    assert float(end["seconds_late"]) >= 0
-    assert rows(tmp_path / "policies.csv")
-    words = [str(tmp_path / "record.jsonl"), "--checkpoint", str(tmp_path / "checkpoint.log")]
-    assert verifier.main(words) == 0
-    html = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "whole" in html
-    assert html.count("<svg") == 4
-    assert html.count("<rect") > 4
+    world = World(store)
+    request = world.ask(length=timedelta(hours=7))
+    world.run()
+    world.click("grace", request)
+    world.run()
+    world.later(timedelta(hours=26))
+    world.run()
+    today = store.now().date()
+    folder = written(store, tmp_path / "folder", Period(today, today))
+    assert [one["request"] for one in rows(folder / "requests.csv")] == [request.id]
+    assert len(rows(folder / "decisions.csv")) == 1
+    assert len(rows(folder / "effects.csv")) == 2
+    tomorrow = today + timedelta(days=1)
+    assert rows(written(store, tmp_path / "other", Period(tomorrow, tomorrow)) / "requests.csv") == []
 
 
 def test_a_time_in_which_nothing_happened_is_a_folder_too(store: Store, tmp_path: Path) -> None:
-    today = store.now().date()
-    write(store, tmp_path, Period(today, today), None)
-    assert "None." in (tmp_path / "index.html").read_text(encoding="utf-8")
+    folder = written(store, tmp_path / "folder")
+    assert "None in this time." in html(folder, "requests")
+    assert "0 entries" in html(folder, "index")
 
 
-def test_the_page_has_nothing_that_runs_and_nothing_from_outside() -> None:
-    html = page(HOSTILE, [(HOSTILE, [(HOSTILE, 3.0)])], {HOSTILE: HOSTILE}, HOSTILE)
-    tags: list[str] = []
+def test_long_lists_go_on_over_pages_and_every_link_leads_somewhere(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence_page, "A_PAGE", {"requests": 2})
+    monkeypatch.setattr(evidence_page, "ROWS_A_PAGE", 1)
+    folder = written(world.store, tmp_path / "folder")
+    assert {"requests-2.html", "effects-4.html"} <= {path.name for path in folder.iterdir()}
+    ids = {path.name: set(re.findall(r'id="([^"]+)"', path.read_text())) for path in folder.glob("*.html")}
+    for page in folder.glob("*.html"):
+        for target in re.findall(r'href="([^"]+)"', page.read_text()):
+            file, _, anchor = target.partition("#")
+            assert (folder / file).is_file(), (page, target)
+            assert not anchor or anchor in ids[file], (page, target)
+    told_on = [name for name in ids for id in ids[name] if id.startswith("REQ-")]
+    assert sorted(told_on) == ["requests-2.html", "requests.html", "requests.html"]
 
-    class Reader(HTMLParser):
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            tags.append(tag)
-            assert not [name for name, _ in attrs if name.startswith("on") or name in ("src", "srcset", "style")]
 
-    Reader().feed(html)
-    assert not {"script", "img", "iframe", "link", "object"} & set(tags)
-    assert not re.search(r"https?://|@import|url\(", html)
+# -- foreign text -----------------------------------------------------------------------------------------------------
+
+
+def test_the_pages_have_nothing_that_runs_and_nothing_from_outside(world: World, tmp_path: Path) -> None:
+    folder = written(world.store, tmp_path / "folder")
+    for page in folder.glob("*.html"):
+        whole = page.read_text(encoding="utf-8")
+        tags: list[str] = []
+
+        class Reader(HTMLParser):
+            def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+                tags.append(tag)  # noqa: B023
+                names = {name for name, _ in attrs}
+                assert not {name for name in names if name.startswith("on")} | names & {"src", "srcset", "style"}
+                target = dict(attrs).get("href") or ""
+                assert ":" not in target, "a link leads into the folder"
+
+        Reader().feed(whole)
+        assert not {"script", "img", "iframe", "link", "object", "base", "form"} & set(tags)
+        assert not re.search(r"@import|url\(", whole)
+        assert "\u202e" not in whole
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html(folder, "requests")
+
+
+# -- what the tables say and the record does not ----------------------------------------------------------------------
+
+FORGED = {
+    "its table says that it is denied, and the record says done": "UPDATE requests SET status = 'denied'"
+    " WHERE status = 'done'",
+    "that counted, and the record has none": "UPDATE votes SET account = 'account-eve' WHERE outcome = 'counted'",
+    "a approve by": "UPDATE votes SET outcome = 'counted' WHERE outcome = 'refused'",
+    "event event-2, and the record does not": "UPDATE call_events SET event_id = 'event-2' WHERE event_id = 'event-1'",
+    "has the verdict drill by": "UPDATE reviews SET verdict = 'drill'",
+    "by account-eve, and the record does not": "UPDATE reviews SET by = 'account-eve'",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sentence", FORGED)
+def test_a_row_that_was_edited_by_hand_is_held_against_the_record(world: World, tmp_path: Path, sentence: str) -> None:
+    with world.store.database.writing() as session:
+        session.execute(text(FORGED[sentence].replace("SET by", 'SET "by"')))
+    folder = written(world.store, tmp_path / "folder")
+    assert sentence in html(folder, "index")
+    assert "they are the same" not in html(folder, "index")
+    assert "NOT what the record says" in html(folder, "requests")
+
+
+def test_a_chain_that_is_not_whole_is_said_in_red(world: World, tmp_path: Path) -> None:
+    with world.store.database.writing() as session:
+        if world.store.database.is_sqlite:
+            session.execute(text("DROP TRIGGER audit_no_update"))
+        else:
+            session.execute(text("ALTER TABLE audit DISABLE TRIGGER ALL"))
+        session.execute(text("UPDATE audit SET body = replace(body, 'ada', 'eve') WHERE seq = 3"))
+        session.execute(text("UPDATE audit SET body = body || ' ' WHERE seq = 4"))
+    page = html(written(world.store, tmp_path / "folder"), "index")
+    assert '<span class="alarm">It is NOT whole:</span>' in page
+    assert "entry 4 was changed after it was written" in page
+
+
+# -- from a shell -----------------------------------------------------------------------------------------------------
 
 
 def test_from_a_shell(shell: Shell) -> None:

@@ -16,7 +16,7 @@ from approvals.store import Actor, Store
 from bot.record.exports import FORMATS, kept
 from bot.record.ocsf import CHANGES, Ocsf
 from bot.record.story import told
-from tests.bot.record.verifier import load
+from tests.support.verifier import load
 from tests.support.world import World
 
 verifier = load()
@@ -50,11 +50,11 @@ def printed(world: World, format: str) -> str:
 def test_the_verifier_takes_the_lines_and_sees_what_is_changed_in_them(world: World, tmp_path: Path) -> None:
     text, file = printed(world, "jsonl"), tmp_path / "record.jsonl"
     file.write_text(text)
-    found = verifier.verify(verifier.rows_of(file, []))
+    found = verifier.verify(verifier.pages_of(file, []))
     inside = world.store.verify()
     assert (found.ok, found.entries, found.head) == (True, inside.entries, inside.head)
     file.write_text(text.replace("because it is down", "because it is up"))
-    assert verifier.verify(verifier.rows_of(file, [])).problems
+    assert verifier.verify(verifier.pages_of(file, [])).problems
 
 
 def test_pages_and_days_leave_no_gap(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

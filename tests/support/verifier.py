@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-FILE = Path(__file__).parents[3] / "bot" / "record" / "gatehouse_verify.py"
+FILE = Path(__file__).parents[2] / "approvals" / "gatehouse_verify.py"
 
 
 def load() -> ModuleType:
