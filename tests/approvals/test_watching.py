@@ -9,6 +9,7 @@ from approvals.models import AccessRequest, Grant, Job, News
 from approvals.ports import DirectoryError
 from approvals.store import Store
 from approvals.watching import HEARD_WITHIN, troubles
+from tests.approvals.test_by_hand import entered, said
 from tests.support.world import World
 
 SECOND = timedelta(seconds=1)
@@ -93,6 +94,14 @@ def test_broken_glass_of_which_nobody_heard_until_somebody_does_or_it_is_judged(
     tell_all(world)
     assert found(world) == []
     assert request.id not in str(said)
+
+
+def test_what_was_given_by_hand_was_told_when_it_was_entered(world: World) -> None:
+    entered(world, said(world, until=-30))
+    world.run()
+    world.later(timedelta(minutes=5))
+    world.run()
+    assert found(world) == []
 
 
 def test_no_sentence_names_anybody(world: World) -> None:

@@ -201,6 +201,23 @@ def test_no_cell_of_the_file_is_a_formula_and_no_text_hides_another(bot: Living)
         assert not [cell for cell in row if "\u202e" in cell or "\x00" in cell or len(cell) > 1001]
 
 
+def test_what_a_stream_shows_of_other_times_is_left_out_here_as_well(bot: Living) -> None:
+    """Whatever Atlassian takes ``from`` and ``to`` for."""
+    page = bot.house.directory.clients.organization.events_stream
+
+    def everything(*, cursor: str | None = None, **_: Any) -> Any:
+        return page(cursor=cursor)
+
+    bot.atlassian.happens(TOMAS, "user_login", ago=3600)
+    broken(bot)
+    bot.atlassian.happens(TOMAS, "jira_issue_viewed")
+    bot.house.directory.clients.organization.events_stream = everything  # type: ignore[method-assign]
+    over(bot)
+    bot.atlassian.happens(TOMAS, "user_logout")
+    later(bot, 60)
+    assert [actions(table) for table in files(bot)] == [["jira_issue_viewed"]]
+
+
 def test_who_acts_in_their_name_is_them(bot: Living) -> None:
     from bot.atlassian.org_shapes import Event
     from bot.review_events import _is_by
