@@ -62,6 +62,12 @@ def dossiers(store: Store, period: Period) -> Iterator[Dossier]:
         yield from _gathered(store, ids[begin : begin + AT_ONCE])
 
 
+def dossier(store: Store, id: str) -> Dossier:
+    """One request, as it is now."""
+    (found,) = _gathered(store, [id])
+    return found
+
+
 def _of_the_period(store: Store, period: Period) -> list[str]:
     """By when they were asked for."""
 
