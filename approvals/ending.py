@@ -1,11 +1,15 @@
 """Take away what was given when its time is over; late at worst, never not at all (the job ``end``)."""
 
+from datetime import datetime
+
+from sqlmodel import col, select
+
 from approvals import jobs
 from approvals.bulk_ending import is_of_a_list
 from approvals.calls import FORGED, Calls, are_in_the_chain, being_applied, same_holding, steps_of, write_steps
 from approvals.crash import crash_point
-from approvals.glass_facts import EVENTS_SHOW_LATE, incident_of
-from approvals.models import Grant
+from approvals.glass_facts import EVENTS_SHOW_LATE, incident_of, is_by_hand
+from approvals.models import Call, Grant
 from approvals.plan import Step
 from approvals.ports import Directory, DirectoryError
 from approvals.states import LIVE
@@ -62,7 +66,7 @@ class Ending:
         if remove:
             return now
         kept = f"still held because of {still[0].request_id}" if still else "held before, so it was left as it was"
-        now = w.move_grant(now, "confirm_end", actor=MACHINE, because=kept, ended_at=w.now)
+        now = w.move_grant(now, "confirm_end", actor=MACHINE, because=kept, ended_at=self._over_at(w, now))
         self._tell_end(w, now, kept=kept)
         return now
 
@@ -96,9 +100,18 @@ class Ending:
         with self.store.work(claim, last=True) as w:
             for row in steps_of(w.session, grant.request_id, "end"):
                 row.status, row.true_at = "true", w.now
-            now = w.move_grant(grant, "confirm_end", actor=MACHINE, because=grant.because, ended_at=w.now)
+            over = self._over_at(w, grant)
+            now = w.move_grant(grant, "confirm_end", actor=MACHINE, because=grant.because, ended_at=over)
             self._tell_end(w, now, kept="")
         crash_point("end: finished")
+
+    def _over_at(self, w: Write, grant: Grant) -> datetime:
+        """Now; of what was given and taken by hand when it was said to be over, if nothing had to be taken for it."""
+        if grant.ends_at is None or not is_by_hand(w.request(grant.request_id)):
+            return w.now
+        steps = [row.id for row in steps_of(w.session, grant.request_id, "end")]
+        called = w.session.exec(select(Call.id).where(col(Call.step_id).in_(steps)).limit(1)).first()
+        return w.now if called is not None else min(w.now, grant.ends_at)
 
     def _tell_end(self, w: Write, grant: Grant, *, kept: str) -> None:
         late = (grant.ended_at - grant.ends_at).total_seconds() if grant.ended_at and grant.ends_at else 0.0

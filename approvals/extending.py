@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 
 from approvals.breaking import LONGEST
 from approvals.durations import say_duration, write_duration
-from approvals.glass_facts import incident_of
+from approvals.glass_facts import incident_of, is_by_hand
 from approvals.models import AccessRequest, Grant
 from approvals.policy import Policy
 from approvals.states import LIVE, OPEN, Status
@@ -35,6 +35,8 @@ def longer(session: Session, policy: Policy, request: AccessRequest, by: timedel
     grant = session.exec(select(Grant).where(Grant.request_id == request.id)).first()
     if request.verb != "grant" or grant is None or grant.status not in LIVE:
         return f"{request.id} gives nothing at the moment, so there is nothing to extend. Ask for it anew."
+    if is_by_hand(request):
+        return f"{request.id} was given by hand, so it is not extended. Ask for it anew."
     if grant.ends_at is None:
         return f"{request.id} has no end: it is held until revoked."
     entitlement = policy.entitlement(request.entitlement)

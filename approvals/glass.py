@@ -23,7 +23,7 @@ from approvals.glass_facts import (
     second_of,
     why_no_second,
 )
-from approvals.models import AccessRequest, Grant, News, PlanRow, Review
+from approvals.models import AccessRequest, Grant, PlanRow, Review
 from approvals.plan import Plan
 from approvals.planning import Atlassian, survey
 from approvals.policy import Person as Speaker
@@ -34,11 +34,11 @@ from approvals.states import LIVE, OPEN, Status
 from approvals.states import Review as ReviewStatus
 from approvals.store import MACHINE, Actor, AlreadyThere, Store, Write, new_request_id
 from approvals.telling import tell_outcome
+from approvals.watching import HEARD_WITHIN, TAKEN, was_heard
 from approvals.workflow import Asked, Refused
 
 STAYS_OPEN = timedelta(minutes=15)  # an emergency that nobody could decide by then is none, or is asked anew
-LOOKS_AGAIN = 15.0  # seconds, while a second person is waited for
-HEARD_WITHIN = timedelta(seconds=60)  # else what was given ends sooner
+LOOKS_AGAIN = 15.0  # seconds, while a second person is waited for, or Atlassian
 ANY = "anything"  # stands where something is still to be filled in
 JUDGED_WITHIN = timedelta(hours=24)  # from the giving
 _OPEN = insert(AccessRequest).values(
@@ -320,30 +320,34 @@ class Glass:
             tell_outcome(w, now, "refused", because=because)
 
     def heard(self, claim: jobs.Claim) -> None:
-        """The job ``glass heard``: where no message has arrived, what was given ends sooner and operators hear why."""
+        """The job ``glass heard``: where no message has arrived, what was given ends sooner and operators hear why.
+
+        What is still to be given, because Atlassian is slow, is looked at until it is.
+        """
         with self.store.work(claim) as w:
             request = w.request(claim.about)
-            if request.status == Status.ASKED or _was_heard(w.session, request.id):
+            if request.status not in TAKEN or was_heard(w.session, request.id):
                 return
+            if audit.find(w.session, event="glass.unheard", request=request.id):
+                return  # killed after it had ended sooner, it does not end sooner once more
+            w.enqueue("heartbeat", "trouble", priority=jobs.ENDS)
             grant = w.session.exec(select(Grant).where(Grant.request_id == request.id)).first()
-            ends_at = grant.ends_at if grant is not None and grant.status in LIVE else None
-            if grant is None or ends_at is None or ends_at <= w.now:
-                return
-            grant.ends_at = w.now + (ends_at - w.now) / 2
-            w.add(grant)
-            data = {"account": grant.account, "was": ends_at.isoformat(), "ends_at": grant.ends_at.isoformat()}
-            w.audit("glass.unheard", actor=MACHINE, request=request.id, data=data)
-            w.enqueue("end", grant.id or 0, at=grant.ends_at, priority=jobs.ENDS)
-            w.enqueue("draw", request.id, priority=jobs.PEOPLE)
-            w.tell("glass_unheard", place="operators", request=request.id, once=f"unheard:{request.id}",
-                   ends_at=grant.ends_at.timestamp())  # fmt: skip
+            to_come = grant is None and request.status in (Status.APPROVED, Status.APPLYING)
+            if grant is not None and grant.status in LIVE and grant.ends_at is not None and grant.ends_at > w.now:
+                self._ends_sooner(w, request, grant, grant.ends_at)
         crash_point("glass: unheard")
+        if to_come:
+            raise jobs.Later(LOOKS_AGAIN, "it is still to be given")
 
-
-def _was_heard(session: Session, request: str) -> bool:
-    """Whether anybody but who broke it was told."""
-    told = select(News.id).where(News.request_id == request, News.kind == "glass", News.place != "room")
-    return session.exec(told.where(col(News.told_at).is_not(None)).limit(1)).first() is not None
+    def _ends_sooner(self, w: Write, request: AccessRequest, grant: Grant, ends_at: datetime) -> None:
+        grant.ends_at = w.now + (ends_at - w.now) / 2
+        w.add(grant)
+        data = {"account": grant.account, "was": ends_at.isoformat(), "ends_at": grant.ends_at.isoformat()}
+        w.audit("glass.unheard", actor=MACHINE, request=request.id, data=data)
+        w.enqueue("end", grant.id or 0, at=grant.ends_at, priority=jobs.ENDS)
+        w.enqueue("draw", request.id, priority=jobs.PEOPLE)
+        w.tell("glass_unheard", place="operators", request=request.id, once=f"unheard:{request.id}",
+               ends_at=grant.ends_at.timestamp())  # fmt: skip
 
 
 def tell_everybody(w: Write, policy: Policy, request: AccessRequest) -> None:

@@ -49,6 +49,7 @@ REQUEST_MOVES: tuple[Move, ...] = (
     (Status.ASKED, "cancel", Status.CANCELLED, "the requester takes it back"),
     (Status.ASKED, "lapse", Status.LAPSED, "Atlassian could not be read in time"),
     (Status.ASKED, "break_glass", Status.APPROVED, "the rule decides; people answer for it afterwards"),
+    (Status.ASKED, "record", Status.DONE, "given by hand while Gatehouse was down, and entered afterwards"),
     (Status.PENDING, "approve", Status.APPROVED, "enough approvers said yes"),
     (Status.PENDING, "deny", Status.DENIED, "an approver said no, with a reason"),
     (Status.PENDING, "cancel", Status.CANCELLED, "the requester takes it back"),

@@ -23,7 +23,7 @@ def tell_outcome(w: Write, request: AccessRequest, kind: str, again: int = 0, **
     if request.verb == "grant" and request.value:  # taken by break-glass: security hears all of it
         w.tell(kind, place="security", request=request.id, once=f"{kind}:{request.id}:security{nth}", **facts)
         w.enqueue("review", request.id)
-    told = {(request.team, request.user)}
+    told = {(request.team, request.user)} if request.user else set()
     bound = people.slack_user_of(w.session, request.subject)
     if bound is not None and request.verb not in QUIET:
         told.add((bound.team, bound.user))

@@ -50,6 +50,7 @@ from bot.envelope import admit
 from bot.event_thread import EventThread
 from bot.events import Events
 from bot.guard import Guard
+from bot.heartbeat import Heartbeat
 from bot.home import Homes
 from bot.incident_door import IncidentDoor
 from bot.metrics import Metrics
@@ -99,6 +100,7 @@ class House:
     directory: AtlassianDirectory
     events: Events
     watch: EmergencyWatch
+    heartbeat: Heartbeat
 
     def start(self) -> None:
         """Begin to work: what comes again and again is asked for, then whoever does it wakes up."""
@@ -107,6 +109,7 @@ class House:
         self.retention.start()
         self.events.start()
         self.watch.start()
+        self.heartbeat.start()
         self.worker.start()
 
     def close(self) -> None:
@@ -140,10 +143,12 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     worker.kinds |= build_lists(settings, desk, slack) | build_glass(settings, desk, directory, mirror, slack, metrics)
     checkpoints = build_checkpoints(settings, store, policies, slack)
     retention = Retention(store, days_of(settings.audit_texts_kept_days))
+    heartbeat = Heartbeat(store, settings.heartbeat_url.get_secret_value(), metrics)
     watch = EmergencyWatch(store, policies, directory.clients.organization, directory.clients.accounts)
     events = build_events(settings, store, directory, watch)
     worker.kinds |= {
-        "checkpoint": checkpoints.run, "texts": retention.run, "events": events.run, "emergency": watch.run
+        "checkpoint": checkpoints.run, "texts": retention.run, "events": events.run, "emergency": watch.run,
+        "heartbeat": heartbeat.run,
     }  # fmt: skip
     listeners = Listeners(build_bolt(settings), desk, metrics)
     offers = Offers(store, policies, mirror)
@@ -152,7 +157,7 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     incidents = build_incident_door(settings, offers, metrics)
     return House(
         settings, database, store, policies, desk, listeners, guard, incidents, socket, metrics, mirror, worker,
-        checkpoints, retention, directory, events, watch,
+        checkpoints, retention, directory, events, watch, heartbeat,
     )  # fmt: skip
 
 

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from bot import cli_bulk, cli_evidence, cli_forget, cli_freeze, cli_glass, cli_policy, cli_record, cli_setup
+from bot import (
+    cli_bulk,
+    cli_by_hand,
+    cli_evidence,
+    cli_forget,
+    cli_freeze,
+    cli_glass,
+    cli_policy,
+    cli_record,
+    cli_setup,
+)
 
 if TYPE_CHECKING:  # the commands import what they need themselves: `gatehouse --help` loads nothing else
     from approvals.database import Database
@@ -27,6 +37,7 @@ app.command()(cli_forget.forget)
 app.command()(cli_evidence.evidence)
 app.command()(cli_glass.drill)
 app.command()(cli_glass.end)
+app.command()(cli_by_hand.record_manual)
 app.add_typer(cli_setup.docs_app, name="docs", hidden=True)
 app.command()(cli_bulk.bulk)
 app.add_typer(people_app, name="people")

@@ -33,6 +33,13 @@ class Metrics:
             "gatehouse_breakglass_last_drill_timestamp_seconds", "When break-glass was practised last; 0 for never",
             registry=self.registry,
         )  # fmt: skip
+        self.heartbeat_sent = Gauge(
+            "gatehouse_heartbeat_timestamp_seconds", "When the monitor outside took a heartbeat last; 0 for never",
+            registry=self.registry,
+        )  # fmt: skip
+        self.heartbeat_failures = Counter(
+            "gatehouse_heartbeat_failures", "Heartbeats that the monitor outside did not take", registry=self.registry
+        )
         self.emergency_admins = Gauge(
             "gatehouse_emergency_admins_ok", "1 while each emergency administrator is listed and as it should be",
             registry=self.registry,

@@ -20,7 +20,7 @@ SECRETS = (
     *("SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"),
     *("ATLASSIAN_ORG_API_KEY", "ATLASSIAN_SCIM_API_KEY", "ATLASSIAN_SITE_API_TOKEN"),
     *("PAGERDUTY_API_TOKEN", "DATABASE_URL", "METRICS_TOKEN", "AUDIT_SIGNING_KEY"),  # a database URL carries a password
-    *("CHECKPOINT_WEBHOOK_URL", "INCIDENT_WEBHOOK_SECRET"),
+    *("CHECKPOINT_WEBHOOK_URL", "INCIDENT_WEBHOOK_SECRET", "HEARTBEAT_URL"),
 )
 SHORTEST_SECRET = 32  # characters of one that is made up by us
 EXPIRES = "_EXPIRES"  # + the name of a key: the last day on which it works
@@ -63,7 +63,10 @@ MEND = {
     "AUDIT_SIGNING_KEY": "give what `gatehouse audit key` prints, or an Ed25519 private key as PEM without a password",
     "AUDIT_TEXTS_KEPT_DAYS": "give a number of days from 30 to 36500, or leave it out to keep them",
     "INCIDENT_WEBHOOK_SECRET": "give at least 32 characters that nobody guesses, as `openssl rand -hex 32` prints",
-    "CHECKPOINT_WEBHOOK_URL": "write an address that begins with https:// (http:// only for this machine)",
+    **dict.fromkeys(
+        ("CHECKPOINT_WEBHOOK_URL", "HEARTBEAT_URL"),
+        "write an address that begins with https:// (http:// only for this machine)",
+    ),
     "PORT": "give a number from 1 to 65535",
     "LOG_LEVEL": "write DEBUG, INFO, WARNING or ERROR",
     **dict.fromkeys(
@@ -195,6 +198,7 @@ class Settings(BaseSettings):
     audit_signing_key: Annotated[SecretStr, AfterValidator(_signing_key)] = SecretStr("")  # PEM, or a seed in base64
     audit_texts_kept_days: Annotated[int, Field(ge=30, le=36_500)] | None = None  # None: for good
     checkpoint_webhook_url: Annotated[Token, AfterValidator(_webhook)] = SecretStr("")
+    heartbeat_url: Annotated[Token, AfterValidator(_webhook)] = SecretStr("")  # a monitor that alarms when it stops
     incident_webhook_secret: Annotated[Token, AfterValidator(_long)] = SecretStr("")  # given: POST /incidents is open
     log_level: Level = "INFO"
 

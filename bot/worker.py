@@ -20,9 +20,9 @@ Run = Callable[[jobs.Claim], None]
 BEAT = 5.0  # seconds between renewals of the leases that are held
 AWAY = 1.0  # seconds before a database that failed is tried again
 BUGS_FORGIVEN = 8  # tries of a job that raised something nobody expected
-NEVER_BURIED = frozenset(
-    {"end", "bulk end", "mirror", "checkpoint", "events", "emergency"}
-)  # an end is retried until it is true
+NEVER_BURIED = frozenset({  # an end is retried until it is true, and who comes again and again comes again
+    "end", "bulk end", "mirror", "checkpoint", "events", "emergency", "heartbeat",
+})  # fmt: skip
 BLINK = 0.05  # seconds that whoever comes next leaves a deed alone with the interpreter
 DEEDS = frozenset({"count", "apply", "end", "bulk end"})
 TALK = frozenset({"draw", "tell"})  # their trouble can't be told by more talk

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from approvals.bulk_cases import BULK
-from approvals.glass_facts import incident_of, is_drill
+from approvals.glass_facts import incident_of, is_by_hand, is_drill
 from approvals.plan import Step
 from approvals.policy import say_duration
 from approvals.states import Grant as GrantStatus
@@ -51,9 +51,11 @@ def draw(view: RequestView, *, buttons: bool) -> Drawing:
     """The card as it stands; ``buttons`` is whether this copy is one to answer on."""
     request = view.request
     does = "breaks glass for" if incident_of(request) else "asks for"
+    by_hand = is_by_hand(request)
+    does = "was given by hand" if by_hand else does
     title = f"{view.name(request.requester)} {does} {request.entitlement or 'the ' + NOUNS[request.verb]}"
     blocks = [_headline(view), _question(view), *_reason(view)]
-    if view.plan is not None:
+    if view.plan is not None and not by_hand:
         blocks.append(_plan(view))
     blocks += _state(view)
     if buttons and request.status == Status.PENDING:
@@ -75,6 +77,8 @@ def headline(view: RequestView) -> tuple[str, str]:
             return ":hourglass:", "Ending"
         if grant.status == GrantStatus.ENDED:
             return ":white_circle:", "Ended"
+        if is_by_hand(view.request):
+            return ":writing_hand:", "Given by hand, entered afterwards"
     return HEADLINES[Status(view.request.status)]
 
 
@@ -104,6 +108,8 @@ def _question(view: RequestView) -> Block:
             ":test_tube: A drill" if is_drill(request) else f":rotating_light: Broken glass for *{esc(request.value)}*"
         )
         asked = f"{kind}: {mention(request.user)} takes {what(view)}{length}"
+    if is_by_hand(request):
+        asked = f":writing_hand: Given by hand for *{esc(request.value)}*: {what(view)} to *{esc(view.subject_name)}*"
     about = [f"_{esc(view.entitlement.about)}_"] if view.entitlement and view.entitlement.about else []
     if request.verb == BULK:
         return _section(asked)
@@ -181,7 +187,10 @@ def _state(view: RequestView) -> list[Block]:
         lines.append(f"Taken back by *{esc(view.name(request.closed_by))}*.")
     if request.status in (Status.REFUSED, Status.FAILED, Status.LAPSED, Status.PARTLY):
         lines.append(f"Because {esc(request.because, 900)}")
-    lines += [f"{mark(row.status)} {esc(Step.model_validate_json(row.body).words, 600)}" for row in view.given]
+    given = () if is_by_hand(request) else view.given
+    lines += [f"{mark(row.status)} {esc(Step.model_validate_json(row.body).words, 600)}" for row in given]
+    if grant is not None and is_by_hand(request) and grant.status == GrantStatus.PROMISED and grant.ends_at:
+        lines.append(f"Atlassian did not show it when it was entered. It is looked at again {when(grant.ends_at)}.")
     if grant is not None and grant.status == GrantStatus.ACTIVE:
         lines.append(f"Held until {when(grant.ends_at)}." if grant.ends_at else "Held until revoked.")
     if grant is not None and grant.status in (GrantStatus.ENDING, GrantStatus.ENDED):
@@ -248,7 +257,8 @@ def _manage(view: RequestView) -> Block:
     if view.request.status == Status.PARTLY:
         elements += [_button(view, "continue", "Continue", style="primary"), _button(view, "leave", "Leave it so")]
     if view.grant is not None and view.grant.status == GrantStatus.ACTIVE and not view.grant.held_before:
-        elements += [_button(view, "extend", "Extend…"), _button(view, "end", "End now")]
+        longer = [] if is_by_hand(view.request) else [_button(view, "extend", "Extend…")]
+        elements += [*longer, _button(view, "end", "End now")]
     return {"type": "actions", "block_id": "manage", "elements": elements}
 
 

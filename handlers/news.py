@@ -290,6 +290,7 @@ BUTTONS = {
     "glass": news_of_glass.glass_buttons,
     "glass_second": news_of_glass.second_buttons,
     "drill_asked": news_of_glass.drill_buttons,
+    "by_hand": news_of_glass.by_hand_buttons,
     "offer": glass_doors.offer_buttons,
     "offer_to_nobody": glass_doors.offer_buttons,
 }
@@ -301,6 +302,7 @@ SENTENCES = {
     "review_settled": news_of_glass.review_settled,
     "misuse": news_of_glass.misuse,
     "drill_due": news_of_glass.drill_due,
+    "by_hand": news_of_glass.by_hand,
     "drill_asked": news_of_glass.drill_asked,
     "offer": lambda facts, view, _: glass_doors.offer(facts),
     "offer_to_nobody": lambda facts, view, _: glass_doors.offer_to_nobody(facts),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from approvals.glass_facts import is_by_hand
 from handlers.breakglass import BEGIN_DRILL, END, SECOND, button
 from handlers.news_parts import at_time, object_of
 from handlers.text import esc
@@ -66,11 +67,44 @@ def glass_unheard(facts: Facts, view: RequestView | None, _: str) -> str:
 def review_overdue(facts: Facts, view: RequestView | None, _: str) -> str:
     assert view is not None
     name = esc(view.name(view.request.requester))
+    if is_by_hand(view.request):
+        return (
+            f":alarm_clock: *{name}* was given access by hand for *{esc(view.request.value)}*, and nobody has said "
+            f"within {facts['hours']} hours whether it was right. Its review stands in the security channel. Until it "
+            "is settled they can't break glass."
+        )
     return (
         f":alarm_clock: {facts['hours']} hours ago *{name}* broke glass for *{esc(view.request.value)}*, and nobody "
         "has said whether it was right. Its review stands in the security channel. Until it is settled they can't "
         "break glass again."
     )
+
+
+def by_hand(facts: Facts, view: RequestView | None, _: str) -> str:
+    """From a shell, afterwards: what was given, and what follows from it."""
+    assert view is not None
+    request = view.request
+    first = (
+        f":writing_hand: From a shell, *{esc(facts['by'])}* enters what was given by hand for *{esc(request.value)}*: "
+        f"`{request.entitlement}` to *{esc(view.name(request.subject))}*, from {at_time(facts['since'])} to "
+        f"{at_time(facts['until'])}."
+    )
+    why = [f"Because: {esc(request.reason, 1000)}"] if request.reason else []
+    return "\n".join([first, *why, f"{_what_follows(facts)} Somebody must say within 24 hours what it was."])
+
+
+def _what_follows(facts: Facts) -> str:
+    if facts["was_member"]:
+        return "They were in it before, so nothing is taken away."
+    if facts["shown"]:
+        return "Atlassian still shows it, so it is taken away now." if facts["over"] else "It ends by itself then."
+    if facts["over"]:
+        return "Atlassian does not show it any more; that is read once more."
+    return "Atlassian does not show it now. Nothing is given; at its end what is found is taken away."
+
+
+def by_hand_buttons(facts: Facts) -> list[dict[str, Any]]:
+    return [] if facts["over"] or facts["was_member"] else [button(END, "End it now", facts["id"], "danger")]
 
 
 def review_settled(facts: Facts, view: RequestView | None, _: str) -> str:

@@ -22,7 +22,9 @@ def object_of(view: RequestView) -> str:
 
 
 def asker(view: RequestView) -> str:
-    return mention(view.request.user)
+    """Whoever asked, called by Slack; by name who has no place in Slack."""
+    request = view.request
+    return mention(request.user) if request.user else f"*{esc(view.name(request.requester))}*"
 
 
 def at_time(seconds: float) -> str:

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from approvals import people
 from approvals.crash import crash_point
+from approvals.glass_facts import is_by_hand
 from approvals.models import Call, Review, ReviewRead, StepRow
 from approvals.policy import Person as Speaker
 from approvals.policy import Policy, say_duration
@@ -67,6 +68,7 @@ def draw_review(shown: ReviewView) -> Drawing:
     icon, words = HEADLINES[ReviewStatus(review.status)]
     name, request = esc(view.name(review.person)), view.request
     kind = "practised break-glass" if review.drill else f"broke glass for *{esc(request.value)}*"
+    kind = f"was given it by hand for *{esc(request.value)}*" if is_by_hand(request) else kind
     lines = [f"{icon} *{words}*", f"*{name}* {kind}: `{request.entitlement}`, {_held(view)}"]
     lines += [f"Because: {esc(request.reason, 1000)}"] if request.reason else []
     theirs = _section("*What Atlassian's audit log shows of them*", *_events(shown.read))

@@ -110,6 +110,11 @@ class AtlassianDirectory:
         warnings = (*planned.warnings, *self._size_warnings(entitlement, planned.holds))
         return _survey(planned, (planned.step,), planned.holds, warnings)
 
+    def survey_held(self, account: str, entitlement: Entitlement) -> Survey:
+        """The step that would have given it, for what somebody gave by hand, and whether it is held now."""
+        planned = self.road_to(entitlement, giving=False).plan(account, entitlement, giving=False)
+        return _survey(planned, (planned.step,), planned.holds, planned.warnings)
+
     def survey_revoke(self, account: str, entitlement: Entitlement) -> Survey:
         """What takes it, whoever gave it; ``holds`` says that nobody holds it and nothing is to be done."""
         road = self.road_to(entitlement, giving=False)

@@ -124,6 +124,15 @@ def checkpoints(facts: Facts) -> Iterator[Finding]:
         yield warn("checkpoints", f"not signed; {said}", mend)
 
 
+def heartbeat(facts: Facts) -> Iterator[Finding]:
+    """Whether anybody outside hears when this stops. It is not tried: a beat from here would say that all is well."""
+    if facts.settings.heartbeat_url.get_secret_value():
+        yield ok("heartbeat", "a monitor outside is told every minute while the work is done")
+    else:
+        mend = "Set HEARTBEAT_URL to a monitor that alarms when it hears nothing for some minutes."
+        yield warn("heartbeat", "nobody outside hears when Gatehouse stops or an end is late", mend)
+
+
 def policy(facts: Facts) -> Iterator[Finding]:
     """The file, and the policy in force, which is the one in the record; the checks go on with that one."""
     file, name = None, facts.settings.policy_file
@@ -265,6 +274,7 @@ HERE = (
     Check("schema", ("the database",), schema),
     Check("record", ("the schema",), record),
     Check("checkpoints", ("the schema",), checkpoints),
+    Check("heartbeat", ("some settings",), heartbeat),
     Check("policy file", ("some settings",), policy),
     Check("people of the policy", ("the schema", "a policy"), people),
     Check("approvers", ("the schema", "a policy"), approvers),

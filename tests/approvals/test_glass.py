@@ -9,13 +9,14 @@ from sqlmodel import select
 
 from approvals import safety
 from approvals.extending import longer
-from approvals.glass import HEARD_WITHIN, STAYS_OPEN
+from approvals.glass import STAYS_OPEN
 from approvals.models import AccessRequest, Binding, Grant, Job, News, Review, SourceMember, SourceState
 from approvals.ports import DirectoryError, IncidentError
 from approvals.states import Grant as GrantStatus
 from approvals.states import Review as ReviewStatus
 from approvals.states import Status
 from approvals.store import Actor, Store
+from approvals.watching import HEARD_WITHIN
 from approvals.workflow import Refused
 from bot.sandbox.demo_policy import demo_policy
 from tests.support.policies import roomy
@@ -399,18 +400,26 @@ def test_stopped_while_atlassian_is_read_before_the_decision_nothing_is_given(wo
     assert world.news("glass") == []
 
 
+@pytest.mark.parametrize("moment", ["the end is committed", "the worker is about to call"])
 @pytest.mark.parametrize("who", ["grace", "sade", "tomas"])
 def test_stopped_between_the_promise_and_the_call_nothing_is_given(
-    world: World, who: str, monkeypatch: pytest.MonkeyPatch
+    world: World, who: str, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The end is committed, the worker is about to call, and somebody presses at this very moment."""
     request = world.breaks()
+    make_true = world.provisioning.calls.make_true
 
-    def presses(label: str) -> None:
+    def presses(label: str = "apply: end committed") -> None:
         if label == "apply: end committed":
             world.workflow.end(world.speaker(who), request.id, "End it now")
 
-    monkeypatch.setattr("approvals.provisioning.crash_point", presses)
+    def presses_first(*given: Any, **more: Any) -> None:
+        presses()
+        make_true(*given, **more)
+
+    if moment == "the end is committed":
+        monkeypatch.setattr("approvals.provisioning.crash_point", presses)
+    else:
+        monkeypatch.setattr(world.provisioning.calls, "make_true", presses_first)
     world.run()
     world.later(timedelta(seconds=5))
     world.run()
@@ -418,7 +427,7 @@ def test_stopped_between_the_promise_and_the_call_nothing_is_given(
     assert not world.holds("tomas")
     grant = world.grant(request)
     assert grant is not None
-    assert grant.status == GrantStatus.VOID
+    assert grant.status in (GrantStatus.VOID, GrantStatus.ENDED)
     assert world.request(request).status == Status.FAILED
     assert "ended early by" in world.request(request).because
     assert not [key for key in world.jobs() if key.startswith(("apply:", "end:"))]
@@ -491,6 +500,54 @@ def test_where_nobody_heard_of_it_the_end_comes_closer_by_half(world: World) -> 
     world.later(timedelta(minutes=32))
     world.run()
     assert not world.holds("tomas")
+
+
+def test_killed_after_it_was_made_shorter_it_is_made_shorter_once(world: World) -> None:
+    request = broken(world)
+    world.later(HEARD_WITHIN + timedelta(seconds=1))
+    world.run()
+    once = world.grant(request)
+    with world.store.write() as w:
+        w.enqueue("glass heard", request.id)  # what the dead one had not finished
+    world.run()
+    again = world.grant(request)
+    assert once is not None
+    assert again is not None
+    assert once.ends_at == again.ends_at
+    assert len(world.record("glass.unheard")) == 1
+
+
+def test_what_atlassian_takes_only_after_a_minute_is_made_shorter_as_well(world: World) -> None:
+    survey, reads = world.directory.survey_grant, iter(range(1, 100))
+
+    def busy(*asked: Any) -> Any:
+        if 2 <= next(reads) <= 5:  # the first one decides
+            raise DirectoryError("Atlassian: 429", retry=True, after=20.0)
+        return survey(*asked)
+
+    world.directory.survey_grant = busy  # type: ignore[method-assign]
+    request = world.breaks()
+    world.run()
+    world.later(HEARD_WITHIN + timedelta(seconds=1))
+    world.run()
+    assert (world.request(request).status, world.grant(request)) == (Status.APPROVED, None)
+    assert "heartbeat:trouble" in [claim.key for claim in world.told], "the operators need not wait for it"
+    for seconds in range(80, 400, 20):
+        world.later(timedelta(seconds=seconds))
+        world.run()
+    grant = world.grant(request)
+    assert grant is not None
+    assert grant.ends_at is not None
+    assert timedelta(minutes=29) < grant.ends_at - grant.promised_at < timedelta(minutes=31)
+    assert len(world.record("glass.unheard")) == 1
+
+
+def test_what_was_never_given_needs_nobody_to_hear_of_it(world: World) -> None:
+    request = world.breaks()
+    world.workflow.end(world.speaker("tomas"), request.id, "End it now")
+    world.later(HEARD_WITHIN + timedelta(seconds=1))
+    world.run()
+    assert not world.record("glass.unheard")
 
 
 @pytest.mark.parametrize("place", ["security", "person"])

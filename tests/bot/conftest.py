@@ -64,6 +64,7 @@ def house(tmp_path: Path, furnished: Path, vendors: Vendors) -> House:
         "ATLASSIAN_SCIM_API_KEY": seed.OURS.key,
         "ATLASSIAN_ORG_API_KEY_EXPIRES": "2099-12-31",
         "ATLASSIAN_SCIM_API_KEY_EXPIRES": "2099-12-31",
+        "HEARTBEAT_URL": "https://monitor.example/ping/canary-0f3d",
         "AUDIT_SIGNING_KEY": "Q0FOQVJZLWNhbmFyeS0wZjNkLUNBTkFSWS1jYW5hcnk=",  # any 32 bytes
         "DATABASE_URL": f"sqlite:///{path}",
         "POLICY_FILE": str(policy),

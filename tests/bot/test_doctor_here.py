@@ -127,3 +127,11 @@ def test_a_policy_file_that_is_not_there_when_none_is_in_force(house: House) -> 
     assert wrong.check == "policy file"
     skipped = {finding.check for finding in house.look() if finding.state == "not tried"}
     assert {"channels", "directories", "groups", "people of the policy"} <= skipped
+
+
+def test_that_nobody_outside_hears_when_it_stops_is_a_warning(house: House) -> None:
+    assert by_check(house.look())["heartbeat"].state == "ok"
+    del house.environ["HEARTBEAT_URL"]
+    found = by_check(house.look())["heartbeat"]
+    assert found.state == "warn"
+    assert "Set HEARTBEAT_URL" in found.mend

@@ -188,6 +188,7 @@ def test_doubled_late_and_out_of_order_each_event_is_announced_once(bot: Living)
     texts = said(bot, "did something")
     assert len(texts) == len(ids)
     assert {id for id in ids for text in texts if id in text} == set(ids)
+    assert len(entries(bot, "emergency.event")) == len(ids)
 
 
 class Killed(BaseException):

@@ -259,6 +259,18 @@ def test_whoever_opens_the_form_sees_what_there_is_by_then(bot: Living) -> None:
     assert read(bot, request).found == 2
 
 
+def test_on_each_engine_what_comes_twice_is_kept_once(database_url: str) -> None:
+    with living(database_url, works=False) as bot:
+        bot.atlassian.switch(event_repeats=True, event_page_limit=1)
+        broken(bot)
+        bot.atlassian.happens(TOMAS, "user_login")
+        press(bot, "sade", "review_settle", card(bot))
+        form(bot, "sade")
+        settle(bot)
+        assert [actions(table) for table in files(bot)] == [["user_login"]]
+        assert kept(bot) == 0
+
+
 def test_whoever_may_not_judge_makes_nobody_read_anything(bot: Living) -> None:
     broken(bot)
     bot.atlassian.happens(TOMAS, "user_login")

@@ -122,17 +122,19 @@ def test_a_key_that_can_not_sign_is_refused_at_the_start(key: str) -> None:
 
 
 @pytest.mark.parametrize("good", ["https://siem.example/in/T0/abc?token=x", "http://127.0.0.1:9000/"])
-def test_a_webhook_is_a_secret_address(good: str) -> None:
-    assert good in load({**GOOD, "CHECKPOINT_WEBHOOK_URL": good}).secrets()
+@pytest.mark.parametrize("name", ["CHECKPOINT_WEBHOOK_URL", "HEARTBEAT_URL"])
+def test_a_webhook_is_a_secret_address(good: str, name: str) -> None:
+    assert good in load({**GOOD, name: good}).secrets()
 
 
 @pytest.mark.parametrize(
     "bad",
     [f"http://{HIDDEN}.example/", f"https://u:{HIDDEN}@x.example/", f"{HIDDEN}", f"https://x.example/#{HIDDEN}"],
 )
-def test_a_webhook_that_would_give_something_away_is_refused(bad: str) -> None:
-    (sentence,) = problems({**GOOD, "CHECKPOINT_WEBHOOK_URL": bad})
-    assert sentence.startswith("CHECKPOINT_WEBHOOK_URL can't be used as it is: write an address that begins with")
+@pytest.mark.parametrize("name", ["CHECKPOINT_WEBHOOK_URL", "HEARTBEAT_URL"])
+def test_a_webhook_that_would_give_something_away_is_refused(bad: str, name: str) -> None:
+    (sentence,) = problems({**GOOD, name: bad})
+    assert sentence.startswith(f"{name} can't be used as it is: write an address that begins with")
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -255,7 +257,7 @@ def test_each_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
         "DATABASE_URL": "postgres://u:p@h/d",
         "SLACK_APP_TOKEN": f"xapp-{HIDDEN}-from-file",
         "AUDIT_SIGNING_KEY": base64.b64encode(SIGNING.private_bytes_raw()).decode(),
-        "CHECKPOINT_WEBHOOK_URL": f"https://x.example/{HIDDEN}",
+        **dict.fromkeys(("CHECKPOINT_WEBHOOK_URL", "HEARTBEAT_URL"), f"https://x.example/{HIDDEN}"),
         "INCIDENT_WEBHOOK_SECRET": f"{HIDDEN}-from-a-file-and-long-enough",
     }
     value = values.get(name, f"{HIDDEN}-from-file")

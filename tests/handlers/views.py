@@ -84,6 +84,9 @@ def every_view(text: str, **more: Any) -> Iterator[RequestView]:
     incident = text if more.get("only", "") in ("", "reason") else ORDINARY
     for status in (Status.ASKED, Status.APPROVED, Status.DONE, Status.REFUSED):
         yield view_with(text, status, **({"value": incident} | more))
+    for grant in GrantStatus:
+        entered = {"value": incident, "source": "by hand:1", "requester": TOMAS, "user": ""}
+        yield view_with(text, Status.DONE, grant=grant, **(entered | more))
     for status in (Status.ASKED, Status.PENDING, Status.APPLYING, Status.PARTLY, Status.DONE):
         yield list_with(text, status, **more)
 
@@ -131,7 +134,7 @@ FACTS: dict[str, dict[str, str]] = {
     "bulk_given": {}, "bulk_asked": {},
     "glass": {"by": "?"}, "glass_second": {"by": "?", "why": "?"}, "glass_unheard": {}, "review_overdue": {},
     "review_settled": {"reason": "?", "by": "?"}, "misuse": {"because": "?"}, "drill_due": {},
-    "drill_asked": {"by": "?"},
+    "drill_asked": {"by": "?"}, "by_hand": {"by": "?"},
     "offer": {"incident": "?", "title": "?", "link": "?"},
     "offer_to_nobody": {"incident": "?", "title": "?", "link": "?", "why": "?"},
 }  # fmt: skip
@@ -179,7 +182,7 @@ def news_of(kind: str, text: str, place: str = "person", only: str = "") -> News
             for listed in [text if only in ("", "in lists") else ORDINARY]
         ],
         "cancelled": [["REQ-1", NOON.timestamp()]],
-        "did": False,
+        **{"did": False, "since": NOON.timestamp(), "over": False, "shown": False, "was_member": False},
         **foreign,
     }
     return News(key="k", kind=kind, place=place, request_id="REQ-23456789ab", facts=json.dumps(facts), at=NOON)

@@ -302,6 +302,7 @@ class World:
                 "draw": self.told.append,
                 "tell": self.told.append,
                 "events": lambda claim: None,
+                "heartbeat": self.told.append,
             },
         )
         self.clicks = after.clicks if after else 0

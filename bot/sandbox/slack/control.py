@@ -206,12 +206,16 @@ class SlackControl:
 
     def fault(
         self, method: str, *, error: str | None = None, status: int | None = None,
-        headers: dict[str, str] | None = None, delay: float = 0, lost: bool = False, times: int = 1,
+        headers: dict[str, str] | None = None, delay: float = 0, lost: bool = False, times: int = 1, naming: str = "",
     ) -> None:  # fmt: skip
-        """The next *times* calls of a method (``*`` any, ``response_url`` those) go wrong; -1 until cleared."""
+        """The next *times* calls of a method (``*`` any, ``response_url`` those) go wrong; -1 until cleared.
+
+        *naming*: only those in whose arguments this stands, the id of a channel or of a user.
+        """
         self._post(
-            "faults", method=method, error=error, status=status, headers=headers, delay=delay, lost=lost, times=times
-        )
+            "faults", method=method, error=error, status=status, headers=headers, delay=delay, lost=lost, times=times,
+            naming=naming,
+        )  # fmt: skip
 
     def clear_faults(self) -> None:
         self._read(self._http.delete("/control/faults"))

@@ -22,6 +22,7 @@ class Fault:
     delay: float = 0.0
     lost: bool = False  # the call takes effect, and the connection drops before the answer
     times: int = 1  # -1: until cleared
+    naming: str = ""  # only calls in whose arguments this stands: a channel, a user
 
 
 class Faults:
@@ -40,11 +41,11 @@ class Faults:
         with self._lock:
             self._faults.clear()
 
-    def take(self, method: str) -> Fault | None:
-        """The fault this call meets, used up once."""
+    def take(self, method: str, said: bytes = b"") -> Fault | None:
+        """The fault this call meets, used up once; ``said`` are its arguments as they came."""
         with self._lock:
             for fault in self._faults:
-                if fault.method in (method, "*"):
+                if fault.method in (method, "*") and fault.naming.encode() in said:
                     fault.times -= fault.times > 0
                     if fault.times == 0:
                         self._faults.remove(fault)
@@ -93,7 +94,7 @@ def _read(args: Arguments) -> Fault:
         raise invalid("delay must be between 0 and 60 seconds")
     return Fault(
         args.required("method"), args.text("error") or None, status or None, headers, delay, args.flag("lost"),
-        args.number("times", 1) or 1,
+        args.number("times", 1) or 1, args.text("naming", ""),
     )  # fmt: skip
 
 

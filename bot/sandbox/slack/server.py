@@ -168,7 +168,7 @@ class Doors:
 
     def _call(self, request: Request, body: bytes) -> Response:
         method = request.path_params["method"]
-        fault = self.control.faults.take(method)
+        fault = self.control.faults.take(method, request.url.query.encode() + body)
         if fault and fault.delay:
             time.sleep(fault.delay)
         given: Json = {}

@@ -147,6 +147,19 @@ def test_an_event_has_everything_the_document_requires(world: World) -> None:
     assert world.call("GET", f"{ORG}/events/{event['id']}").json()["data"] == found
 
 
+def test_somebody_does_something_that_no_call_stands_for(world: World) -> None:
+    where = {"ip": "203.0.113.7", "city": "Brno"}
+    before = world.control.happens(ADA.account_id, "user_login", "Logged in", ago=60, location=where)
+    late = world.control.happens("712020:stranger", "jira_issue_viewed", about=MEI.account_id, delay=3600)
+    [event] = world.call("GET", f"{ORG}/events-stream").json()["data"]
+    assert (event["id"], event["attributes"]["actor"]["id"]) == (before, ADA.account_id)
+    assert (event["attributes"]["location"], event["message"]["content"]) == (where, "Logged in")
+    assert [known["id"] for known in world.control.events()] == [before, late]
+    for wrong in ({"actor": ""}, {"ago": "x"}, {"location": []}, {"about": 1}):
+        with pytest.raises(ValueError, match="refused"):
+            world.control.happens(**({"actor": ADA.account_id, "action": "x"} | wrong))  # type: ignore[arg-type]
+
+
 def test_an_effect_whose_answer_was_lost_is_in_the_log(world: World) -> None:
     world.control.fault(lost=True)
     with pytest.raises(httpx.RemoteProtocolError):

@@ -803,6 +803,14 @@ def test_an_answer_can_be_lost_after_the_message_is_there(base_url: str, web: We
     assert people.calls("chat.postMessage")[-1]["lost"]
 
 
+def test_a_fault_can_be_of_one_channel_only(web: WebClient, people: SlackControl) -> None:
+    people.fault("chat.postMessage", error="not_in_channel", times=-1, naming=ACCESS)
+    assert error(web.chat_postMessage, channel=ACCESS, text="x") == "not_in_channel"
+    assert web.chat_postMessage(channel=seed.company().channel("general").id, text="x")["ok"]
+    people.clear_faults()
+    assert web.chat_postMessage(channel=ACCESS, text="x")["ok"]
+
+
 def test_faults_can_be_cleared(web: WebClient, people: SlackControl) -> None:
     people.fault("*", error="fatal_error", times=-1)
     assert error(web.auth_test) == error(web.users_list) == "fatal_error"
