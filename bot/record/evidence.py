@@ -20,7 +20,7 @@ from bot.record.exports import as_jsonl, kept, row_of
 VERIFIER = Path(gatehouse_verify.__file__)
 COLUMNS = {
     "requests": "request asked_at verb entitlement seconds subject subject_name requester requester_name reason"
-    " incident status because approver approver_name closed_by closed_by_name moved_at rehearsal",
+    " incident by_hand status because approver approver_name closed_by closed_by_name moved_at rehearsal",
     "decisions": "vote request cast_at minutes_waited who who_name seat seat_name choice outcome reason because"
     " plan_version",
     "effects": "call request purpose account account_name did api method path intended_at answered_at answer"
