@@ -147,7 +147,8 @@ def _request(row: AccessRequest) -> Line:
         "request": row.id, "asked_at": _aware(row.asked_at), "verb": row.verb, "entitlement": row.entitlement,
         "seconds": row.duration, "subject": row.subject, "requester": row.requester, "reason": row.reason,
         "incident": incident_of(row), "by_hand": is_by_hand(row), "status": row.status, "because": row.because,
-        "approver": row.approver, "closed_by": row.closed_by, "moved_at": _aware(row.moved_at), "rehearsal": row.rehearsal,
+        "approver": row.approver, "closed_by": row.closed_by, "moved_at": _aware(row.moved_at),
+        "rehearsal": row.rehearsal,
     }  # fmt: skip
 
 
