@@ -33,8 +33,8 @@ h3 {{ font-size: 1rem; margin: 1.4rem 0 0.4rem }}
 table {{ border-collapse: collapse; width: 100% }}
 td, th {{ text-align: left; padding: 0.3rem 0.8rem 0.3rem 0; vertical-align: top; border-bottom: 1px solid #e6eaee }}
 th {{ font-weight: 600; vertical-align: bottom }}
-td.words {{ overflow-wrap: anywhere; min-width: 9rem }}
-td.short div {{ display: inline-block; max-width: 11rem; overflow-wrap: break-word }}
+td.words {{ overflow-wrap: anywhere; min-width: 8rem }}
+td.short div {{ display: inline-block; max-width: 10rem; overflow-wrap: break-word }}
 td details {{ border: 0; padding: 0 }}
 td.number {{ text-align: right }}
 td.time, td.id {{ white-space: nowrap }}

@@ -65,7 +65,7 @@ def by_hand(world: World, statement: str, **values: object) -> None:
         session.execute(text(statement), values)
 
 
-def refused(world: World, request: AccessRequest, words: str) -> None:
+def refused(world: World, request: AccessRequest, words: str, *, whole: bool = True) -> None:
     world.run()
     now = world.request(request)
     assert now.status == Status.REFUSED
@@ -73,7 +73,7 @@ def refused(world: World, request: AccessRequest, words: str) -> None:
     assert world.directory.calls == []
     assert world.grant(request) is None
     assert {news.place for news in world.news("refused")} == {"thread", "person"}
-    assert world.store.verify().ok
+    assert world.store.verify().ok is whole
 
 
 # -- the straight way -------------------------------------------------------------------------------------------------
@@ -165,7 +165,9 @@ def test_an_approval_counts_only_for_the_request_it_was_given_to(world: World) -
     by_hand(world, "DELETE FROM jobs")
     with world.store.write() as w:
         w.enqueue("apply", other.id)
-    refused(world, other, "no approval of this plan is in the record")
+    refused(world, other, "no approval of this plan is in the record", whole=False)
+    (problem,) = world.store.verify().problems
+    assert problem.startswith("the index of entry")
 
 
 def test_a_plan_hash_edited_by_hand_gives_nothing(world: World) -> None:

@@ -408,7 +408,8 @@ def test_the_first_look_after_the_probe_knows_its_events(tmp_path: Path, migrate
     """What it printed is used as it is, by a bot that starts for the first time."""
     with bot_that_knows(tmp_path, migrated_file) as bot:
         config = probed(bot)
-        events = Events(bot.store, bot.house.events.log, parsed(tmp_path, config), bot.house.events.thread)
+        ours = bot.house.events
+        events = Events(bot.store, ours.log, parsed(tmp_path, config), ours.thread, ours.watch)
         bot.house.worker.kinds = {**bot.house.worker.kinds, "events": events.run}
         pass_time(bot, 4)
         pass_time(bot, 4)

@@ -40,6 +40,7 @@ WANTED = 100 if SHARE == 1 else 1  # how often each must be met, in all parts to
 # What this run can't reach, each with the word why; a test fails when one of them is met after all.
 OUT_OF_REACH = {
     "break_glass": "its people type no /breakglass", "resume": "nothing stops in the middle in this run",
+    "record": "nothing was given by hand",
     "stop_partly": "Atlassian refuses nothing in the middle in this run",
 }  # fmt: skip
 SELDOM = {"void"}  # what was promised is refused at the last look: in one run of several, so nothing rests on it

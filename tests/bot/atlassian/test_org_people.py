@@ -193,7 +193,7 @@ def test_people_are_counted_as_they_are_found(world: World) -> None:
     active = [user for user in world.organization.users() if user.status == "active"]
     assert count(status=["suspended", "active"]) == 1 + len(active)
     assert count(groupIds=[RELEASE.org_id], directory=HERE) == len(RELEASE.members)
-    assert count(roleIds=["atlassian/org-admin"]) == 2
+    assert count(roleIds=["atlassian/org-admin"]) == 3
     assert count(searchTerm="ferreira") == len(
         [person for person in COMPANY.people if "ferreira" in person.name.casefold()]
     )
@@ -219,7 +219,7 @@ def test_the_figures_about_people_add_up(world: World) -> None:
         status: shown.count(status) for status in ("active", "inactive", "closed")
     }
     assert sum(row.count for row in stats.account_status) == len(COMPANY.people)
-    assert {row.role_id: row.count for row in stats.roles}["atlassian/org-admin"] == 2
+    assert {row.role_id: row.count for row in stats.roles}["atlassian/org-admin"] == 3
 
 
 def test_managed_accounts_come_in_pages_whose_links_are_not_called(world: World) -> None:
