@@ -25,8 +25,8 @@ policy, and no message, Home, `mine`, `status` or `audit` of theirs shows it. A 
 like one that does not exist.
 
 `/breakglass entitlement incident INC-42 because …` is a command of its own: in an incident somebody takes access \
-first and answers for it afterwards. [break-glass.md](break-glass.md) says who may, who hears of it and what \
-is promised.
+first and answers for it afterwards. Alone it opens the form, and so does *Break glass here* on a message. \
+[break-glass.md](break-glass.md) says who may, who hears of it and what is promised.
 """
 
 

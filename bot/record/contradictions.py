@@ -15,21 +15,21 @@ def contradictions(found: Dossier) -> Iterator[str]:
     status = found.request["status"]
     if status != (states[-1] if states else None):
         said = states[-1] if states else "nothing"
-        yield f"its table says that it is {status}, and the record says {said}"
+        yield f"its table says {status}, and the record {said}"
     counted = {
         (line["data"].get("vote"), line["actor"]) for line in found.entries if line["event"] in ANSWERS
     }  # fmt: skip
     for line in found.decisions:
         answered = line["outcome"] == "counted" and line["choice"] != "edit"
         if answered and (line["vote"], line["who"]) not in counted:
-            yield f"its table has a {line['choice']} by {line['who']} that counted, and the record has none"
+            yield f"its table counts “{line['choice']}” by {line['who']}, and the record does not"
     logged = {line["data"].get("event") for line in found.entries if line["event"] == "call.logged"}
     for line in found.effects:
         if line["event"] and line["event"] not in logged:
-            yield f"its table has Atlassian's event {line['event']}, and the record does not"
+            yield f"its table has Atlassian's event {line['event']}, and the record has not"
     settled = {
         (line["data"].get("verdict"), line["actor"]) for line in found.entries if line["event"] == "review.settled"
     }  # fmt: skip
     for line in found.glass:
         if line["verdict"] and (line["verdict"], line["judged_by"]) not in settled:
-            yield f"its table has the verdict {line['verdict']} by {line['judged_by']}, and the record does not"
+            yield f"its table has the verdict {line['verdict']} by {line['judged_by']}, and the record has not"

@@ -9,7 +9,7 @@ from typing import Any
 from sqlmodel import Session, col, or_, select
 
 from approvals import people
-from approvals.glass_facts import incident_of
+from approvals.glass_facts import incident_of, is_by_hand
 from approvals.models import (
     AccessRequest,
     AuditEntry,
@@ -60,6 +60,12 @@ def dossiers(store: Store, period: Period) -> Iterator[Dossier]:
     ids = _of_the_period(store, period)
     for begin in range(0, len(ids), AT_ONCE):
         yield from _gathered(store, ids[begin : begin + AT_ONCE])
+
+
+def dossier(store: Store, id: str) -> Dossier:
+    """One request, as it is now."""
+    (found,) = _gathered(store, [id])
+    return found
 
 
 def _of_the_period(store: Store, period: Period) -> list[str]:
@@ -140,8 +146,9 @@ def _request(row: AccessRequest) -> Line:
     return {
         "request": row.id, "asked_at": _aware(row.asked_at), "verb": row.verb, "entitlement": row.entitlement,
         "seconds": row.duration, "subject": row.subject, "requester": row.requester, "reason": row.reason,
-        "incident": incident_of(row), "status": row.status, "because": row.because, "approver": row.approver,
-        "closed_by": row.closed_by, "moved_at": _aware(row.moved_at), "rehearsal": row.rehearsal,
+        "incident": incident_of(row), "by_hand": is_by_hand(row), "status": row.status, "because": row.because,
+        "approver": row.approver, "closed_by": row.closed_by, "moved_at": _aware(row.moved_at),
+        "rehearsal": row.rehearsal,
     }  # fmt: skip
 
 
@@ -213,11 +220,11 @@ def _complete(found: Dossier) -> None:
         line["minutes_waited"] = round((line["cast_at"] - asked).total_seconds() / 60, 1)
     for line in found.glass:
         held = found.ends[0] if found.ends else {}
-        begun, over = held.get("active_at"), held.get("ended_at")
+        begun, over = line["taken_at"], held.get("ended_at")
         line |= {
             "entitlement": found.request["entitlement"], "incident": found.request["incident"],
             "reason": found.request["reason"], "ended_at": over, "calls": len(found.effects),
-            "minutes_held": round((over - begun).total_seconds() / 60, 1) if begun and over else None,
+            "minutes_held": round((over - begun).total_seconds() / 60, 1) if over else None,
         }  # fmt: skip
 
 

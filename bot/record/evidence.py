@@ -12,7 +12,7 @@ from approvals import gatehouse_verify
 from approvals.store import Store
 from bot.record.checkpoints import Checkpoint, last_sent
 from bot.record.contradictions import contradictions
-from bot.record.dossiers import Dossier, Line, Period, dossiers, policies, proposals
+from bot.record.dossiers import Dossier, Line, Period, dossier, dossiers, policies, proposals
 from bot.record.evidence_charts import bars, columns
 from bot.record.evidence_page import EVENTS, Index, Pages, index, request_fragment, row
 from bot.record.exports import as_jsonl, kept, row_of
@@ -20,7 +20,7 @@ from bot.record.exports import as_jsonl, kept, row_of
 VERIFIER = Path(gatehouse_verify.__file__)
 COLUMNS = {
     "requests": "request asked_at verb entitlement seconds subject subject_name requester requester_name reason"
-    " incident status because approver approver_name closed_by closed_by_name moved_at rehearsal",
+    " incident by_hand status because approver approver_name closed_by closed_by_name moved_at rehearsal",
     "decisions": "vote request cast_at minutes_waited who who_name seat seat_name choice outcome reason because"
     " plan_version",
     "effects": "call request purpose account account_name did api method path intended_at answered_at answer"
@@ -42,10 +42,12 @@ def write(store: Store, folder: Path, period: Period, checkpoint: Checkpoint | N
     figures, parts = Figures(period), {name: Part(folder, name) for name in COLUMNS}
     where: dict[str, str] = {}  # by request, the page it is told on
     for found in dossiers(store, period):
+        id, against = found.request["request"], list(contradictions(found))
+        if against:  # it may have gone on between two reads
+            found = dossier(store, id)
+            against = list(contradictions(found))
         figures.count(found)
-        id = found.request["request"]
         where[id] = parts["requests"].pages.file
-        against = list(contradictions(found))
         figures.against += [f"{id}: {sentence}" for sentence in against]
         parts["requests"].pages.add(request_fragment(found, against))
         parts["requests"].table([found.request])

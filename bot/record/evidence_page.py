@@ -282,7 +282,7 @@ def summary(request: Line) -> str:
     whom = f" for {said(subject)}" if request["subject"] != request["requester"] else ""
     seconds = request["seconds"]
     length = f", {say_duration(timedelta(seconds=seconds))}" if seconds else ""
-    glass = " by break-glass" if request["incident"] else ""
+    glass = " by hand" if request["by_hand"] else " by break-glass" if request["incident"] else ""
     return f"{said(name)}: {said(what)}{whom}{length}{glass}"
 
 

@@ -15,12 +15,15 @@ from tests.support.living import Living
 Json = dict[str, Any]
 COMPANY = seed.company()
 REQUESTS = "#access-requests"
+LONGEST = 180.0  # seconds of a test, however busy the machine is
 SOON = timedelta(seconds=60)  # what is due later than that is not waited for: lapses, ends, the mirror's next round
 
 
 def settle(bot: Living) -> None:
-    """Do everything that is due, and what is put off for a moment as well."""
+    """Do everything that is due, and what is put off for a moment as well; a job that never rests is an error."""
+    deadline = time.monotonic() + LONGEST
     while True:
+        assert time.monotonic() < deadline, f"it never comes to rest: {jobs(bot)}"
         bot.house.worker.run_until_idle()
         with bot.store.read() as session:  # what is read for ever nobody waits for
             for_ever = RECURRING - {"mirror", "sources"}
@@ -31,6 +34,12 @@ def settle(bot: Living) -> None:
         if due is None or due - now > SOON:
             return
         time.sleep(max(0.0, (due - now).total_seconds()))
+
+
+def jobs(bot: Living) -> list[tuple[str, str]]:
+    """What there is still to do, and what went wrong with it."""
+    with bot.store.read() as session:
+        return [(job.key, job.trouble) for job in session.exec(select(Job))]
 
 
 def newcomers() -> list[str]:

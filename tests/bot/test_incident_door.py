@@ -1,8 +1,11 @@
 """The door for incident tools: what is not well signed, fresh, new and well-formed leaves no trace, and says why."""
 
 import json
+import os
 import random
+import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,10 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlalchemy.exc import OperationalError
+from sqlmodel import select
 
-from approvals.offers import Announced
+from approvals.models import Offer
+from approvals.offers import MOST_AN_HOUR, Announced
 from bot.incident_door import MAX_BODY, MENDS, SAYS, Answer, IncidentDoor
 from tests.support.living import Living, living
 from tests.support.outside import copied
@@ -300,6 +305,26 @@ def test_refusals_are_counted_with_those_of_the_other_door(bot: Living, tool: To
 def test_slacks_signature_opens_nothing_here_and_ours_nothing_there(bot: Living, tool: Tool) -> None:
     secret = bot.house.settings.slack_signing_secret.get_secret_value()
     assert tool.post(BODY, sealed(BODY, secret=secret)).json()["error"] == "signature"
+
+
+@pytest.mark.skipif(not (shutil.which("openssl") and shutil.which("curl")), reason="openssl and curl are not there")
+def test_the_example_of_the_page_is_taken(bot: Living) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "break-glass.md").read_text(encoding="utf-8")
+    script = page.partition("```sh\n")[2].partition("```")[0].replace("INC-42", "INC-4242")
+    environ = {"PATH": os.environ["PATH"], "INCIDENT_WEBHOOK_SECRET": SECRET, "GATEHOUSE": bot.url, "NO_PROXY": "*"}
+    done = subprocess.run(["sh", "-euc", script], env=environ, capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(done.stdout)["ok"] is True, done.stdout
+    with bot.store.read() as session:
+        (offer,) = session.exec(select(Offer).where(Offer.incident == "INC-4242")).all()
+    assert offer.link == "https://status.example.com/42"
+
+
+def test_what_the_page_says_of_sizes_is_so() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "break-glass.md").read_text(encoding="utf-8")
+    assert f"more than {MAX_BODY:,} bytes" in page
+    assert f"{MOST_AN_HOUR} new incidents within an hour" in page
+    for name in ("X-Gatehouse-Timestamp", "X-Gatehouse-Signature", *MENDS):
+        assert f"| `{name}` |" in page
 
 
 def test_without_a_secret_there_is_no_such_address(sqlite_url: str) -> None:

@@ -218,6 +218,28 @@ def test_the_form_of_the_message_shortcut_keeps_what_was_typed_while_the_bot_red
 
 
 @pytest.mark.browser
+def test_glass_is_broken_from_the_menu_of_a_message(page: Any, world: Living) -> None:
+    opens(page, world.slack, "tomas", "general")
+    types(page, "INC-42: the queue is stuck", "Message #general")
+    said = page.get_by_role("article").filter(has_text="the queue is stuck").first
+    said.hover()
+    said.get_by_role("button", name="More actions").click()
+    page.get_by_role("menuitem", name="Break glass here").click()
+
+    form = page.get_by_role("dialog", name="Break glass")
+    assert form.get_by_label("Which incident?").input_value() == "INC-42"
+    form.get_by_label("Why can't it wait?").fill("the queue is stuck, and everybody waits")
+    form.get_by_label("Type eu-jira-admins to take it").fill("eu-jira-admins")
+    form.get_by_role("button", name="Take it now").click()
+    form.get_by_text("is written down").wait_for(timeout=SEES)
+    page.keyboard.press("Escape")
+    form.wait_for(state="detached")
+    said.get_by_role("button", name=re.compile(r"\d repl")).click()
+    answer(page, "is given")
+    assert seed.company().person("tomas").account_id in world.atlassian.members("eu-jira-admins")
+
+
+@pytest.mark.browser
 def test_the_form_of_a_deactivation_shows_its_plan_and_becomes_a_card(page: Any, world: Living, shoot: Shoot) -> None:
     opens(page, world.slack, "kofi", "access-requests")
     types(page, "/access")

@@ -9,7 +9,7 @@ import pytest
 from sqlmodel import func, select
 
 from approvals import jobs
-from approvals.models import AccessRequest, AuditEntry, Grant, Offer
+from approvals.models import AccessRequest, AuditEntry, Grant, News, Offer
 from bot.sandbox.demo_policy import demo_policy
 from bot.sandbox.slack.control import text_of
 from tests.stories.test_glass import COMPANY, GROUP, TOMAS, filled, form, holds, message, newest, said, types
@@ -90,6 +90,7 @@ def test_on_an_answer_it_is_anchored_at_the_thread_it_stands_in(bot: Living) -> 
     assert field(view, "incident")["initial_value"] == "INC-7"
     bot.slack.submit("tomas", view["id"], chosen(view, GROUP))
     until(lambda: "Broken glass for *INC-7*" in replies(bot, first["ts"]))
+    assert newest(bot).home_thread == first["ts"]
 
 
 def test_the_name_that_is_typed_is_that_of_what_was_chosen(bot: Living) -> None:
@@ -300,6 +301,21 @@ def test_without_an_entitlement_it_is_chosen_and_a_forged_offer_is_none(on_call:
     view = form(bot, "tomas")
     bot.slack.submit("tomas", view["id"], chosen(view, GROUP))
     until(lambda: holds(bot))
+
+
+def test_the_shortcut_on_a_direct_message_has_no_channel_that_could_hear_of_it(on_call: Living) -> None:
+    bot = on_call
+    Tool(bot.url).announce()
+    seen = message(bot, "tomas", "An incident tool announces *INC-42*")
+    assert seen["channel"].startswith("D")
+    bot.slack.shortcut("tomas", "break_glass_here", ts=seen["ts"], channel=seen["channel"])
+    view = form(bot, "tomas")
+    assert field(view, "incident")["initial_value"] == "INC-42"
+    bot.slack.submit("tomas", view["id"], chosen(view, GROUP))
+    until(lambda: holds(bot))
+    with bot.store.read() as session:
+        places = set(session.exec(select(News.place).where(News.kind == "glass")).all())
+    assert (newest(bot).home_channel, places) == ("", {"security", "operators", "person"})
 
 
 def test_a_link_that_was_followed_is_acknowledged(on_call: Living) -> None:

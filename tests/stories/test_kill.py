@@ -82,6 +82,7 @@ OF_GLASS = (
     *("glass: seconded", "glass: unheard", "review: settled", "review: overdue"),
     *("glass form: before opening", "glass form: opened", "review form: before opening", "review form: opened"),
     *("review: before showing", "review: shown"),
+    *("offer: announced", "offer: told"),
 )
 # Of what Atlassian shows of a use of break-glass, killed in tests/bot/test_review_events.py.
 OF_ITS_EVENTS = (

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from bot.sandbox.slack.control import text_of
@@ -12,6 +13,7 @@ from tests.stories.test_glass import TYPED, filled
 from tests.stories.test_kill import ADA, GROUP, MEI, OF_GLASS, furnished_file, operation
 from tests.support.outside import COMPANY, Bot, between_sandboxes, copied
 from tests.support.share import some_of
+from tests.support.tool import SECRET, Tool
 
 __all__ = ["ADA", "furnished_file"]  # a fixture
 TOMAS = COMPANY.person("tomas").account_id
@@ -106,7 +108,9 @@ def test_the_undisturbed_emergency_passes_every_one_of_these_points(bot: Bot, tm
 
 
 def tell(bot: Bot, *crashing: str) -> None:
+    bot.environ["INCIDENT_WEBHOOK_SECRET"] = SECRET
     bot.start(*crashing)
+    announces(bot)
     breaks(bot)
     bot.until(lambda: TOMAS in bot.atlassian.members(GROUP))
     for who in ("sade", "grace"):
@@ -122,6 +126,21 @@ def tell(bot: Bot, *crashing: str) -> None:
     assert bot.atlassian.members(GROUP) == {MEI}
     proof = bot.gatehouse("audit", "verify")
     assert (proof.returncode, proof.stdout.strip()[-6:]) == (0, "whole.")
+
+
+def announces(bot: Bot) -> None:
+    """An incident tool says so until it is told that this was heard; nobody is on call by the policy of this story."""
+    tool = Tool(f"http://127.0.0.1:{bot.environ['PORT']}")
+
+    def answered() -> bool:
+        try:
+            return tool.announce().status_code in (200, 202)
+        except httpx.HTTPError:
+            return False
+
+    bot.until(answered)
+    bot.until(lambda: heard(bot, "sade", "An incident tool announces *INC-42*"))
+    bot.until(lambda: not [key for key, _ in bot.jobs() if key.startswith("offer:")])
 
 
 def breaks(bot: Bot) -> None:

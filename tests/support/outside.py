@@ -100,8 +100,10 @@ class Bot:
     # -- people ---------------------------------------------------------------------------------------------------
 
     def insist(self, act: Callable[[], Json]) -> Json:
-        """Do something in Slack, again as long as Slack shows an error, as people do."""
+        """Do something in Slack, again as long as Slack shows an error, as people do; but not for ever."""
+        deadline = time.monotonic() + 180
         while (answer := act())["error"] is not None:
+            assert time.monotonic() < deadline, f"{answer}\n{self.log()}"
             self.revive()
             time.sleep(0.05)
         return answer

@@ -122,7 +122,8 @@ def test_the_proof_holds_without_gatehouse(world: World, tmp_path: Path) -> None
     assert verifier.main([str(folder / "record.jsonl"), "--checkpoint", str(folder / "checkpoint.log")]) == 0
     assert "its chain was whole" in html(folder, "index")
     assert "they are the same" in html(folder, "index")
-    sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    lines = (folder / "SHA256SUMS").read_text().splitlines()
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     assert sums.keys() == {path.name for path in folder.iterdir()} - {"SHA256SUMS"}
     for name, digest in sums.items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
@@ -208,13 +209,13 @@ def test_the_pages_have_nothing_that_runs_and_nothing_from_outside(world: World,
 # -- what the tables say and the record does not ----------------------------------------------------------------------
 
 FORGED = {
-    "its table says that it is denied, and the record says done": "UPDATE requests SET status = 'denied'"
+    "its table says denied, and the record done": "UPDATE requests SET status = 'denied'"
     " WHERE status = 'done'",
-    "that counted, and the record has none": "UPDATE votes SET account = 'account-eve' WHERE outcome = 'counted'",
-    "a approve by": "UPDATE votes SET outcome = 'counted' WHERE outcome = 'refused'",
-    "event event-2, and the record does not": "UPDATE call_events SET event_id = 'event-2' WHERE event_id = 'event-1'",
+    "by account-eve, and the record does not": "UPDATE votes SET account = 'account-eve' WHERE outcome = 'counted'",
+    "its table counts “approve” by": "UPDATE votes SET outcome = 'counted' WHERE outcome = 'refused'",
+    "event event-2, and the record has not": "UPDATE call_events SET event_id = 'event-2' WHERE event_id = 'event-1'",
     "has the verdict drill by": "UPDATE reviews SET verdict = 'drill'",
-    "by account-eve, and the record does not": "UPDATE reviews SET by = 'account-eve'",
+    "by account-eve, and the record has not": "UPDATE reviews SET by = 'account-eve'",
 }  # fmt: skip
 
 
@@ -226,6 +227,22 @@ def test_a_row_that_was_edited_by_hand_is_held_against_the_record(world: World, 
     assert sentence in html(folder, "index")
     assert "they are the same" not in html(folder, "index")
     assert "NOT what the record says" in html(folder, "requests")
+
+
+def test_what_goes_on_while_it_is_read_is_not_held_against_anybody(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request is read before its entries are, and moves in between; once, as it does nothing but that."""
+    entries, moved = dossiers._entries, world.ask("mei", "eu-confluence-admins")
+
+    def later(store: Store, ids: list[str]) -> object:
+        world.run()
+        return entries(store, ids)
+
+    monkeypatch.setattr(dossiers, "_entries", later)
+    folder = written(world.store, tmp_path / "folder")
+    assert "they are the same" in html(folder, "index")
+    assert {one["request"]: one["status"] for one in rows(folder / "requests.csv")}[moved.id] == "pending"
 
 
 def test_a_chain_that_is_not_whole_is_said_in_red(world: World, tmp_path: Path) -> None:
