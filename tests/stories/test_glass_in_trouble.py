@@ -86,7 +86,8 @@ def test_with_slack_half_down_the_others_hear_it_ends_in_time_and_the_rest_hears
     assert bot.slack.channel("#security") == []
     bot.slack.clear_faults()
     clock.passes_until(lambda: len(told(bot)) == 4, timedelta(seconds=6))
-    assert "breaks glass for *INC-42*" in text_of(bot.slack.channel("#security")[0]).replace("\u2060", "")
+    in_channel = [text_of(one).replace("\u2060", "") for one in bot.slack.channel("#security")]
+    assert [text for text in in_channel if "breaks glass for *INC-42*" in text]
     message(bot, "grace", "breaks glass for *INC-42*", "You hear of it because")
     clock.passes_until(lambda: seen(bot, "sade", "What the bot did"), timedelta(seconds=61))
     assert effects(bot) == ["add", "remove"]
