@@ -294,7 +294,7 @@ def test_a_hostile_reason_is_stored_and_shown_whole_and_can_do_nothing(scene: Sc
     mine = [message for message in everything if request in str(message)]
     assert mine
     for message in mine:
-        marked = [message["text"], *mrkdwn(message["blocks"])]
+        marked = [message["text"], *mrkdwn(message.get("blocks", []))]
         assert not [text for text in marked if "<!channel>" in text]
         assert not [text for text in marked if re.search(r"&(?!(amp|lt|gt);)", text)]
 
