@@ -17,8 +17,8 @@ from tests.support.wire import Recorder
 
 @pytest.fixture
 def reader(there: StandIn) -> Iterator[IncidentReader]:
-    jira = jira_transport(there.url, seed.SITE_EMAIL, SecretStr(seed.SITE_API_TOKEN), read_seconds=0.5)
-    reader = IncidentReader(jira, PagerDuty(there.url, SecretStr(PAGERDUTY_KEY), read_seconds=0.5))
+    jira = jira_transport(there.url, seed.SITE_EMAIL, SecretStr(seed.SITE_API_TOKEN), read_seconds=2.0)
+    reader = IncidentReader(jira, PagerDuty(there.url, SecretStr(PAGERDUTY_KEY), read_seconds=2.0))
     there.control.issues({"INC-42": {"category": "indeterminate"}, "INC-7": {"category": "done"}})
     there.control.incidents(
         PT4KHLK={"status": "triggered", "number": 1234},

@@ -21,7 +21,7 @@ ADA, MEI = "5b10a2844c20165700ede21g", "712020:e19eff6d-0000-4000-8000-000000000
 
 @pytest.fixture
 def schedule(there: StandIn) -> Iterator[JsmSchedule]:
-    transport = jsm_transport(there.url, seed.SITE_EMAIL, SecretStr(seed.SITE_API_TOKEN), read_seconds=0.5)
+    transport = jsm_transport(there.url, seed.SITE_EMAIL, SecretStr(seed.SITE_API_TOKEN), read_seconds=2.0)
     schedule = JsmSchedule(transport, CLOUD_ID, SCHEDULE)
     yield schedule
     schedule.close()

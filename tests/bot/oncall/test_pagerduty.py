@@ -20,7 +20,7 @@ Ask = Callable[[Asked], PagerDutyShifts]
 
 @pytest.fixture
 def source(there: StandIn) -> Iterator[Ask]:
-    client = PagerDuty(there.url, SecretStr(PAGERDUTY_KEY), read_seconds=0.5)
+    client = PagerDuty(there.url, SecretStr(PAGERDUTY_KEY), read_seconds=2.0)
     yield lambda asked: PagerDutyShifts(client, asked)
     client.close()
 
