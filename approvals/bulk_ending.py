@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from approvals import jobs
 from approvals.bulk_cases import BULK
 from approvals.bulk_rows import parts
-from approvals.calls import Calls, being_applied
+from approvals.calls import SHOWS_WITHIN, Calls, being_applied, last_call_of
 from approvals.crash import crash_point
 from approvals.models import AccessRequest, BulkRow, Grant, StepRow
 from approvals.plan import Plan, Step, read_members, written_members
@@ -105,6 +105,9 @@ class BulkEnding:
         self, claim: jobs.Claim, plan: Plan | None, grants: Sequence[tuple[Grant, Step | None]]
     ) -> None:  # fmt: skip
         """All of one holding: in portions where it was given in portions, else one by one."""
+        may_come = self._may_still_come(claim.about)
+        unseen = [(grant, step) for grant, step in grants if may_come and grant.active_at is None]
+        grants = [pair for pair in grants if pair not in unseen]
         together = [(g, step) for g, step in grants if step is not None and step.does == "add_members"]
         known = [(g, step, read_members(step)[g.account]) for g, step in together if g.account in read_members(step)]
         of_many = {grant.id for grant, *_ in known}
@@ -113,6 +116,14 @@ class BulkEnding:
         for grant, step in grants:
             if grant.id not in of_many:
                 self._alone(claim, grant, step)
+        if unseen:
+            raise jobs.Later(LOOK_AGAIN, "what was given a moment ago may not show yet")
+
+    def _may_still_come(self, request_id: str) -> bool:
+        """Whether a giving call is so young that "they are not in the group" may be older than it."""
+        with self.store.read() as session:
+            called = last_call_of(session, request_id)
+            return called is not None and called + SHOWS_WITHIN > self.store.time_in(session)
 
     def _together(self, claim: jobs.Claim, given: Step, grants: Sequence[tuple[Grant, str]]) -> None:
         """Who is out of the group already needs no call, so that a second try names nobody who is gone."""

@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import or_
+from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
 
 from approvals import audit, jobs
@@ -20,6 +20,9 @@ from approvals.store import MACHINE, Store, Write
 COMMIT_STEPS = ("request.applying", "steps.added", "grant.ending")  # the entries that carry digests of steps
 FORGED = "the steps in the database are not those in the record"
 LOOK_AGAIN = 2.0  # seconds before reading an accepted change again
+# Until a change shows everywhere: 30 seconds by the documentation of role assignments, after a call of at most 30.
+# https://developer.atlassian.com/cloud/admin/organization/rest/api-group-users/
+SHOWS_WITHIN = timedelta(seconds=90)
 
 
 class Calls:
@@ -34,7 +37,9 @@ class Calls:
         self, claim: jobs.Claim, row: StepRow, grant: Grant | None, what: str, *, seen: bool | None = None,
         unless_over: bool = False,
     ) -> None:  # fmt: skip
-        """Read first, call if it is not so yet, read again. ``seen`` is what was read a moment ago, in this very job.
+        """Read first, call if it is not so yet, read again.
+
+        ``seen`` is what was read a moment ago, in this very job; False where a read would prove nothing.
 
         ``grant`` is what the step gives or ends, and must not have been moved meanwhile; ``unless_over``: somebody may
         have ended it meanwhile, and then it is not given any more.
@@ -146,6 +151,15 @@ def may_have_been_given(session: Session, request_id: str) -> bool:
         .where(StepRow.request_id == request_id, StepRow.purpose == "apply")
     ).all()
     return any(answer is None or not answer.startswith("error: ") for answer in answers)
+
+
+def last_call_of(session: Session, request_id: str) -> datetime | None:
+    """When something was last called, or answered, to give what a request wants."""
+    calls = select(func.max(Call.intended_at), func.max(Call.answered_at))
+    of_it = calls.join(StepRow, col(StepRow.id) == col(Call.step_id)).where(
+        StepRow.request_id == request_id, StepRow.purpose == "apply"
+    )
+    return max((moment for moment in session.exec(of_it).one() if moment is not None), default=None)
 
 
 def anything_true(session: Session, request_id: str) -> bool:

@@ -2,14 +2,23 @@
 
 from datetime import datetime
 
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from approvals import jobs
 from approvals.bulk_ending import is_of_a_list
-from approvals.calls import FORGED, Calls, are_in_the_chain, being_applied, same_holding, steps_of, write_steps
+from approvals.calls import (
+    FORGED,
+    Calls,
+    are_in_the_chain,
+    being_applied,
+    may_have_been_given,
+    same_holding,
+    steps_of,
+    write_steps,
+)
 from approvals.crash import crash_point
 from approvals.glass_facts import EVENTS_SHOW_LATE, incident_of, is_by_hand
-from approvals.models import Call, Grant
+from approvals.models import Call, Grant, StepRow
 from approvals.plan import Step
 from approvals.ports import Directory, DirectoryError
 from approvals.states import LIVE
@@ -94,8 +103,9 @@ class Ending:
         self._insist_on_the_record(claim, grant, "end")
         with self.store.read() as session:
             steps = steps_of(session, grant.request_id, "end")
+            unproven = [row.id for row in steps if self._may_still_come(session, grant, row)]
         for row in steps:
-            self.calls.make_true(claim, row, grant, "end")
+            self.calls.make_true(claim, row, grant, "end", seen=False if row.id in unproven else None)
         crash_point("end: read back")
         with self.store.work(claim, last=True) as w:
             for row in steps_of(w.session, grant.request_id, "end"):
@@ -112,6 +122,14 @@ class Ending:
         steps = [row.id for row in steps_of(w.session, grant.request_id, "end")]
         called = w.session.exec(select(Call.id).where(col(Call.step_id).in_(steps)).limit(1)).first()
         return w.now if called is not None else min(w.now, grant.ends_at)
+
+    def _may_still_come(self, session: Session, grant: Grant, row: StepRow) -> bool:
+        """Whether what was given may only not show yet: "it is not there" would be believed, and it would stay.
+
+        Atlassian shows a change up to 30 seconds late. A removal that was answered comes after the gift in any case.
+        """
+        unseen = grant.active_at is None and may_have_been_given(session, grant.request_id)
+        return unseen and not self.calls.answered_well(session, row)
 
     def _tell_end(self, w: Write, grant: Grant, *, kept: str) -> None:
         late = (grant.ended_at - grant.ends_at).total_seconds() if grant.ended_at and grant.ends_at else 0.0

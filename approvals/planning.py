@@ -133,7 +133,6 @@ class Planning:
                 return tell_outcome(w, now, "refused", because=why)
             plan = plan.model_copy(update={"warnings": (*plan.warnings, *remarks(w.session, policy, request))})
             body = plan.model_dump_json()
-            w.add(PlanRow(request_id=request.id, version=request.version, hash=plan.hash, body=body, made_at=w.now))
             asked = who_may_answer(w.session, replace(case, level=level))
             w.move(
                 request,
@@ -143,7 +142,8 @@ class Planning:
                 details={"plan": body},
                 plan_hash=plan.hash,
                 level=level,
-            )
+            )  # before the row of the plan: of two who have planned, the later one is stale, and doubles nothing
+            w.add(PlanRow(request_id=request.id, version=request.version, hash=plan.hash, body=body, made_at=w.now))
             w.enqueue("wait", request.id, at=min(request.lapses_at, w.now + self._first_look(case)))
             self._tell_subject(w, request)
         crash_point("plan: committed")

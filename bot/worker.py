@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from approvals import jobs
 from approvals.crash import crash_point
@@ -152,6 +152,9 @@ class Worker:
             self._finish(claim)
         except OutsideError as error:
             self._outside(claim, error)
+        except OperationalError as error:  # the database's trouble is no bug of the job's, which waits until it is over
+            log.error("the database can't be used", kind=type(error).__name__, job=claim.key)
+            self._failed(claim, f"{type(error).__name__}: {error}", None, hopeless=False)
         except Exception as error:  # the edge: whatever else it is, it is a bug, logged once and tried again
             log.exception("job raised", job=claim.key, attempt=claim.attempts)
             self._failed(claim, f"{type(error).__name__}: {error}", None, claim.attempts >= BUGS_FORGIVEN)

@@ -512,6 +512,23 @@ def test_an_end_that_atlassian_refuses_is_tried_until_it_is_true(world: World) -
     assert {grant.status for grant in grants(world, request)} == {GrantStatus.ENDED}
 
 
+def test_what_a_list_gave_and_does_not_show_yet_is_taken_away_once_it_does(world: World) -> None:
+    """A reading of the group that is older than the gift does not prove that they are out of it."""
+    request = planned(world, three())
+    records_in, late = world.directory.records_in, [True]
+    world.directory.records_in = lambda step: frozenset() if late else records_in(step)  # type: ignore[method-assign]
+    request = approve(world, request)
+    assert (request.status, in_group(world, THREE)) == (Status.APPLYING, [True] * 3)
+    world.workflow.end(world.speaker("kofi"), request.id, "an end")
+    world.run()
+    assert {grant.status for grant in grants(world, request)} == {GrantStatus.ENDING}, "nothing is proven"
+    late.clear()
+    world.later(timedelta(minutes=9))
+    world.run()
+    assert in_group(world, THREE) == [False] * 3
+    assert {grant.status for grant in grants(world, request)} == {GrantStatus.ENDED}
+
+
 def test_who_leaves_by_a_list_leaves_completely(world: World) -> None:
     """Like an offboarding of their own: grants ended, what is open cancelled, done only when all of it is so."""
     held = world.ask("ada")

@@ -7,6 +7,7 @@ import pytest
 
 from approvals.models import AccessRequest
 from approvals.models import Grant as GrantRow
+from approvals.plan import Step
 from approvals.ports import DirectoryError
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
@@ -283,3 +284,69 @@ def test_a_grant_that_is_gone_from_the_record_ends_nothing(world: World) -> None
         w.audit("x", actor=MACHINE)
     world.run()
     assert world.jobs() == {}
+
+
+# -- what does not show yet -------------------------------------------------------------------------------------------
+
+
+def shows_late(world: World) -> list[bool]:
+    """From here on Atlassian takes what it is told, and its reads still show what was; until the list is emptied."""
+    late, before, is_true = [True], set(world.directory.held("eu-jira-admins")), world.directory.is_true
+
+    def read(step: Step) -> bool:
+        now = is_true(step)
+        return now if not late else (step.account in before) == (step.does == "add_member")
+
+    world.directory.is_true = read  # type: ignore[method-assign]
+    return late
+
+
+def being_given(world: World) -> tuple[AccessRequest, list[bool]]:
+    """Called and answered, and not to be seen yet."""
+    request = world.ask()
+    world.run()
+    late = shows_late(world)
+    world.click("grace", request)
+    world.run()
+    assert world.request(request).status == Status.APPLYING
+    assert world.holds("ada")
+    return request, late
+
+
+def test_what_is_ended_before_it_shows_is_taken_away_all_the_same(world: World) -> None:
+    """A read that does not show it may be older than the gift: that is no proof that it is gone."""
+    request, late = being_given(world)
+    world.workflow.end(world.speaker("ada"), request.id, "an end")
+    world.run()
+    assert not world.holds("ada")
+    late.clear()
+    at(world, 0.1)
+    assert (grant(world, request).status, world.holds("ada")) == (GrantStatus.ENDED, False)
+    assert world.directory.calls == [GIVE, TAKE]
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_removal_of_what_does_not_show_yet_is_repeated_until_it_is_answered(world: World, lost: bool) -> None:
+    request, late = being_given(world)
+    error = DirectoryError("no answer", retry=True, maybe_done=True)
+    (world.directory.lost_answers if lost else world.directory.trouble).append(error)
+    world.workflow.end(world.speaker("ada"), request.id, "an end")
+    world.run()
+    assert grant(world, request).status == GrantStatus.ENDING, "not answered, not proven"
+    at(world, 0.2)
+    late.clear()
+    assert (grant(world, request).status, world.holds("ada")) == (GrantStatus.ENDED, False)
+
+
+def test_what_was_never_called_for_needs_no_removal(world: World) -> None:
+    request = world.ask()
+    world.run()
+    world.click("grace", request)
+    world.directory.trouble = [DirectoryError("no connection", retry=True)]
+    world.run()
+    assert world.request(request).status == Status.APPLYING
+    world.workflow.end(world.speaker("ada"), request.id, "an end")
+    world.run()
+    at(world, 0.2)
+    assert grant(world, request).status == GrantStatus.ENDED
+    assert world.directory.calls == [GIVE], "which was refused; nothing is taken that was not given"

@@ -10,7 +10,7 @@ from approvals.models import PlanRow
 from approvals.planning import plan_of
 from approvals.ports import DirectoryError
 from approvals.states import Status
-from approvals.store import Store
+from approvals.store import Stale, Store
 from tests.support.world import COMPANY, World, account
 
 
@@ -116,3 +116,22 @@ def test_a_request_cancelled_while_atlassian_is_read_stays_cancelled(world: Worl
     world.run()
     assert world.request(request).status == Status.CANCELLED
     assert not [key for key in world.jobs() if key.startswith("plan")]
+
+
+def test_of_two_who_plan_the_same_question_the_later_one_is_stale_and_doubles_nothing(world: World) -> None:
+    """A worker that stood still for longer than its lease goes on, and finds that another has done it."""
+    request = world.ask()
+    claim = world.store.claim()
+    assert claim is not None
+    survey_grant = world.directory.survey_grant
+
+    def another_does_it_meanwhile(*args: object) -> object:
+        world.directory.survey_grant = survey_grant  # type: ignore[method-assign]
+        world.planning.plan(claim)
+        return survey_grant(*args)  # type: ignore[arg-type]
+
+    world.directory.survey_grant = another_does_it_meanwhile  # type: ignore[method-assign,assignment]
+    with pytest.raises(Stale):
+        world.planning.plan(claim)
+    assert world.request(request).status == Status.PENDING
+    assert len(world.record("request.pending")) == 1

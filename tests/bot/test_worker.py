@@ -131,6 +131,18 @@ def test_a_bug_is_forgiven_a_few_times_and_then_told(bench: Bench) -> None:
     assert "ZeroDivisionError" in news.facts
 
 
+def test_a_database_in_trouble_is_no_bug_of_the_job_and_tried_again_for_ever(bench: Bench) -> None:
+    bench.act = raising(OperationalError("a statement", {}, Exception("database or disk is full")))
+    bench.enqueue()
+    bench.run(times=BUGS_FORGIVEN + 5)
+    job = bench.job()
+    assert job is not None
+    assert (job.status, job.attempts) == ("ready", BUGS_FORGIVEN + 5)
+    bench.act = lambda claim: None
+    bench.run()
+    assert bench.job() is None
+
+
 def test_a_dead_job_that_is_asked_for_again_lives(bench: Bench) -> None:
     bench.act = raising(DirectoryError("no"))
     bench.enqueue()
