@@ -196,6 +196,7 @@ COMMANDS = {
     "asks admins": {"policy apply"},
     "holds back": {"freeze"},
     "takes away": {"end"},
+    "compares, and at most takes away": {"reconcile"},
     "writes down what was given by hand, and ends it": {"record-manual"},
     "asks for what somebody begins in Slack": {"drill"},
     "hands in what somebody confirms in Slack": {"bulk"},

@@ -13,7 +13,7 @@ import pytest
 from approvals.breaking import DRILL
 from approvals.facts import AccountFacts, Held, Holder, TokenFacts
 from approvals.glass import Wanted
-from approvals.models import AuditEntry, Call, Grant, Proposal, ProposalVote, Review, ReviewRead
+from approvals.models import AuditEntry, Call, Drift, Grant, Proposal, ProposalVote, Review, ReviewRead
 from approvals.plan import Survey
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
@@ -119,7 +119,25 @@ def private(text: str, only: str) -> Iterator[Shown]:
     lines = [
         lines_of_account(about, [grant]),
         lines_of_tokens([TokenFacts("t1", at("words"), NOON, None, None)]),
-        lines_of_holders(entitlement, [Holder("712020:ada", at("name"), at("mail"), True, at("words"))], True, {}),
+        lines_of_holders(
+            entitlement,
+            [Holder("712020:ada", at("name"), at("mail"), True, at("words"))],
+            True,
+            {},
+            [
+                Drift(
+                    grant_id=1,
+                    request_id="REQ-1",
+                    entitlement="e",
+                    account=account,
+                    kind=kind,
+                    state="open",
+                    first_seen_at=NOON,
+                )
+                for account, kind in (("712020:ada", "left over"), ("712020:mei", "missing"))
+            ],
+            {"712020:mei": at("name")},
+        ),
         how_to_delete_tokens(at("mail")),
         lines_of_record([an_entry(at("words"))], {"712020:ada": at("name")}),
     ]

@@ -192,7 +192,7 @@ def test_every_button_that_is_listened_to_is_drawn_somewhere(running: Living) ->
     drawn |= actions(pages)
     page = bulk.draw_page("REQ-1", 1, [], more=True, external="x")["blocks"]
     drawn |= actions({"blocks": page}) | actions({"blocks": bulk.draw_question({"id": "list:1"})})
-    for kind in ("glass", "glass_second", "drill_asked", "offer"):
+    for kind in ("glass", "glass_second", "drill_asked", "offer", "ends_soon"):
         blocks = draw_news(news_of(kind, "https://x.example/"), view_with("x", value="INC-42"), audit_log="x").blocks
         drawn |= actions({"blocks": blocks})
     judged = Review(request_id="REQ-1", person="712020:ada", status="due", opened_at=NOON, due_at=NOON)

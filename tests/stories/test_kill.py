@@ -38,6 +38,7 @@ LABELS = (
     *("ask: committed", "vote: committed", "vote counted"),
     *("plan: before reading", "plan: read", "plan: committed"),
     *("apply: end committed", "apply: read back", "apply: finished"),
+    *("book: before writing", "book: written"),
     *("give: intended", "give: called", "give: refused"),
     *("end: intended", "end: called", "end: refused", "end: read back", "end: finished"),
     *("card: before posting", "card: posted", "card: before redrawing", "card: redrawn"),
