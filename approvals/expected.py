@@ -18,6 +18,7 @@ from approvals.store import Store
 RECENT = timedelta(hours=1)
 LOOKS_BACK = timedelta(days=7)  # how long it is seen to that what was taken stays away
 PAGE = 500
+OUTSIDE = "taken away outside Gatehouse"  # why a grant was closed that nobody here took away
 
 
 class Expected(NamedTuple):
@@ -28,6 +29,7 @@ class Expected(NamedTuple):
     account: str
     entitlement: str
     held: bool
+    taken: bool  # by the record, so that it may be taken once more
     member: str
     places: tuple[str, str]  # the group's id and name, as an audit event may have them
 
@@ -58,10 +60,12 @@ class _Row(NamedTuple):
     ended_at: datetime | None
     remove: bool
     held_before: bool
+    because: str
 
     @property
-    def was_taken(self) -> bool:
-        return self.status == GrantStatus.ENDED and self.remove and not self.held_before
+    def is_over(self) -> bool:
+        """Whether it should not be there any more: it was taken, or somebody else was seen to have taken it."""
+        return self.status == GrantStatus.ENDED and not self.held_before and (self.remove or self.because == OUTSIDE)
 
 
 def expected(store: Store, now: datetime, *, recent: bool) -> Everything:
@@ -125,13 +129,14 @@ def _rows(session: Session, *where: Any, by: tuple[Any, ...]) -> list[_Row]:
         Grant.ended_at,
         Grant.remove,
         Grant.held_before,
+        Grant.because,
     ).where(*where)  # type: ignore[call-overload]
     return [_Row(*row) for row in session.exec(query.order_by(*by).limit(PAGE))]
 
 
 def _that_stand(session: Session, rows: Sequence[_Row]) -> list[_Row]:
     """What is held; and what was taken, if it was the last end of that thing and nothing else gives it now."""
-    over = {row.account for row in rows if row.was_taken}
+    over = {row.account for row in rows if row.is_over}
     newest: dict[tuple[str, str], int] = {}
     given: set[tuple[str, str]] = set()
     same = select(Grant.id, Grant.account, Grant.holding, Grant.status).where(col(Grant.account).in_(over))
@@ -144,7 +149,7 @@ def _that_stand(session: Session, rows: Sequence[_Row]) -> list[_Row]:
         row
         for row in rows
         if row.status == GrantStatus.ACTIVE
-        or (row.was_taken and (row.account, row.holding) not in given
+        or (row.is_over and (row.account, row.holding) not in given
             and newest.get((row.account, row.holding)) == row.id)
     ]  # fmt: skip
 
@@ -155,9 +160,9 @@ def _with_members(session: Session, rows: Sequence[_Row]) -> Iterator[tuple[Expe
     for row in rows:
         step = steps.get((row.request_id, row.account, row.holding))
         if step is not None:
-            held = row.status == GrantStatus.ACTIVE
-            places = (step.target, step.target_name)
-            yield Expected(row.id, row.request_id, row.account, row.entitlement, held, step.member, places), step
+            who = (row.id, row.request_id, row.account, row.entitlement)
+            held, places = row.status == GrantStatus.ACTIVE, (step.target, step.target_name)
+            yield Expected(*who, held, row.remove, step.member, places), step
 
 
 def _steps(session: Session, requests: set[str], accounts: set[str]) -> dict[tuple[str, str, str], Step]:

@@ -3,7 +3,7 @@
 Drift is of two kinds. *Missing*: the record says that somebody holds something, and Atlassian does not show it. *Left
 over*: the record took it away, and Atlassian shows it all the same, with nothing that explains it. A repair only ever
 ends: what is left over is taken away once more, what is missing is closed. Nothing is given, and nothing is taken that
-the record did not take before.
+the record did not take before, nor of a protected account.
 """
 
 import json
@@ -18,9 +18,10 @@ from sqlmodel import Session, col, or_, select
 from approvals import jobs, people, safety
 from approvals.bulk_cases import BULK
 from approvals.calls import same_holding
-from approvals.expected import Expected, expected
+from approvals.expected import OUTSIDE, Expected, expected
 from approvals.models import Drift, EventRead, Grant, Meta, Person
 from approvals.overdue import ask_for_every_end, shout
+from approvals.policy import Policy
 from approvals.policy_book import PolicyBook
 from approvals.ports import DirectoryError, Impossible, Registry
 from approvals.states import HELD
@@ -33,7 +34,6 @@ SHOWN = 10  # differences that one message names
 REPAIRED_AT_ONCE = 50
 ACTIVE = ("suspected", "open", "explained")
 LOOKED = "reconciled"  # when everything was looked at last
-OUTSIDE = "taken away outside Gatehouse"
 LEFT_OVER = "it was over, and was found there again"
 
 
@@ -84,7 +84,7 @@ class Reconciliation:
             ask_for_every_end(self.store, due_too=False)
         with self.store.read() as session:
             policy, now = self.policies.current(session), self.store.time_in(session)
-            lost = safety.safe_mode(session)
+            lost = safety.why_not_relied_on(session)
         if lost:  # the record is not what it was: what differs is for an admin to settle
             return Look(unread=[("everything", lost)])
         found = expected(self.store, now, recent=recent)
@@ -99,7 +99,8 @@ class Reconciliation:
                 continue
             self._compare(writing, of_one.people, held, policy.reconciliation.confirm_after)
         if policy.reconciliation.repairs:
-            self._repair(writing, {one.grant_id: (one, h.step) for h in found.by_holding.values() for one in h.people})
+            known = {one.grant_id: (one, of.step) for of in found.by_holding.values() for one in of.people}
+            self._repair(policy, writing, known)
         if not recent and not look.unread:
             with writing() as w:
                 w.session.merge(Meta(key=LOOKED, value=w.now.isoformat()))
@@ -184,7 +185,7 @@ class Reconciliation:
             some = [drift for drift in found if drift.kind == kind]
             if not some:
                 continue
-            repairs = self.policies.current(w.session).reconciliation.repairs
+            repairs = self._repairs(w.session, some)
             lines = lines_of(w.session, some[:SHOWN])
             for place in ("operators", "security"):
                 w.tell("drift", place=place, once=f"drift:{some[0].id}:{place}", kind_=kind, differs=lines,
@@ -193,6 +194,16 @@ class Reconciliation:
                 mine = [drift for drift in some if drift.request_id == request]
                 w.tell("drift", place="thread", request=request, once=f"drift:{mine[0].id}:thread", kind_=kind,
                        differs=lines_of(w.session, mine[:SHOWN]), count=len(mine), repairs=repairs)  # fmt: skip
+
+    def _repairs(self, session: Session, drifts: Sequence[Drift]) -> bool:
+        """Whether all of these are about to be repaired, so that nobody hears so of what stays."""
+        policy = self.policies.current(session)
+        protected = {listed.account for listed in policy.protected}
+        return policy.reconciliation.repairs and all(
+            drift.kind == "missing"
+            or (drift.account not in protected and session.get_one(Grant, drift.grant_id).remove)
+            for drift in drifts
+        )
 
     def _close_what_is_past(self, writing: Callable[[], AbstractContextManager[Write]]) -> None:
         """Differences of grants that were moved since: one that ended can't be missing any more."""
@@ -206,17 +217,21 @@ class Reconciliation:
     # -- repairing ------------------------------------------------------------------------------------------------
 
     def _repair(
-        self, writing: Callable[[], AbstractContextManager[Write]], known: dict[int, tuple[Expected, Any]]
-    ) -> None:
+        self, policy: Policy, writing: Callable[[], AbstractContextManager[Write]],
+        known: dict[int, tuple[Expected, Any]],
+    ) -> None:  # fmt: skip
         """Each person is read once more by their own record first: two places must say the same."""
+        protected = {listed.account for listed in policy.protected}
         with self.store.read() as session:
             found = session.exec(
                 select(Drift).where(Drift.state == "open").order_by(col(Drift.id)).limit(REPAIRED_AT_ONCE)
             ).all()
         for drift in found:
-            if drift.grant_id not in known or (drift.kind == "left over" and not self.writes):
+            if drift.grant_id not in known:
                 continue
             one, step = known[drift.grant_id]
+            if drift.kind == "left over" and not (self.writes and one.taken and one.account not in protected):
+                continue
             try:
                 there = self.registry.is_true(step.model_copy(update={"account": one.account, "member": one.member}))
             except (DirectoryError, Impossible):
@@ -232,7 +247,7 @@ class Reconciliation:
         if drift.kind == "missing":
             _is_over(w, drift, "the grant is closed")
             self._close(w, grant)
-        else:
+        elif grant.remove:
             _is_over(w, drift, "it is taken away once more")
             self._end_again(w, grant)
 
@@ -328,7 +343,7 @@ def _stands_since(session: Session, grant: Grant, drift: Drift) -> bool:
     """Whether the grant stood like this when the difference was first seen, and no other of the same thing lives."""
     if drift.kind == "missing":
         return grant.status == GrantStatus.ACTIVE and _before(grant.active_at, drift.first_seen_at)
-    if grant.status != GrantStatus.ENDED or not grant.remove or grant.held_before:
+    if grant.status != GrantStatus.ENDED or grant.held_before or not (grant.remove or grant.because == OUTSIDE):
         return False
     others = same_holding(session, grant.account, grant.holding, grant.request_id, ended_since=grant.ended_at)
     return _before(grant.ended_at, drift.first_seen_at) and not any(

@@ -101,6 +101,12 @@ def _is_unknown(connection: Connection) -> bool:
     return connection.execute(select(Meta.value).where(Meta.key == UNKNOWN)).first() is not None
 
 
+def why_not_relied_on(session: Session) -> str:
+    """Why the record may be older than it was, so that nothing may be concluded from it; empty when it is not."""
+    unknown = "it is still being looked for how far the record was" if _is_unknown(plain(session)) else ""
+    return safe_mode(session) or unknown
+
+
 def freeze(w: Write, by: Actor, because: str) -> bool:
     """Everything that gives or destroys stands still from now on; false when it does already. Ends go on."""
     if frozen(w.connection):

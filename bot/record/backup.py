@@ -8,7 +8,6 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy.engine import make_url
 from sqlmodel import Session
 
 from approvals.database import Database
@@ -42,7 +41,7 @@ def back_up(database: Database, file: Path) -> Made:
     """Into a file of its own beside it first: what has the name is whole. Raises ``NoBackup``."""
     if not database.is_sqlite:
         raise NoBackup(POSTGRESQL)
-    source = Path(make_url(database.url).database or "")
+    source = Path(database.file)
     if file.exists():
         raise NoBackup(f"{file} is there already, and nothing is ever overwritten. Give another name.")
     part = file.with_name(f"{file.name}.part")

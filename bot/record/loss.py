@@ -14,7 +14,7 @@ from approvals import jobs
 from approvals.crash import crash_point
 from approvals.models import AuditEntry, Meta
 from approvals.policy_book import PolicyBook
-from approvals.safe_mode import current, enter, leave
+from approvals.safe_mode import current, enter, leave, why_not_leave
 from approvals.safety import UNKNOWN
 from approvals.store import Store, Write
 from bot.record.book import LEFT, Book, Known, Said, read_file, read_lines
@@ -82,11 +82,15 @@ class Loss:
             self._begin_the_book(w, places)
             self.trouble = next((place.trouble for place in places if place.trouble), "")
             knows = any(place.newest is not None for place in places)
-            if not self._compare(w, places) and not knows:
-                w.session.merge(Meta(key=UNKNOWN, value=w.now.isoformat()))
-                w.enqueue("outside", "slack", priority=jobs.ENDS)
+            lost = self._compare(w, places)
+            if knows or lost:
+                w.connection.execute(delete(Meta).where(col(Meta.key) == UNKNOWN))
             else:
+                w.session.merge(Meta(key=UNKNOWN, value=w.now.isoformat()))
+            if lost:
                 self._is_known(w)
+            else:  # a file may have been put back together with the database; Slack's channel was not
+                w.enqueue("outside", "agreed" if knows else "slack", priority=jobs.ENDS)
         if self.trouble:
             log.error("what was said outside can't be read", why=self.trouble)
 
@@ -96,7 +100,8 @@ class Loss:
             channels = self.policies.current(session).channels
         known = self._in_slack(channels.audit or channels.operators)
         with self.store.work(claim, last=True) as w:
-            if not self._compare(w, [known]) and known.newest is None and w.session.get(Meta, COPY) is not None:
+            spoken_for = claim.about == "agreed" or known.newest is not None
+            if not self._compare(w, [known]) and not spoken_for and w.session.get(Meta, COPY) is not None:
                 enter(w, "this database is a copy that was put back, and nothing outside says how far the record was")
             self._is_known(w)
 
@@ -106,7 +111,8 @@ class Loss:
         with self.store.read() as session:
             mode = current(session)
             channels = self.policies.current(session).channels
-        if mode is None or str(mode.id) != mode_id:
+            waits = why_not_leave(session, mode) if mode is not None else ""
+        if mode is None or str(mode.id) != mode_id or waits:  # somebody may have been found meanwhile
             return
         crash_point("safe mode: before saying it")
         line = self.book.say(LEFT)

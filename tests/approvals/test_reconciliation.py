@@ -425,8 +425,13 @@ def test_what_is_missing_is_closed_and_nothing_is_given(repairing: World, clock:
     assert f"end:{row.id}" not in repairing.jobs()
     assert {news.place for news in repairing.news("ended")} == {"thread", "person"}
     put_in(repairing)
-    seen_twice(repairing, clock)
+    for _ in range(2):
+        seen_twice(repairing, clock)
+        repairing.run()
     assert repairing.holds("ada"), "what was closed was not taken by the record, so it is not taken again"
+    assert drifts(repairing) == [("missing", "over"), ("left over", "open")], "but it is said: nothing would end it"
+    said = [json.loads(news.facts) for news in repairing.news("drift") if news.place == "operators"]
+    assert [(facts["kind_"], facts["repairs"]) for facts in said] == [("missing", True), ("left over", False)]
 
 
 def test_a_report_ends_nothing(world: World, clock: Clock) -> None:
@@ -469,6 +474,30 @@ def test_what_somebody_else_gave_again_is_not_taken_by_a_repair(repairing: World
     seen_twice(repairing, clock)
     repairing.run()
     assert repairing.holds("ada")
+
+
+def test_of_a_protected_account_nothing_is_taken_by_a_repair(repairing: World, clock: Clock) -> None:
+    ended(repairing, clock)
+    put_in(repairing)
+    listed = f'\n[[protected]]\naccount = "{account("ada")}"\nwhy = "a service"\n'
+    repairing.apply_policy(roomy() + REPAIR + listed)
+    for _ in range(2):
+        seen_twice(repairing, clock)
+        repairing.run()
+    assert repairing.holds("ada")
+    assert drifts(repairing) == [("left over", "open")]
+
+
+def test_while_nobody_knows_how_far_the_record_was_nothing_is_concluded_from_it(
+    repairing: World, clock: Clock
+) -> None:  # fmt: skip
+    ended(repairing, clock)
+    put_in(repairing)
+    with repairing.store.write() as w:
+        w.add(Meta(key=safety.UNKNOWN, value="now"))
+    assert look(repairing).unread
+    seen_twice(repairing, clock)
+    assert drifts(repairing) == []
 
 
 def test_with_effects_off_nothing_is_ended_again(repairing: World, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""The drill: a copy is put back, or everything is lost; what was given meanwhile still ends, and nothing new is given."""
+"""The drill: a copy is put back, or all is lost; what was given meanwhile still ends, and nothing new is given."""
 
 import re
 import shutil
