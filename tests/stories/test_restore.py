@@ -210,9 +210,11 @@ def tell_the_drill(drill: Drill, *crashing: str) -> None:
 # -- a copy that was put back -----------------------------------------------------------------------------------------
 
 
-def test_a_grant_given_after_the_backup_still_ends(drill: Drill) -> None:
-    tell_the_drill(drill)
+def test_a_grant_given_after_the_backup_still_ends(drill: Drill, tmp_path: Path) -> None:
+    tell_the_drill(drill, "log", str(tmp_path / "labels.txt"))
     bot = drill.bot
+    reached = (tmp_path / "labels.txt").read_text(encoding="utf-8").splitlines()
+    assert set(OF_SAFE_MODE) - set(reached) == set(), "these are where it is killed below"
     for channel in ("gatehouse-operators", "security"):
         said = "\n".join(text_of(message) for message in bot.slack.channel(channel))
         assert "Safe mode is on" in said

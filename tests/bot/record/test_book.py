@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.bot.record.verifier import load
 
 from approvals.models import Grant
 from approvals.outside import Note, digest_of
@@ -22,6 +21,7 @@ from bot.record.book import CANDIDATES, ENDED, GIVEN, LEFT, Book, BookError, app
 from bot.record.checkpoints import made
 from bot.record.signing import new_key, signing_key
 from tests.support.bulk import approve, bulk_policy, line, planned
+from tests.support.verifier import load
 from tests.support.world import World, account
 
 verifier = load()

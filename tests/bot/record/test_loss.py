@@ -143,6 +143,19 @@ def test_after_it_was_left_the_same_lines_do_not_bring_it_back(bot: Living, file
     assert safe(bot) is None
 
 
+def test_while_somebody_is_not_settled_it_is_not_left_and_not_said_to_be(bot: Living, file: Path) -> None:
+    """As when somebody was found between the click and the job."""
+    say(file, head(bot).seq + 500, "f" * 64, GIVEN, NOTE)
+    started(bot)
+    mode = safe(bot)
+    assert mode is not None
+    with bot.store.write() as w:
+        w.enqueue("safe mode over", f"{mode.id}/712020:omar")
+    settle(bot)
+    assert safe(bot) is not None
+    assert LEFT not in file.read_text(encoding="utf-8")
+
+
 def test_killed_after_it_was_said_and_before_it_was_written_down_it_is_still_on(bot: Living, file: Path) -> None:
     say(file, head(bot).seq + 500, "f" * 64)
     started(bot).loss.book.say(LEFT)
@@ -205,6 +218,19 @@ def test_where_the_bot_may_read_its_audit_channel_that_tells_as_well(without_fil
     assert not meta(bot, UNKNOWN)
     with bot.store.read() as session:
         assert session.exec(select(Stray.request).where(Stray.evidence == "outside")).all() == ["REQ-lost"]
+
+
+def test_a_file_that_was_put_back_with_the_database_is_overruled_by_the_channel(bot: Living, file: Path) -> None:
+    bot.slack.scopes(add=["groups:history", "channels:history"])
+    newest = head(bot)
+    say(file, newest.seq, newest.hash)
+    posted(bot, newest.seq + 500, "f" * 64, NOTE)
+    started(bot)
+    assert (safe(bot), meta(bot, UNKNOWN)) == (None, False), "nothing waits for Slack where the file agrees"
+    settle(bot)
+    mode = safe(bot)
+    assert mode is not None
+    assert "the audit channel saw entry" in mode.why
 
 
 def test_what_people_write_in_the_channel_is_no_checkpoint(without_file: Living) -> None:
