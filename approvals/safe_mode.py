@@ -176,7 +176,7 @@ class SafeDesk:
             rows = w.session.exec(wanted.order_by(col(Stray.id))).all()
             for row in rows:
                 self._answer(w, speaker, row, choice)
-        crash_point("safe mode: decided")
+        crash_point("safe mode: many decided")
         return len(rows)
 
     def read_again(self, speaker: Speaker, source: str) -> None:

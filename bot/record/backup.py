@@ -118,7 +118,8 @@ def _check(file: Path) -> tuple[int, str]:
     finally:
         database.close()
     with contextlib.closing(sqlite3.connect(file)) as copy:
-        copy.execute("PRAGMA journal_mode = DELETE")  # one file, whatever the record's own way is
+        for mode in ("PERSIST", "DELETE"):  # one file, whatever the record's own way is: a kept journal goes as well
+            copy.execute(f"PRAGMA journal_mode = {mode}")
     return found.entries, found.head
 
 

@@ -223,7 +223,7 @@ def safe_mode_windows(text: str, only: str) -> Iterator[Shown]:
     event = EventRead(id=at("words"), action="user_added_to_group", at=NOON, about="[]", says=at("about"))
     for some, events, waits in ((rows, [event] * 9, at("because")), ([], [], "")):
         window = Window(
-            mode, 1, some, len(some) * 9, {"left": 1}, 2 * len(some), {at("group"): 3}, events, waits,
+            mode, 1, some, len(some) * 9, {"left": 1}, 2 * len(some), {POLICY.entitlements[0].name: 3}, events, waits,
             {"712020:ada": at("name")}, {"712020:ada": at("mail")}, at("words"),
         )  # fmt: skip
         yield of_view(draw_window(window, POLICY, NOON, "safe:x"))
