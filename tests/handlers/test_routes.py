@@ -203,7 +203,8 @@ def test_every_button_that_is_listened_to_is_drawn_somewhere(running: Living) ->
     mode, names = SafeMode(id=1, at=NOON, why="x", lost_from=NOON, read_at=NOON), {"712020:ada": "Ada"}
     for waits in ("2 people are left", ""):
         window = safe_mode.Window(mode, 1, strays, 30, {}, 2, {"eu-jira-admins": 1}, [], waits, names, {})
-        drawn |= actions(safe_mode.draw_window(window, Policy.parse(POLICY), NOON, "x"))
+        view: dict[str, Any] = safe_mode.draw_window(window, Policy.parse(POLICY), NOON, "x")
+        drawn |= actions(view) | {block.get("accessory", {}).get("action_id") for block in view["blocks"]}
     assert set(ACTIONS) <= drawn
     click = decide._click({"team": {"id": "T"}, "user": {"id": "U"}, "container": {}}, "REQ-1:1", "deny", "source")
     medium = next(every_view("ordinary words"))

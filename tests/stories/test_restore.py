@@ -75,7 +75,8 @@ class Drill:
         """Opened anew: what it shows is the record as it is now."""
 
         def look() -> Json | None:
-            self.bot.slack.close_view("omar", all=True)
+            if self.bot.slack.open_view("omar"):
+                self.bot.slack.close_view("omar", all=True)
             self.bot.slack.command("omar", "safe-mode", channel="dm:omar")
             return self.bot.slack.open_view("omar")
 
@@ -92,7 +93,8 @@ class Drill:
                 if account in text_of({"blocks": [block]}).replace("\u2060", "") and "accessory" in block:
                     options = block["accessory"]["options"]
                     value = next(one["value"] for one in options if one["text"]["text"].startswith(words))
-                    self.bot.slack.click("omar", DECIDE, view_id=view["id"], block_id=block["block_id"], value=value)
+                    where = {"view_id": view["id"], "block_id": block["block_id"]}
+                    self.bot.slack.click("omar", DECIDE, value=value, **where, force=True)
             return self.settled(account)
 
         self.bot.until(attempt)
@@ -112,7 +114,8 @@ class Drill:
             buttons = [e for b in view["blocks"] if b["type"] == "actions" for e in b["elements"]]
             for button in buttons:
                 if button["action_id"] in (ALL_LEFT, LEAVE):
-                    self.bot.slack.click("omar", button["action_id"], view_id=view["id"], value=button["value"])
+                    where = {"view_id": view["id"], "value": button["value"]}
+                    self.bot.slack.click("omar", button["action_id"], **where, force=True)
                     break
             return False
 
