@@ -83,14 +83,15 @@ class Drill:
         return self.bot.until(look)
 
     def choose(self, account: str, words: str) -> None:
-        """Choose in somebody's menu, again until it is written down."""
+        """Choose in the menu of somebody who holds the group, again until it is written down."""
 
         def attempt() -> bool:
             if self.settled(account):
                 return True
             view = self.window()
             for block in view["blocks"]:
-                if account in text_of({"blocks": [block]}).replace("\u2060", "") and "accessory" in block:
+                said = text_of({"blocks": [block]}).replace("\u2060", "")
+                if account in said and f"holds `{GROUP}`" in said and "accessory" in block:
                     options = block["accessory"]["options"]
                     value = next(one["value"] for one in options if one["text"]["text"].startswith(words))
                     where = {"view_id": view["id"], "block_id": block["block_id"]}
@@ -101,7 +102,8 @@ class Drill:
 
     def settled(self, account: str) -> bool:
         with self.bot._store() as store, store.read() as session:
-            states = session.exec(select(Stray.state).where(Stray.account == account)).all()
+            of_it = (Stray.account == account, Stray.entitlement == GROUP)
+            states = session.exec(select(Stray.state).where(*of_it)).all()
         return bool(states) and "open" not in states
 
     def leave_the_rest_and_go(self) -> None:
