@@ -30,7 +30,7 @@ from typing import Any
 
 DOMAIN = b"gatehouse-audit-v1\0"
 GENESIS = "0" * 64
-PAGE = 1000  # entries a read, so that a bot that is running is never held up
+PAGE = 500  # entries a read, so that a bot that is running is never held up
 WORTH = 20_000  # entries from which on several processes are worth their start
 STRETCHES = 4  # for each of them: who has less to do otherwise takes the next one
 SAID = 50  # problems that are printed; the count says the rest
@@ -171,32 +171,35 @@ def _walk(entry: Entry, found: Found) -> bool:
 def _look_beside(entries: Sequence[Entry], texts: Sequence[Text], found: Found) -> None:
     """What lies beside the entries of a page: their texts, and the columns they are found by.
 
-    Most entries have no text, and then end in a way that is known: the keys of an entry are in order.
+    How an entry ends is known from them, for its keys are in order. Where one ends otherwise it is looked at closer.
     """
-    beside: dict[int, list[Text]] = {}
-    for text in texts:
-        beside.setdefault(text[0], []).append(text)
+    digests: dict[int, str] = {}
+    for seq, name, salt, text in texts:
+        said = f'"{name}":"{digest(salt, text)}"'
+        digests[seq] = f"{digests[seq]},{said}" if seq in digests else said
     ends = [
-        f'"details":{{}},"event":"{event}","request":{_quoted(request)}}}'.encode("utf-8", "replace")
-        for _, _, _, _, event, request in entries
+        (
+            f'"details":{{{digests.get(seq, "")}}},"event":"{event}","request":null}}'
+            if request is None
+            else f'"details":{{{digests.get(seq, "")}}},"event":"{event}","request":"{request}"}}'
+        ).encode("utf-8", "replace")
+        for seq, _, _, _, event, request in entries
     ]
-    for entry, end in zip(entries, ends):  # noqa: B905
-        if entry[0] in beside or not entry[3].endswith(end):
+    known = list(map(bytes.endswith, [entry[3] for entry in entries], ends))
+    if all(known):
+        return
+    beside: dict[int, list[Text]] = {}
+    for one in texts:
+        beside.setdefault(one[0], []).append(one)
+    for entry, as_known in zip(entries, known):  # noqa: B905
+        if not as_known:
             _look_closer(entry, beside.get(entry[0], ()), found)
 
 
-def _quoted(request: str | None) -> str:
-    return "null" if request is None else f'"{request}"'
-
-
 def _look_closer(entry: Entry, texts: Sequence[Text], found: Found) -> None:
-    """An entry with texts, or with a text that was erased, or with anything that does not belong to it."""
+    """An entry of which a text was erased, or with anything beside it that does not belong to it."""
     seq, _, _, body, event, request = entry
     beside = {name: digest(salt, text) for _, name, salt, text in texts}
-    digests = ",".join([f'"{name}":"{said}"' for name, said in beside.items()])
-    end = f'"details":{{{digests}}},"event":"{event}","request":{_quoted(request)}}}'
-    if body.endswith(end.encode("utf-8", "replace")):
-        return
     try:
         written = json.loads(body)
         chained = dict(written["details"])

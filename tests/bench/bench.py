@@ -48,7 +48,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(Path(folder), given.requests, given.clicks, given.glasses)
         figures["a list into one group"] = bulk.measured(Path(folder), given.rows)
-        figures["verifying the record"] = record.measured(Path(folder), 100_000)
+        figures["verifying the record"] = record.measured(Path(folder), 200_000)
     show(figures)
     given.json.write_text(json.dumps(figures, indent=2) + "\n")
     print(f"\nWritten to {given.json}.")
