@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from bot.record.gatehouse_verify import verify
+from approvals.gatehouse_verify import verify
 from tests.support.world import COMPANY, account
 from tests.torture.clock import BEGINNING
 from tests.torture.messages import Heard
@@ -64,9 +64,9 @@ class Judge:
         self.calm = run.weather.trouble.calm
         self.off = run.worst_clock  # seconds by which the bot's clock was off at most
         self.problems: list[str] = []
-        rows = run.record.chain()
-        self.problems += [f"the chain: {problem}" for problem in verify(rows).problems]
-        self.chain: list[dict[str, Any]] = [json.loads(row[3]) for row in rows]
+        entries, texts = run.record.chain()
+        self.problems += [f"the chain: {problem}" for problem in verify([(entries, texts)]).problems]
+        self.chain: list[dict[str, Any]] = [json.loads(entry[3]) for entry in entries]
         self.heard = sorted(run.slack.heard(), key=lambda h: h.at)
         self.wishes = {wish.id: wish for wish in self._wishes()}
         self.of: dict[str, list[Heard]] = defaultdict(list)

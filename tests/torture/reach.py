@@ -43,7 +43,7 @@ class Reach:
         told += [heard.text for heard in run.slack.heard() if heard.kind in ("refused", "vote_refused", "failed")]
         for name, pattern in REFUSALS.items():
             self.met[f"refusal {name}"] += sum(bool(re.search(pattern, line)) for line in told)
-        for row in run.record.chain():
+        for row in run.record.chain()[0]:
             life, _, _ = row[4].partition(".")
             verb = json.loads(row[3])["data"].get("verb")
             if life in ("request", "grant", "review") and verb:

@@ -14,9 +14,9 @@ from sqlalchemy.pool import StaticPool
 from sqlmodel import Session
 
 from approvals.database import Database, _begin
+from approvals.gatehouse_verify import Page
 from approvals.migrations import migrate
 from approvals.store import Store
-from bot.record.gatehouse_verify import Row
 from tests.support.world import World
 from tests.torture.clock import Clock, simulated
 
@@ -96,14 +96,13 @@ class Record(Database):
         event.listen(self.engine, "before_cursor_execute", look)
         return lambda: event.remove(self.engine, "before_cursor_execute", look)
 
-    def chain(self) -> list[Row]:
-        """The chain as it stands, for who judges it."""
-        texts: dict[int, list[tuple[str, str, str]]] = {}
-        for seq, *text in self.raw.execute("SELECT seq, name, salt, text FROM audit_details ORDER BY seq, name"):
-            texts.setdefault(seq, []).append(tuple(text))
-        entries = self.raw.execute("SELECT seq, prev, hash, body, event, request_id FROM audit ORDER BY seq")
-        return [(seq, prev, said, body.encode(), event, about, texts.get(seq, ()))
-                for seq, prev, said, body, event, about in entries]  # fmt: skip
+    def chain(self) -> Page:
+        """The chain as it stands, for who judges it: its entries, and the texts that lie beside them."""
+        entries = self.raw.execute(
+            "SELECT seq, prev, hash, CAST(body AS BLOB), event, request_id FROM audit ORDER BY seq"
+        )
+        texts = self.raw.execute("SELECT seq, name, salt, text FROM audit_details ORDER BY seq, name")
+        return entries.fetchall(), texts.fetchall()
 
     def due_in(self, clock: Clock) -> float:
         """Seconds until a worker that polls would find something: work whose time comes, or a lease that ran out."""
