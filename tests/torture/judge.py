@@ -82,7 +82,7 @@ class Judge:
         self._decisions_are_final()
         self._the_subject_of_a_quiet_request_hears_nothing_before()
         self._nothing_is_begun_while_frozen()
-        self.problems += [f"a job raised: {bug}" for bug in self.run.bugs]
+        self.problems += [f"a job raised: {bug}, {times} times" for bug, times in self.run.bugs.items()]
         self.problems += [f"work is left lying: {job}" for job in self.run.left]
         return self.problems
 

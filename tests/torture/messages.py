@@ -25,6 +25,7 @@ KINDS = {  # how a message begins that says something, and what it says
     "glass": r":rotating_light: .* breaks",
 }  # fmt: skip
 REQUEST = re.compile(r"REQ-[0-9a-z]{10}")
+FOOT = re.compile(r"^(REQ-[0-9a-z]{10}) · ", re.MULTILINE)  # below a message: what it is about, whatever else it names
 
 
 @dataclass
@@ -135,7 +136,7 @@ class SimulatedSlack:
                 continue
             kind = next((kind for kind, begins in KINDS.items() if re.match(begins, message.text)), "")
             root = self.messages.get(message.thread)
-            named = REQUEST.search(root.about if root else message.text)
+            named = REQUEST.search(root.about) if root else FOOT.search(message.text) or REQUEST.search(message.text)
             if kind:
                 place = "thread" if root else message.place
                 yield Heard(message.at, kind, named[0] if named else "", place, message.text)

@@ -58,7 +58,7 @@ class Simulation:
         self.machines: list[Machine] = []
         self.people = People(self)
         self.met: Counter[str] = self.weather.met
-        self.bugs: list[str] = []  # what a job raised that nobody expected
+        self.bugs: Counter[str] = Counter()  # what a job raised that nobody expected
         self.left: list[tuple[str, str, str]] = []  # work that was due when the run was over
         self.worst_clock = 0.0  # seconds by which the bot's clock was off at most
         self.latest = 0.0  # seconds by which an end was late at most
@@ -225,7 +225,7 @@ class Log:
 
     def exception(self, event: str, **facts: Any) -> None:
         error = sys.exc_info()[1]
-        self.run.bugs.append(f"{facts.get('job')}: {type(error).__name__}: {error}")
+        self.run.bugs[f"{facts.get('job')}: {type(error).__name__}: {error}"] += 1
 
     def warning(self, event: str, **facts: Any) -> None:
         self.run.met[f"worker {event}"] += 1

@@ -161,7 +161,7 @@ LIES: dict[str, tuple[Callable[[Simulation], object], str]] = {
         "the chain",
     ),
     "work that is left": (lambda run: run.left.append(("end:1", "dead", "")), "work is left lying"),
-    "a bug in a job": (lambda run: run.bugs.append("KeyError"), "a job raised"),
+    "a bug in a job": (lambda run: run.bugs.update(["KeyError"]), "a job raised"),
 }  # fmt: skip
 
 
