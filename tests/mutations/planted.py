@@ -83,12 +83,14 @@ PLANTED = (
         "a request changes its state, and nobody can say who did it",
         "tests/approvals/test_store.py::test_a_move_leaves_its_entry_and_a_redrawing",
     ),
-    planted(
-        "verifying without looking at the link before", "approvals/audit.py",
-        "    if entry.prev != found.head:\n", "    if False:\n",
+    Mutation(
+        "verifying without looking at the link before", "approvals/gatehouse_verify.py",
+        (("            and prevs == (found.head, *hashes[:-1])\n", ""), ("    if prev != found.head:\n", "    if False:\n")),
         "an entry is cut out and the rest renumbered, and the chain is called whole",
-        "tests/approvals/test_audit.py::test_tampering_is_found_by_who_walks_the_chain",
-        "tests/approvals/test_audit.py::test_a_body_rewritten_with_its_own_hash_breaks_the_next_link",
+        (
+            "tests/approvals/test_audit.py::test_tampering_is_found_by_who_walks_the_chain",
+            "tests/approvals/test_audit.py::test_a_body_rewritten_with_its_own_hash_breaks_the_next_link",
+        ),
     ),
     planted(
         "a vote is believed because it stands in the table", "approvals/counting.py",
@@ -136,9 +138,9 @@ PLANTED = (
         "tests/bot/test_envelope.py::test_another_workspace_or_none_at_all_is_refused",
     ),
     planted(
-        "every signature is right", "bot/guard.py",
-        '        return hmac.compare_digest(expected.encode("ascii"), signature.encode("ascii"))\n',
-        '        return len(expected) == len(signature)\n',
+        "every signature is right", "bot/seal.py",
+        "        if not SIGNATURE.fullmatch(signature):\n            return False\n",
+        "        return bool(SIGNATURE.fullmatch(signature))\n",
         "anybody on the internet gives commands",
         "tests/bot/test_guard.py::test_a_signature_that_is_not_ours_is_refused_without_an_exception",
         "tests/bot/test_guard.py::test_one_changed_byte_breaks_the_signature",
@@ -178,11 +180,11 @@ PLANTED = (
     Mutation(
         "the end is asked for after the gift", "approvals/provisioning.py",
         (
-            ("        if ends_at:\n            w.enqueue(\"end\", grant.id or 0, at=ends_at, priority=jobs.ENDS)\n", ""),
+            ("            w.enqueue(\"end\", grant.id or 0, at=ends_at, priority=jobs.ENDS)\n", "            pass\n"),
             (
-                "            w.move_grant(grant, \"confirm\", actor=MACHINE, active_at=w.now)\n",
-                "            w.move_grant(grant, \"confirm\", actor=MACHINE, active_at=w.now)\n"
-                "            w.enqueue(\"end\", grant.id or 0, at=grant.ends_at, priority=jobs.ENDS)\n",
+                "            now = w.move(request, \"finish\", actor=MACHINE, data={\"read_back\": True})\n",
+                "            w.enqueue(\"end\", fresh.id or 0, at=fresh.ends_at or w.now, priority=jobs.ENDS)\n"
+                "            now = w.move(request, \"finish\", actor=MACHINE, data={\"read_back\": True})\n",
             ),
         ),
         "a crash after the call leaves access for ever",
@@ -190,8 +192,7 @@ PLANTED = (
     ),
     planted(
         "the reading back is skipped", "approvals/calls.py",
-        "        self.call(claim, row, step, grant, what)\n        if not self.directory.is_true(step):\n",
-        "        self.call(claim, row, step, grant, what)\n        if False:\n",
+        "        if not self.directory.is_true(step):\n", "        if False:\n",
         "it is announced as given, and it is not",
         f"{PROVISIONING}::test_what_is_accepted_and_not_yet_visible_is_looked_at_again",
         f"{ENDING}::test_nothing_is_told_as_ended_before_a_read_shows_it",
@@ -216,7 +217,7 @@ PLANTED = (
     ),
     planted(
         "an end is given up", "bot/worker.py",
-        'NEVER_BURIED = frozenset({"end", ', 'NEVER_BURIED = frozenset({',
+        "claim.kind not in NEVER_BURIED", 'claim.kind not in NEVER_BURIED - {"end"}',
         "Atlassian refuses once, and access stays",
         f"{ENDING}::test_an_end_is_never_given_up_though_atlassian_says_it_never_will",
     ),
