@@ -37,6 +37,7 @@ class Organization:
         self.log: list[Change] = []
         self.calls: list[tuple[float, str, str, str]] = []  # at, does, group, account: each that arrived
         self.gone: set[str] = set()  # groups that somebody deleted
+        self.moved: set[str] = set()  # groups that somebody gave to another directory
         self._so: dict[Thing, bool] = {}
         self._shows: dict[Thing, list[tuple[float, bool]]] = {}  # from when on which value is read
         for group in COMPANY.groups:
@@ -84,9 +85,10 @@ class Organization:
         group = entitlement.group
         if group in self.gone:
             raise Impossible(f"There is no group {group}.")
+        directory = "d2" if group in self.moved else "d1"
         step = Step(
-            does="add_member", owner="scim:d1", target=f"id-{group}", target_name=group, account=account,
-            member=f"scim-{account}", api="SCIM", method="PATCH", path=f"/scim/directory/d1/Groups/id-{group}",
+            does="add_member", owner=f"scim:{directory}", target=f"id-{group}", target_name=group, account=account,
+            member=f"scim-{account}", api="SCIM", method="PATCH", path=f"/scim/directory/{directory}/Groups/id-{group}",
             words=f"add them to {group}",
         )  # fmt: skip
         holds = self._reads(f"member of {group}", account)

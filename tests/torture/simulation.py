@@ -1,6 +1,6 @@
 """One simulated run of the whole bot, drawn by a seed: one process, one thread, a day or more of a company's life.
 
-    python -m tests.torture.simulation --seed 4711          one run, told in full
+    python -m tests.torture.simulation --seed 4711          one run, told in full: the same each time
     python -m tests.torture.simulation --first 0 --runs 500 many runs; what they met as JSON
 
 The product's own code runs on a real SQLite in memory; Atlassian, Slack, the clock and the chance are simulated.
@@ -13,10 +13,11 @@ import gc
 import hashlib
 import json
 import random
+import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -36,6 +37,7 @@ from tests.torture.record import Record, furnished, the_record
 from tests.torture.stories import Story, story_of
 from tests.torture.weather import HOUR, Trouble, Weather, database_error, trouble_of
 
+BETWEEN = 25  # runs from one look for garbage to the next
 WITH_CARDS = 0.15  # of the runs draw every card, which takes half of their time
 CALM_AFTERWARDS = 100 * HOUR  # from when nothing goes wrong any more: a review is asked for until its third day
 
@@ -233,24 +235,36 @@ class Log:
     info = error = warning
 
 
-def many(seeds: range) -> dict[str, Any]:
-    """Run after run; what they met, and the problems by seed."""
-    reach, problems, latest, started = Reach(), {}, 0.0, time.monotonic()
+def many(seeds: Iterable[int]) -> dict[str, Any]:
+    """Run after run; what they met, and the problems by seed. Nothing of a run is left when it is over."""
+    reach, problems, latest, runs, started = Reach(), {}, 0.0, 0, time.monotonic()
+    with collected_by_hand():
+        for runs, seed in enumerate(seeds, 1):
+            run = Simulation(seed)
+            found = run.live()
+            reach.add(run)
+            latest = max(latest, run.latest) if not run.worst_clock else latest
+            if found:
+                problems[seed] = found
+            if runs % BETWEEN == 0:
+                gc.collect()
+    seconds, memory = time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"runs": runs, "seconds": seconds, "memory": memory, "latest": latest, "problems": problems,
+            "met": reach.met}  # fmt: skip
+
+
+@contextmanager
+def collected_by_hand() -> Iterator[None]:
+    """Garbage is looked for between two runs only, and not in what was there before them: half of the time else."""
     furnished()
     gc.collect()
     gc.freeze()
-    gc.disable()  # by hand, between two runs
-    for number, seed in enumerate(seeds):
-        run = Simulation(seed)
-        found = run.live()
-        reach.add(run)
-        latest = max(latest, run.latest) if not run.worst_clock else latest
-        if found:
-            problems[seed] = found
-        if number % 25 == 0:
-            gc.collect()
-    seconds = time.monotonic() - started
-    return {"runs": len(seeds), "seconds": seconds, "latest": latest, "problems": problems, "met": reach.met}
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 def tell(seed: int) -> None:
@@ -269,14 +283,23 @@ def tell(seed: int) -> None:
     print("\n".join(found) or "nothing is wrong with it")
 
 
+def digest_of(seed: int) -> str:
+    run = Simulation(seed)
+    run.live()
+    return run.digest()
+
+
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     arguments.add_argument("--seed", type=int, help="tell one run in full")
+    arguments.add_argument("--digests", type=int, nargs="+", help="what these runs come to, a line each")
     arguments.add_argument("--first", type=int, default=0)
     arguments.add_argument("--runs", type=int, default=100)
     arguments.add_argument("--every", type=int, default=1, help="of the seeds from the first on")
     given = arguments.parse_args()
     if given.seed is not None:
         tell(given.seed)
+    elif given.digests:
+        print("\n".join(digest_of(seed) for seed in given.digests))
     else:
         print(json.dumps(many(range(given.first, given.first + given.runs * given.every, given.every))))

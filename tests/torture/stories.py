@@ -137,6 +137,8 @@ def glass(s: Story) -> None:
     if s.chance.random() < 0.3:
         s.later(lambda: s.people.answer("grace", s.people.extend(who, request, timedelta(minutes=30))), 900.0, 3000.0)
     judged = s.chance.choice((5 * HOUR, 30 * HOUR))
+    if judged > 24 * HOUR:
+        s.later(lambda: s.people.breaks_glass(who), 25 * HOUR, 29 * HOUR)
     s.later(lambda: s.people.settle("sade", request, s.chance.choice(("legitimate", "misuse"))), judged, judged + HOUR)
 
 
@@ -162,8 +164,9 @@ def destroy(s: Story) -> None:
     if s.chance.random() < 0.2:
         s.people.answer("omar", request, typed="Somebody Else")
     for who in s.chance.sample(("omar", "ingrid", "sade"), s.chance.choice((1, 2, 2, 2, 3))):
-        s.people.answer(who, request, typed=typed, patience=6 * HOUR)
-        s.wait(0.0, 60.0)
+        for _ in range(s.chance.choice((1, 1, 1, 2))):
+            s.people.answer(who, request, typed=typed, patience=6 * HOUR)
+            s.wait(0.0, 60.0)
     if s.chance.random() < 0.3:
         s.wait(0.0, 400.0)
         s.people.cancel(s.chance.choice(("grace", "omar")), request)
@@ -252,6 +255,8 @@ def hostile(s: Story) -> None:
 
 def leaves(s: Story) -> None:
     """Who approved, or who asked, is gone before the deed."""
+    if s.chance.random() < 0.5:
+        return leaves_in_the_pause(s)
     who = s.asker()
     request = s.people.ask(who, length=s.length())
     gone = s.chance.choice(("grace", who))
@@ -260,6 +265,16 @@ def leaves(s: Story) -> None:
     s.later(lambda: s.run.slack.gone.add(gone), 0.0, s.chance.choice((0.5, 90.0)))
     s.wait(0.0, s.chance.choice((0.5, 90.0)))
     s.people.answer("grace", request, version=1)
+
+
+def leaves_in_the_pause(s: Story) -> None:
+    """Two approve that an account is closed, and one of them is gone before the five minutes are."""
+    request = s.people.ask("grace", "", verb="deactivate", subject=s.asker())
+    two = s.chance.sample(("omar", "ingrid", "sade"), 2)
+    for who in two:
+        s.people.answer(who, request, patience=6 * HOUR)
+    s.wait(0.0, 120.0)
+    s.run.slack.gone.add(s.chance.choice(two))
 
 
 def freeze(s: Story) -> None:
@@ -275,8 +290,17 @@ def freeze(s: Story) -> None:
 
 
 def by_hand(s: Story) -> None:
-    """Somebody changes Atlassian meanwhile: gives the same, takes it, deletes the group."""
+    """Somebody changes Atlassian meanwhile: gives the same, takes it, deletes the group, moves it elsewhere."""
     who = s.asker()
+    before = s.chance.random()
+    if before < 0.15:
+        s.run.organization.gone.add(JIRA)
+    elif before < 0.35:
+        request = s.people.ask(who)
+        s.people.waits_for_question("grace", request)
+        s.run.organization.moved.add(JIRA)
+        s.people.answer("grace", request)
+        return
     s.later(lambda: s.given(who))
     for _ in range(2):
         s.wait(0.0, s.chance.choice((10.0, 2 * HOUR)))
