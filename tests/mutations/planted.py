@@ -28,7 +28,8 @@ PLANTED = (
     # -- one decision, one effect -------------------------------------------------------------------------------------
     planted(
         "no compare-and-set", "approvals/store.py",
-        '    col(AccessRequest.status) == bindparam("_status"),\n    col(AccessRequest.version) == bindparam("_version"),\n',
+        '    col(AccessRequest.status) == bindparam("_status"),\n'
+        '    col(AccessRequest.version) == bindparam("_version"),\n',
         '    bindparam("_status") == bindparam("_status"),\n    bindparam("_version") == bindparam("_version"),\n',
         "a request that was cancelled meanwhile is planned, approved and given",
         "tests/approvals/test_states.py::test_a_move_of_a_row_that_somebody_moved_meanwhile_is_stale_and_writes_nothing",
@@ -85,7 +86,10 @@ PLANTED = (
     ),
     Mutation(
         "verifying without looking at the link before", "approvals/gatehouse_verify.py",
-        (("            and prevs == (found.head, *hashes[:-1])\n", ""), ("    if prev != found.head:\n", "    if False:\n")),
+        (
+            ("            and prevs == (found.head, *hashes[:-1])\n", ""),
+            ("    if prev != found.head:\n", "    if False:\n"),
+        ),
         "an entry is cut out and the rest renumbered, and the chain is called whole",
         (
             "tests/approvals/test_audit.py::test_tampering_is_found_by_who_walks_the_chain",
@@ -223,7 +227,8 @@ PLANTED = (
     ),
     planted(
         "a gateway's 404 is taken for gone", "bot/atlassian/plans/roads.py",
-        "            if not missing.by_api:\n                raise\n            holds = False\n", "            holds = False\n",
+        "            if not missing.by_api:\n                raise\n            holds = False\n",
+        "            holds = False\n",
         "a proxy's error page proves that access was taken away",
         "tests/bot/test_directory.py::test_a_404_of_something_in_between_proves_nothing",
     ),
