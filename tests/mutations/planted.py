@@ -87,7 +87,7 @@ PLANTED = (
     Mutation(
         "verifying without looking at the link before", "approvals/gatehouse_verify.py",
         (
-            ("            and prevs == (found.head, *hashes[:-1])\n", ""),
+            ('        and f"{page.prevs},{page.hashes[-64:]}" == f"{found.head},{page.hashes}"\n', ""),
             ("    if prev != found.head:\n", "    if False:\n"),
         ),
         "an entry is cut out and the rest renumbered, and the chain is called whole",
