@@ -30,6 +30,14 @@ def nothing(what: str) -> None:
     return None
 
 
+class Lasting(sqlite3.Connection):
+    """After a failure the product opens the file anew; this one is the file, and only what was begun is gone."""
+
+    def close(self) -> None:
+        if self.in_transaction:
+            self.rollback()
+
+
 class Record(Database):
     """One connection for all, as only one of them is ever in a transaction.
 
@@ -40,17 +48,9 @@ class Record(Database):
     def __init__(self) -> None:
         super().__init__("sqlite:////nowhere/simulated.db")
         self.engine.dispose()
-        self.engine = create_engine(
-            "sqlite://",
-            poolclass=StaticPool,
-            connect_args={"check_same_thread": False, "isolation_level": None},
-            hide_parameters=True,
-        )
+        self.raw = raw = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, factory=Lasting)
+        self.engine = create_engine("sqlite://", poolclass=StaticPool, creator=lambda: raw, hide_parameters=True)
         self.engine.dialect.do_begin = _begin  # type: ignore[method-assign, assignment]
-        with self.engine.connect() as connection:
-            raw = connection.connection.dbapi_connection
-        assert isinstance(raw, sqlite3.Connection)
-        self.raw = raw
         self.undisturbed()
 
     def undisturbed(self) -> None:

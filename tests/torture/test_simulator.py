@@ -24,7 +24,7 @@ from tests.torture.weather import TROUBLES, trouble_of
 ROOT = Path(__file__).parents[2]
 PROCESSES = os.cpu_count() or 1
 FIRST = SEED * RUNS
-SHARED_OUT = 4  # a share does a fourth of what it would: 50 runs of 10,000 where the share is a fiftieth
+SHARED_OUT = 5  # a share does a fifth of what it would: 40 runs of 10,000 where the share is a fiftieth
 STRIDE = 15  # from one seed to the next in a share: another story in another trouble each time
 MOST_MEMORY = 300.0  # MB of a process, however many runs it has behind it
 PATIENCE = 6  # times as many are run at most until a share has met enough
