@@ -55,7 +55,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.line(f"of the large counts: a share of {SHARE:g}, seed {SEED} (GATEHOUSE_SHARE, GATEHOUSE_SEED)")
 
 
-LONG = ("simulator", "mutations", "hostile_pair", "test_memory", "test_kill", "test_story", "contests", "lost_and_found", "browser")
+LONG = (
+    "simulator",
+    "mutations",
+    "hostile_pair",
+    "test_memory",
+    "test_kill",
+    "test_story",
+    "contests",
+    "lost_and_found",
+    "browser",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

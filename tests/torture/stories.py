@@ -158,13 +158,13 @@ def glass_again(s: Story) -> None:
 
 def destroy(s: Story) -> None:
     """Deactivated or suspended: two approvers, a name to type, a pause in which it may be stopped."""
-    verb = s.chance.choice(("deactivate", "suspend", "tokens"))
+    verb = s.chance.choice(("deactivate", "deactivate", "suspend", "tokens"))
     request = s.people.ask("grace", "", verb=verb, subject=s.chance.choice(OF_GRACE))
     typed = None if verb == "deactivate" else "the plan was shown"
-    if s.chance.random() < 0.2:
+    if s.chance.random() < 0.3:
         s.people.answer("omar", request, typed="Somebody Else")
     for who in s.chance.sample(("omar", "ingrid", "sade"), s.chance.choice((1, 2, 2, 2, 3))):
-        for _ in range(s.chance.choice((1, 1, 1, 2))):
+        for _ in range(s.chance.choice((1, 1, 2))):
             s.people.answer(who, request, typed=typed, patience=6 * HOUR)
             s.wait(0.0, 60.0)
     if s.chance.random() < 0.3:
