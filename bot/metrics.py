@@ -23,6 +23,21 @@ class Metrics:
             "gatehouse_atlassian_seconds", "Time of a call to Atlassian", registry=self.registry
         )
         self.overdue = Gauge("gatehouse_grants_overdue", "Grants that should have ended", registry=self.registry)
+        self.lateness = Histogram(
+            "gatehouse_end_lateness_seconds", "How long after its time each end was read back as true",
+            buckets=(1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400, 604_800), registry=self.registry,
+        )  # fmt: skip
+        self.drift = Gauge(
+            "gatehouse_drift", "Differences between the record and Atlassian", ["kind"], registry=self.registry
+        )
+        self.reconciled = Gauge(
+            "gatehouse_reconciled_timestamp_seconds", "When all of it was held against Atlassian; 0 for never",
+            registry=self.registry,
+        )  # fmt: skip
+        self.safe_mode = Gauge(
+            "gatehouse_safe_mode", "1 while nothing is given because the record was lost", registry=self.registry
+        )
+        self.ends_read_to: int | None = None  # the newest entry of the record whose ends were counted
         self.jobs = Gauge("gatehouse_jobs", "Jobs by status", ["status"], registry=self.registry)
         self.socket = Gauge("gatehouse_slack_socket_connected", "1 while Socket Mode is", registry=self.registry)
         self.reviews = Gauge(

@@ -10,6 +10,7 @@ import structlog
 from gunicorn.app.base import BaseApplication
 from sqlalchemy.exc import SQLAlchemyError
 
+from approvals import safety
 from approvals.migrations import is_current
 from bot.app import House
 from bot.envelope import Refused
@@ -92,13 +93,22 @@ class Web:
             return 503, EMPTY, b"migrations: run gatehouse migrate\n"
         if not whole:
             return 503, EMPTY, b"record: the newest entry was changed; run gatehouse audit verify\n"
-        return 200, EMPTY, b"ready\n" + self._slack_news()
+        return 200, EMPTY, b"ready\n" + self._slack_news() + self._news_of_the_record()
 
     def _slack_news(self) -> bytes:
         socket = self.house.socket
         if socket is None:
             return b""
         return b"slack: socket connected\n" if socket.connected else b"slack: socket not connected\n"
+
+    def _news_of_the_record(self) -> bytes:
+        """Ready to answer and to end, not to give: why, where that is so."""
+        with self.house.store.look() as connection:
+            lost = safety.safe_mode(connection)
+        trouble = self.house.loss.trouble
+        lines = [f"safe mode: {lost}"] if lost else []
+        lines += [f"checkpoints: {trouble}"] if trouble else []
+        return "".join(f"{line}\n" for line in lines).encode()
 
     def _metrics(self, environ: dict[str, Any]) -> Answer:
         """Open to whoever reaches the port, unless METRICS_TOKEN is set; there are no names in it."""

@@ -21,7 +21,8 @@ BEAT = 5.0  # seconds between renewals of the leases that are held
 AWAY = 1.0  # seconds before a database that failed is tried again
 BUGS_FORGIVEN = 8  # tries of a job that raised something nobody expected
 NEVER_BURIED = frozenset({  # an end is retried until it is true, and who comes again and again comes again
-    "end", "bulk end", "mirror", "checkpoint", "events", "emergency", "heartbeat",
+    "end", "bulk end", "mirror", "checkpoint", "events", "emergency", "heartbeat", "reconcile", "outside", "safe mode",
+    "safe mode over", "stray",
 })  # fmt: skip
 BLINK = 0.05  # seconds that whoever comes next leaves a deed alone with the interpreter
 DEEDS = frozenset({"count", "apply", "end", "bulk end"})

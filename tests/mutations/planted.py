@@ -164,7 +164,7 @@ PLANTED = (
     ),
     planted(
         "the freeze is ignored", "approvals/safety.py",
-        '        raise jobs.Later(THAWS, "frozen")\n', "        pass\n",
+        '        raise jobs.Later(THAWS, "frozen, or in safe mode")\n', "        pass\n",
         "in the middle of a break-in everything goes on being given",
         f"{PROVISIONING}::test_while_everything_stands_still_nothing_is_begun_and_what_ends_still_ends",
     ),
