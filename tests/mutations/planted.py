@@ -236,7 +236,7 @@ PLANTED = (
         "no review after break-glass", "approvals/glass.py",
         "        w.add(\n            Review(\n", "        (lambda row: row)(\n            Review(\n",
         "nobody answers for an emergency",
-        "tests/approvals/test_glass.py::test_everything_of_it_is_in_one_transaction_with_the_facts_that_decided",
+        "tests/approvals/test_reviews.py::test_security_and_a_bypassed_approver_settle_it_with_a_reason",
     ),
     planted(
         "a question never lapses", "approvals/counting.py",
