@@ -24,8 +24,12 @@ from psycopg import sql
 from sqlmodel import func, select
 
 from approvals import people
+from approvals.database import Database
 from approvals.models import AccessRequest, Call
 from approvals.policy import Person as Speaker
+from approvals.policy import Policy
+from approvals.policy_book import adopt_first
+from approvals.store import Store
 from approvals.workflow import Ask, Click
 from bot.app import House, build
 from bot.demo import gatehouse
@@ -59,6 +63,7 @@ def _rate(folder: Path, crew: int, requests: int) -> float:
         environ |= {"DATABASE_URL": url, "ATLASSIAN_CALLS_A_MINUTE": "100000"}
         gatehouse(environ, "migrate")
         gatehouse(environ, "people", "import", str(folder / "people.csv"))
+        _adopted(url, folder / "policy.toml")
         with closing(build(load_settings(environ, env_file=None))) as house:
             _decided(house, requests)
             with AtlassianControl(f"http://127.0.0.1:{ports.atlassian}") as atlassian, ExitStack() as crews:
@@ -66,6 +71,12 @@ def _rate(folder: Path, crew: int, requests: int) -> float:
                 for number in range(crew):
                     crews.enter_context(_worker(folder, environ, number))
                 return requests / _seconds_until_done(house, requests)
+
+
+def _adopted(url: str, policy: Path) -> None:
+    with closing(Database(url)) as database:
+        text = policy.read_text(encoding="utf-8")
+        adopt_first(Store(database), text, Policy.parse(text))
 
 
 @contextmanager
