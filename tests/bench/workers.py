@@ -24,7 +24,6 @@ from psycopg import sql
 from sqlmodel import func, select
 
 from approvals import people
-from approvals.policy_book import adopt_first
 from approvals.models import AccessRequest, Call
 from approvals.policy import Person as Speaker
 from approvals.workflow import Ask, Click
