@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from tests.torture.simulation import Simulation
 
 RUNS = 10_000
-NOT_PLAYED = ("record",)  # moves that no story makes: what was given by hand is entered by an administrator
+# Moves that no story makes: what was given by hand, or is found after a loss, is entered by an administrator; and the
+# record is not held against Atlassian here.
+NOT_PLAYED = ("record", "adopt", "end_again")
 REFUSALS = {  # what people are told when something is not done
     "one's own request": r"nobody approves their own request", "not asked": r"is answered by",
     "decided already": r"is already", "another version": r"has a new plan", "counted already": r"counted already",
@@ -58,7 +60,7 @@ class Reach:
 def expected() -> list[str]:
     """All that must be met."""
     moves = [f"request {verb}" for before, verb, *_ in REQUEST_MOVES if before and verb not in NOT_PLAYED]
-    moves += [f"grant {verb}" for before, verb, *_ in GRANT_MOVES if before]
+    moves += [f"grant {verb}" for before, verb, *_ in GRANT_MOVES if before and verb not in NOT_PLAYED]
     moves += [f"review {verb}" for before, verb, *_ in REVIEW_MOVES if before]
     return [*dict.fromkeys(moves), *(f"refusal {name}" for name in REFUSALS), *(f"fault {fault}" for fault in FAULTS)]
 
