@@ -25,7 +25,7 @@ from approvals.policy_book import PolicyBook
 from approvals.ports import DirectoryError, Impossible
 from approvals.states import LIVE, Status
 from approvals.states import Grant as GrantStatus
-from approvals.store import MACHINE, Store, Write
+from approvals.store import MACHINE, Happened, Store, Write
 from approvals.telling import alarm, tell_outcome
 
 READ_BACK_AFTER = 10  # calls for many between two readings of their group
@@ -137,6 +137,7 @@ class BulkApplying:
         accounts = {row.account for row in rows if row.state != "refused" and row.verb in safety.DESTROYS}
         room = safety.room(w.connection, policy, request.requester, w.now)
         if accounts and len(accounts) > room and not plan.two_admins:
+            w.happened.append(Happened(safety.CEILING, request))
             return f"{len(accounts)} accounts would lose access, and the ceilings leave room for {room} now"
         return ""
 

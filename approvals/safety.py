@@ -7,19 +7,21 @@ planned and done. This module holds the rest.
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from sqlalchemy import Connection, delete, func, insert
 from sqlmodel import Session, col, select
 
 from approvals import jobs, people
+from approvals.clock import real_time
 from approvals.database import plain
 from approvals.models import AccessRequest, Destruction, Freeze, Lock, Person
 from approvals.policy import ORG_ADMIN, Policy
 from approvals.states import Status
-from approvals.store import Actor, Store, Write
+from approvals.store import Actor, Happened, Store, Write
 
+CEILING = "ceiling.tripped"  # counted; what it stopped has its own entry
 DESTROYS = frozenset({"revoke", "deactivate", "offboard", "suspend", "tokens", "email"})
 ADMINS_REMAIN = 2
 LOCKED = timedelta(seconds=60)  # real time; longer than the calls under it may take
@@ -64,7 +66,12 @@ def why_not(w: Write, policy: Policy, request: AccessRequest) -> str:
     """Asked in the transaction that begins a deed. A freeze is waited out, a ceiling is a refusal."""
     if frozen(w.connection):
         raise jobs.Later(THAWS, "frozen")
-    return above_a_ceiling(w.connection, policy, request.requester, w.now) if request.verb in DESTROYS else ""
+    if request.verb not in DESTROYS:
+        return ""
+    above = above_a_ceiling(w.connection, policy, request.requester, w.now)
+    if above:
+        w.happened.append(Happened(CEILING, request))
+    return above
 
 
 def above_a_ceiling(db: Session | Connection, policy: Policy, actor: str, now: datetime) -> str:
@@ -131,7 +138,7 @@ def alone(store: Store, request: AccessRequest) -> Iterator[None]:
     holder = secrets.token_hex(8)
     with store.database.changing() as connection:
         store.database.alone(connection)
-        now = datetime.now(UTC)
+        now = real_time(connection)
         connection.execute(delete(Lock).where(col(Lock.name) == "org admins", col(Lock.until) < now))
         if connection.execute(select(Lock.holder).where(col(Lock.name) == "org admins")).first() is not None:
             raise jobs.Later(1.0, "another admin is being removed")
