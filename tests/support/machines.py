@@ -61,7 +61,8 @@ def machines(bot: Bot, *, webs: int = 2, workers: int = 2) -> Iterator[Machines]
             machine.url = f"http://127.0.0.1:{port}"
             found.webs.append(machine)
         for number in range(workers):
-            found.workers.append(stack.enter_context(_started(bot, f"worker{number}", "worker")))
+            # of reads that go well there is a line at DEBUG only, and a test wants to know who reads what
+            found.workers.append(stack.enter_context(_started(bot, f"worker{number}", "worker", LOG_LEVEL="DEBUG")))
         for web in found.webs:
             bot.until(web.answers)
         yield found
@@ -87,19 +88,27 @@ def _started(bot: Bot, name: str, word: str, **more: str) -> Iterator[Machine]:
                 process.wait()
 
 
+JUDGE = "judge"  # the name of connections that are never cut
+
+
+def as_judge(url: str) -> str:
+    """The address of a database for whoever looks on: the server leaves their connections alone."""
+    return make_url(url).update_query_dict({"application_name": JUDGE}).render_as_string(hide_password=False)
+
+
 @contextmanager
 def losing_connections(url: str, every: float) -> Iterator[list[int]]:
-    """The server ends every connection to this database again and again, as one does that is restarted.
+    """The server ends every connection to this database, but a judge's, again and again, as when it is restarted.
 
     Gives how many it ended each time.
     """
     name, ended, over = make_url(url).database, [], threading.Event()
-    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND application_name <> %s"
 
     def go_on() -> None:
         with psycopg.connect(SERVER, autocommit=True) as server:
             while not over.wait(every):
-                ended.append(len(server.execute(cut, [name]).fetchall()))
+                ended.append(len(server.execute(cut, [name, JUDGE]).fetchall()))
 
     thread = threading.Thread(target=go_on, daemon=True)
     thread.start()
