@@ -14,25 +14,26 @@ from __future__ import annotations
 
 import argparse
 import base64
-import gc
 import hashlib
 import json
+import multiprocessing
 import os
 import sqlite3
 import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice, repeat
+from functools import partial
+from itertools import islice, pairwise, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 DOMAIN = b"gatehouse-audit-v1\0"
 GENESIS = "0" * 64
 PAGE = 500  # entries a read, so that a bot that is running is never held up
 WORTH = 20_000  # entries from which on several processes are worth their start
-STRETCHES = 4  # for each of them: who has less to do otherwise takes the next one
+STRETCHES = 16  # for each of them: who is done with one takes the next one
 SAID = 50  # problems that are printed; the count says the rest
 SQLITE = b"SQLite format 3\0"
 SIGNED = ("organization", "seq", "hash", "at")
@@ -42,8 +43,31 @@ Text = tuple[int, str, str, str]  # the entry beside which it lies, name, salt, 
 Page = tuple[Sequence[Entry], Sequence[Text]]  # entries in order, and their texts by entry and name
 Ask = Callable[[str, Mapping[str, Any]], Sequence[Any]]  # a statement and its values; all of its rows
 
+
+class Joined(NamedTuple):
+    """A page whose columns SQLite has joined, and what reads the same page by rows.
+
+    Making an object of each value, or putting values together in SQL, takes longer than hashing them. What stands
+    between two values stands in none of them where the pieces are as many as the values.
+    """
+
+    first: int
+    entries: int  # their numbers go on from the first
+    prevs: str
+    hashes: str
+    bodies: bytes
+    events: str
+    requests: str
+    beside: Sequence[Any]  # how many texts; of which entries, their names, salts and texts
+    rows: Callable[[], Iterator[Page]]
+
+
+HEAD, TAIL = '"details":{},"event":"', '","request":'  # how a body ends: HEAD event TAIL "request"}, or TAIL null}
+NONE = "\0"  # stands for no request
+MARK = "\x1e"  # between two texts
+
 _numbered = struct.Struct(">QQ").pack
-_hexadecimal = type(hashlib.sha256()).hexdigest
+_digest = type(hashlib.sha256()).digest
 
 
 class Unreadable(Exception):
@@ -94,7 +118,7 @@ def digest(salt: str, text: str) -> str:
     return hashlib.sha256(f"{salt}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def verify(pages: Iterable[Page], checkpoints: Iterable[Checkpoint] = (), *, part: bool = False) -> Found:
+def verify(pages: Iterable[Page | Joined], checkpoints: Iterable[Checkpoint] = (), *, part: bool = False) -> Found:
     """Walk the chain from its first entry, and hold it against what was said about it outside.
 
     ``part``: the record is an extract, which may begin anywhere; what is before it is not looked at.
@@ -103,17 +127,17 @@ def verify(pages: Iterable[Page], checkpoints: Iterable[Checkpoint] = (), *, par
     said: dict[int, list[Checkpoint]] = {}
     for checkpoint in checkpoints:
         said.setdefault(checkpoint.seq, []).append(checkpoint)
-    for entries, texts in pages:
-        if found.entries == 0:
-            _begin(entries[0], found, part)
-        if _follows(entries, found):
-            found.entries += len(entries)
-            found.last, found.head = entries[-1][0], entries[-1][2]
-            sound = list(entries)
-        else:
-            sound = [entry for entry in entries if _walk(entry, found)]
-        _look_beside(sound, texts, found)
-        _compare(entries, said, found)
+    for page in pages:
+        if isinstance(page, Joined):
+            if found.entries == 0:
+                _begin(page.first, page.prevs.partition(",")[0], found, part)
+            if _is_whole(page, said, found):
+                continue
+        for entries, texts in page.rows() if isinstance(page, Joined) else (page,):
+            if found.entries == 0:
+                _begin(entries[0][0], entries[0][1], found, part)
+            _look_beside([entry for entry in entries if _walk(entry, found)], texts, found)
+            _compare({entry[0]: entry[2] for entry in entries}, said, found)
     for seq, missed in sorted(said.items()):
         if found.last < seq:
             found.problems.append(
@@ -125,29 +149,53 @@ def verify(pages: Iterable[Page], checkpoints: Iterable[Checkpoint] = (), *, par
     return found
 
 
-def _begin(first: Entry, found: Found, part: bool) -> None:
-    seq, prev, *_ = first
+def _begin(seq: int, prev: str, found: Found, part: bool) -> None:
     found.first, found.before = seq, prev
     if part and seq != 1:
         found.head, found.last = prev, seq - 1
 
 
-def _follows(entries: Sequence[Entry], found: Found) -> bool:
-    """Whether every number, link and hash of a page is as it must be.
+def _is_whole(page: Joined, said: dict[int, list[Checkpoint]], found: Found) -> bool:
+    """Whether everything about a page is as it must be, with the loops in C.
 
-    A page at a time, with the loops in C: one entry at a time takes half as long again. It only says that all is well;
-    where anything is not, the entries are walked one by one, which names it.
+    It only says that all is well, and then counts the page; where anything is not, rows are read, which names it.
     """
-    seqs, prevs, hashes, bodies, _, _ = zip(*entries)  # noqa: B905
-    try:
-        parts = zip(repeat(DOMAIN), map(str.encode, prevs), map(_numbered, seqs, map(len, bodies)), bodies)
-        return (
-            seqs == tuple(range(found.last + 1, found.last + 1 + len(seqs)))
-            and prevs == (found.head, *hashes[:-1])
-            and hashes == tuple(map(_hexadecimal, map(hashlib.sha256, map(b"".join, parts))))
-        )
-    except (struct.error, AttributeError, TypeError, UnicodeError):
+    bodies = page.bodies.split(b"\n")
+    numbers = range(page.first, page.first + page.entries)
+    prevs = page.prevs.encode().split(b",")
+    parts = zip(repeat(DOMAIN), prevs, map(_numbered, numbers, map(len, bodies)), bodies)
+    whole = (
+        page.first == found.last + 1
+        and len(bodies) == page.entries
+        and f"{page.prevs},{page.hashes[-64:]}" == f"{found.head},{page.hashes}"
+        and page.hashes == b"".join(map(_digest, map(hashlib.sha256, map(b"".join, parts)))).hex(",", 32)
+        and _end_as_they_must(page, bodies)
+    )
+    if whole:
+        found.entries += page.entries
+        found.last, found.head = numbers[-1], page.hashes[-64:]
+        _compare({seq: page.hashes[(seq - page.first) * 65 :][:64] for seq in said if seq in numbers}, said, found)
+    return whole
+
+
+def _end_as_they_must(page: Joined, bodies: Sequence[bytes]) -> bool:
+    """Whether each body ends with its texts' digests and the columns it is found by: its keys are in order."""
+    heads = f"{HEAD}{page.events}{TAIL}".encode().split(b"\n")
+    tails = f'"{page.requests}"}}'.replace(f'"{NONE}"', "null").encode().split(b"\n")
+    if not len(heads) == len(tails) == page.entries:
         return False
+    count, *joined = page.beside
+    if count:
+        entries, names, salts, texts = (column.split(MARK) for column in joined)
+        if not count == len(entries) == len(names) == len(salts) == len(texts):
+            return False
+        digests: dict[int, str] = {}
+        for seq, name, salt, text in zip(map(int, entries), names, salts, texts):  # noqa: B905
+            one = f'"{name}":"{digest(salt, text)}"'
+            digests[seq] = f"{digests[seq]},{one}" if seq in digests else one
+        for seq, of_it in digests.items():
+            heads[seq - page.first] = heads[seq - page.first].replace(b"{}", b"{%b}" % of_it.encode(), 1)
+    return all(map(bytes.endswith, bodies, map(bytes.__add__, heads, tails)))
 
 
 def _walk(entry: Entry, found: Found) -> bool:
@@ -217,11 +265,8 @@ def _look_closer(entry: Entry, texts: Sequence[Text], found: Found) -> None:
             found.problems.append(f"the {name} of entry {seq} was changed after it was written")
 
 
-def _compare(entries: Sequence[Entry], said: dict[int, list[Checkpoint]], found: Found) -> None:
+def _compare(hashes: Mapping[int, str], said: dict[int, list[Checkpoint]], found: Found) -> None:
     """A page with what was said outside about its entries."""
-    if not said:
-        return
-    hashes = {entry[0]: entry[2] for entry in entries}
     for seq in sorted(said.keys() & hashes.keys()):
         found.problems += [
             f"entry {seq} is not the one the checkpoint of {checkpoint.at} saw: the record was rewritten"
@@ -233,7 +278,7 @@ def _compare(entries: Sequence[Entry], said: dict[int, list[Checkpoint]], found:
 # -- the record ---------------------------------------------------------------------------------------------------
 
 
-def pages_of(path: Path, lost: list[str]) -> Iterator[Page]:
+def pages_of(path: Path, lost: list[str]) -> Iterator[Page | Joined]:
     """The pages of a SQLite file or an export, in order; what belongs to no entry is named in ``lost``."""
     try:
         with path.open("rb") as file:
@@ -243,12 +288,12 @@ def pages_of(path: Path, lost: list[str]) -> Iterator[Page]:
     return _of_sqlite(path, lost) if kind == SQLITE else _of_export(path)
 
 
-def _of_sqlite(path: Path, lost: list[str]) -> Iterator[Page]:
+def _of_sqlite(path: Path, lost: list[str]) -> Iterator[Page | Joined]:
     try:
         connection = _opened(path)
         try:
-            ask = _asking(connection)
-            yield from pages(ask)
+            ask = asking(connection)
+            yield from joined(ask)
             lost += texts_of_nobody(ask)
         finally:
             connection.close()
@@ -260,7 +305,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
 
 
-def _asking(connection: sqlite3.Connection) -> Ask:
+def asking(connection: sqlite3.Connection) -> Ask:
     """Each statement on its own, and read to its end at once: nobody who writes waits for longer than that."""
     return lambda statement, values: connection.execute(statement, values).fetchall()
 
@@ -280,6 +325,46 @@ def pages(
             return
         yield entries, ask(beside, {"first": entries[0][0], "last": entries[-1][0]})
         after = entries[-1][0]
+
+
+def joined(ask: Ask, after: int = 0, last: int | None = None) -> Iterator[Page | Joined]:
+    """The same entries of a SQLite file, by pages that are joined; by rows from where their numbers don't go on."""
+    between = {"none": NONE, "event": f"{TAIL}\n{HEAD}", "request": '"}\n"'}
+    whole = after > 0 or not _strange(ask)
+    while whole:
+        first, to = after + 1, after + PAGE if last is None else min(after + PAGE, last)
+        ((seqs, prevs, hashes, bodies, events, requests),) = ask(JOINED, {"first": first, "last": to, **between})
+        numbers = ",".join(map(str, range(first, to + 1)))
+        if not seqs or not f"{numbers},".startswith(f"{seqs},"):
+            break
+        count = seqs.count(",") + 1
+        (beside,) = ask(JOINED_BESIDE, {"first": first, "last": after + count, "mark": MARK})
+        rows = partial(pages, ask, after, after + count)
+        yield Joined(first, count, prevs, hashes, bodies, events, requests, beside, rows)
+        after += count
+    yield from pages(ask, after or None, last)
+
+
+def _strange(ask: Ask) -> bool:
+    """Whether there are entries in front of the first one."""
+    ((strange,),) = ask("SELECT EXISTS (SELECT 1 FROM audit WHERE seq < 1 OR seq IS NULL)", {})
+    return bool(strange)
+
+
+# What is no text is left out, and missed when the pieces are counted: a text is less than any blob, and NULL is not.
+JOINED = """
+    SELECT group_concat(seq), group_concat(prev), group_concat(hash), CAST(group_concat(body, char(10)) AS BLOB),
+        group_concat(event, :event), group_concat(ifnull(request_id, :none), :request)
+    FROM audit
+    WHERE seq BETWEEN :first AND :last AND prev < x'' AND hash < x'' AND body < x'' AND event < x''
+        AND (request_id IS NULL OR request_id < x'' AND request_id <> :none)
+"""
+JOINED_BESIDE = """
+    SELECT count(*), group_concat(CAST(seq AS INTEGER), :mark), group_concat(name, :mark), group_concat(salt, :mark),
+        group_concat(text, :mark)
+    FROM audit_details
+    WHERE seq BETWEEN :first AND :last AND seq = CAST(seq AS INTEGER) AND name < x'' AND salt < x'' AND text < x''
+"""
 
 
 def texts_of_nobody(ask: Ask) -> list[str]:
@@ -340,18 +425,19 @@ def _together(path: Path, checkpoints: Sequence[Checkpoint], lost: list[str]) ->
             (newest,) = connection.execute("SELECT coalesce(max(seq), 0) FROM audit").fetchone()
             if not isinstance(newest, int) or newest < WORTH or any(one.seq > newest for one in checkpoints):
                 return None
-            ends = [newest * n // (workers * STRETCHES) for n in range(1, workers * STRETCHES)]
-            parts = [(str(path), begin, end) for begin, end in zip([None, *ends], [*ends, newest])]  # noqa: B905
-            with ProcessPoolExecutor(workers, initializer=gc.disable) as pool:  # nothing goes round in circles here
-                walked = list(pool.map(_part, *zip(*parts), repeat(list(checkpoints))))  # noqa: B905
-            lost += texts_of_nobody(_asking(connection))
+            if _strange(asking(connection)):
+                return None
+            ends = [newest * n // (workers * STRETCHES) for n in range(workers * STRETCHES + 1)]
+            parts = [(after, end) for after, end in pairwise(ends) if after < end]
+            walked = _walked(path, parts, list(checkpoints), workers)
+            lost += texts_of_nobody(asking(connection))
         finally:
             connection.close()
     except (OSError, sqlite3.Error):
         return None
     whole = Found()
     for one in walked:
-        if one.problems or (one.first, one.before) != (whole.last + 1, whole.head):
+        if one is None or one.problems or (one.first, one.before) != (whole.last + 1, whole.head):
             lost.clear()
             return None
         whole.first = whole.first or one.first
@@ -360,12 +446,53 @@ def _together(path: Path, checkpoints: Sequence[Checkpoint], lost: list[str]) ->
     return whole
 
 
-def _part(path: str, after: int | None, last: int, checkpoints: list[Checkpoint]) -> Found:
-    """A stretch of the chain, in a process of its own."""
-    connection = _opened(Path(path))
+def _walked(
+    path: Path, parts: Sequence[tuple[int, int]], checkpoints: list[Checkpoint], workers: int
+) -> list[Found | None]:
+    """Each stretch as this process and others have found it; None of one whose process has died."""
+    found: list[Found | None] = [None] * len(parts)
+    turn = multiprocessing.Value("i", 0)
+    others = []
+    for _ in range(workers - 1):
+        here, there = multiprocessing.Pipe(duplex=False)
+        process = multiprocessing.Process(target=_tell, args=(there, path, parts, checkpoints, turn))
+        process.start()
+        there.close()  # so that it is known when the process has died
+        others.append((process, here))
     try:
-        mine = [one for one in checkpoints if (after or 0) < one.seq <= last]
-        return verify(pages(_asking(connection), after, last), mine, part=after is not None)
+        for number, one in _stretches(path, parts, checkpoints, turn):
+            found[number] = one
+    finally:
+        for process, here in others:
+            with suppress(EOFError):  # what it had taken stays None
+                for number, one in here.recv():
+                    found[number] = one
+            process.join()
+    return found
+
+
+def _tell(there: Any, path: Path, parts: Sequence[tuple[int, int]], checkpoints: list[Checkpoint], turn: Any) -> None:
+    with suppress(sqlite3.Error):  # whoever walks in order meets it too, and says so
+        there.send(list(_stretches(path, parts, checkpoints, turn)))
+
+
+def _stretches(
+    path: Path, parts: Sequence[tuple[int, int]], checkpoints: list[Checkpoint], turn: Any
+) -> Iterator[tuple[int, Found]]:
+    """The stretches whose turn it is when this process is free; none any more when one is not whole."""
+    connection = _opened(path)
+    try:
+        while True:
+            with turn.get_lock():
+                number, turn.value = turn.value, turn.value + 1
+            if number >= len(parts):
+                return
+            after, last = parts[number]
+            mine = [one for one in checkpoints if after < one.seq <= last]
+            one = verify(joined(asking(connection), after, last), mine, part=after > 0)
+            yield number, one
+            if one.problems:
+                turn.value = len(parts)
     finally:
         connection.close()
 

@@ -168,7 +168,7 @@ def test_a_long_record_is_walked_by_several_and_every_seam_is_looked_at(
     monkeypatch.setattr(verifier, "WORTH", 10)
     monkeypatch.setattr(verifier.os, "cpu_count", lambda: 3)
     # the processes' own start is not what is tried here, and a test runner has threads, which no fork likes
-    monkeypatch.setattr(verifier, "ProcessPoolExecutor", InTurn)
+    monkeypatch.setattr(verifier.multiprocessing, "Process", InTurn)
     entries = chain(30)
     record = database(tmp_path, entries)
     together = verifier._together(Path(record), [], [])
@@ -193,16 +193,37 @@ def test_a_long_record_is_walked_by_several_and_every_seam_is_looked_at(
 
 
 class InTurn:
-    """As the pool of processes, in this one."""
+    """As a process, in this one: done when it is started."""
 
-    def __init__(self, workers: int, initializer: Callable[[], None]) -> None:
-        self.map = map
+    def __init__(self, target: Callable[..., None], args: tuple[Any, ...]) -> None:
+        self.act, self.args = target, args
 
-    def __enter__(self) -> "InTurn":
-        return self
+    def start(self) -> None:
+        self.act(*self.args)
 
-    def __exit__(self, *_: object) -> None:
-        pass
+    def join(self) -> None:
+        """It is over."""
+
+
+def test_where_a_process_dies_the_record_is_walked_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.support.verifier import load
+
+    verifier = load()
+    monkeypatch.setattr(verifier, "WORTH", 10)
+    monkeypatch.setattr(verifier.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(verifier.multiprocessing, "Process", Dying)
+    record = Path(database(tmp_path, chain(30)))
+    assert verifier._together(record, [], []) is None
+    assert (verifier.verify_file(record).ok, verifier.verify_file(record).entries) == (True, 30)
+
+
+class Dying(InTurn):
+    """As a process that is killed when it has taken a stretch."""
+
+    def start(self) -> None:
+        there, *_, turn = self.args
+        turn.value += 1
+        there.close()
 
 
 def test_by_processes_of_its_own_it_finds_the_same(tmp_path: Path) -> None:

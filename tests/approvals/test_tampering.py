@@ -1,9 +1,10 @@
 """10,000 planted tamperings of a record that Gatehouse wrote: the stand-alone verifier finds every one."""
 
 import random
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -20,6 +21,11 @@ Rows = list[tuple[Any, ...]]
 CHECKPOINTS = (10, 25, ENTRIES)
 
 
+@pytest.fixture(autouse=True)
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifier, "PAGE", PAGE)
+
+
 @pytest.fixture
 def rows(sqlite_url: str) -> Rows:
     database = Database(sqlite_url)
@@ -30,17 +36,42 @@ def rows(sqlite_url: str) -> Rows:
             request = f"REQ-{n // 4}" if n % 5 else None
             w.audit(f"kind.{n % 7}", actor=Actor(f"account-{n % 4}"), request=request, data={"n": n}, details=details)
     database.close()
-    lost: list[str] = []
-    ((entries, texts),) = verifier.pages_of(Path(sqlite_url.removeprefix("sqlite:///")), lost)
-    assert (len(entries), lost) == (ENTRIES, [])
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as connection:
+        pages = list(verifier.pages(verifier.asking(connection)))
+    entries = [entry for page, _ in pages for entry in page]
+    texts = [text for _, page in pages for text in page]
+    assert len(entries) == ENTRIES
     return [(*entry, tuple(text[1:] for text in texts if text[0] == entry[SEQ])) for entry in entries]
 
 
 def verified(rows: Rows, said: list[Any]) -> bool:
-    """Whether it is found whole, read by pages of a few entries."""
+    """Whether it is found whole, read by pages of a few entries, as rows and as SQLite joins them."""
+    whole = by_rows(rows, said)
+    if [row[SEQ] for row in rows] == sorted(row[SEQ] for row in rows):  # as a database hands them over
+        assert joined(rows, said) == whole
+    return whole
+
+
+def by_rows(rows: Rows, said: list[Any]) -> bool:
     pages = [rows[begin : begin + PAGE] for begin in range(0, len(rows), PAGE)]
     texts = [[(row[SEQ], *text) for row in page for text in row[TEXTS]] for page in pages]
     return bool(verifier.verify(zip([[row[:TEXTS] for row in page] for page in pages], texts, strict=True), said).ok)
+
+
+def joined(rows: Rows, said: list[Any]) -> bool:
+    with closing(in_a_database(rows)) as connection:
+        return bool(verifier.verify(verifier.joined(verifier.asking(connection)), said).ok)
+
+
+def in_a_database(rows: Rows) -> sqlite3.Connection:
+    """Without a key or a type, so that anything may stand in it."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE audit (seq, prev, hash, body, event, request_id)")
+    connection.execute("CREATE TABLE audit_details (seq, name, salt, text)")
+    texts = [(row[SEQ], *text) for row in rows for text in row[TEXTS]]
+    connection.executemany("INSERT INTO audit VALUES (?, ?, ?, CAST(? AS TEXT), ?, ?)", [row[:TEXTS] for row in rows])
+    connection.executemany("INSERT INTO audit_details VALUES (?, ?, ?, ?)", texts)
+    return connection
 
 
 def checkpoints(rows: Rows) -> list[Any]:
@@ -170,3 +201,67 @@ def test_what_is_younger_than_the_newest_checkpoint_rests_on_the_chain_alone(row
     for end in range(25, ENTRIES):
         assert verified(rows[:end], said)
     assert not verified(rows[:24], said)
+
+
+# What is joined could be cut otherwise than it was put together: each of these makes up with one value for another.
+SMUGGLED = {
+    "a body in the body before it": """
+        UPDATE audit SET body = (SELECT group_concat(body, char(10)) FROM audit WHERE seq IN (4, 5)) WHERE seq = 4;
+        UPDATE audit SET body = NULL WHERE seq = 5""",
+    "a hash in the hash before it": """
+        UPDATE audit SET hash = (SELECT group_concat(hash) FROM audit WHERE seq IN (4, 5)) WHERE seq = 4;
+        UPDATE audit SET hash = NULL WHERE seq = 5""",
+    "one character of a hash in the next": """
+        UPDATE audit SET hash = substr(hash, 1, 63) WHERE seq = 4;
+        UPDATE audit SET hash = substr((SELECT hash FROM audit WHERE seq = 4), 64) || hash WHERE seq = 5""",
+    "a link in the link before it": """
+        UPDATE audit SET prev = (SELECT group_concat(prev) FROM audit WHERE seq IN (4, 5)) WHERE seq = 4;
+        UPDATE audit SET prev = NULL WHERE seq = 5""",
+    "an event in the event before it": """
+        UPDATE audit SET event = event || '","request":' || char(10) || '"details":{},"event":"'
+            || (SELECT event FROM audit WHERE seq = 7) WHERE seq = 6;
+        UPDATE audit SET event = NULL WHERE seq = 7""",
+    "a request in the request before it": """
+        UPDATE audit SET request_id = request_id || '"}' || char(10) || '"' || request_id WHERE seq = 3;
+        UPDATE audit SET request_id = x'' WHERE seq = 4""",
+    "a text in the text before it": """
+        UPDATE audit_details SET text = text || char(30) || (SELECT text FROM audit_details WHERE seq = 6
+            AND name = 'approver') WHERE seq = 5 AND name = 'reason';
+        UPDATE audit_details SET text = NULL WHERE seq = 6 AND name = 'approver'""",
+    "a hash that is no text": "UPDATE audit SET hash = CAST(hash AS BLOB) WHERE seq = 9",
+    "a link that is no text": "UPDATE audit SET prev = CAST(prev AS BLOB) WHERE seq = 9",
+    "an event that is no text": "UPDATE audit SET event = CAST(event AS BLOB) WHERE seq = 9",
+    "a request that is no text": "UPDATE audit SET request_id = CAST(request_id AS BLOB) WHERE seq = 9",
+    "a text that is no text": "UPDATE audit_details SET text = CAST(text AS BLOB) WHERE seq = 9",
+    "no request, in other words": "UPDATE audit SET request_id = char(0) WHERE seq = 11",
+    "a number that is none": "UPDATE audit SET seq = 9.5 WHERE seq = 9",
+    "a number that is a text": "UPDATE audit SET seq = '9' WHERE seq = 9",
+    "no number": "INSERT INTO audit SELECT NULL, prev, hash, body, event, request_id FROM audit WHERE seq = 9",
+    "a number below the first": """
+        INSERT INTO audit SELECT 0, prev, hash, body, event, request_id FROM audit WHERE seq = 1""",
+    "an entry twice": "INSERT INTO audit SELECT * FROM audit WHERE seq = 9",
+    "two numbers exchanged": """
+        UPDATE audit SET seq = 900 WHERE seq = 9; UPDATE audit SET seq = 9 WHERE seq = 10;
+        UPDATE audit SET seq = 10 WHERE seq = 900""",
+    "a text that was added": "INSERT INTO audit_details VALUES (4, 'remark', 's', 'added')",
+}
+
+
+@pytest.mark.parametrize("how", SMUGGLED)
+def test_what_is_joined_hides_nothing(rows: Rows, how: str) -> None:
+    with closing(in_a_database(rows)) as connection:
+        ask = verifier.asking(connection)
+        assert verifier.verify(verifier.joined(ask)).ok
+        before = connection.total_changes
+        connection.executescript(SMUGGLED[how])
+        assert connection.total_changes > before
+        assert verifier.verify(verifier.joined(ask)).problems
+        assert verifier.verify(verifier.pages(ask)).problems
+
+
+def test_of_a_whole_record_no_row_is_read(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else all of the above would be found by rows alone."""
+    with closing(in_a_database(rows)) as connection:
+        pages = list(verifier.joined(verifier.asking(connection)))
+        assert [page.entries for page in pages] == [16, 16, 8]
+    assert verifier.verify(pages, checkpoints(rows)).ok  # the connection is closed: nothing more can be read

@@ -4,6 +4,7 @@ import gc
 import hashlib
 import json
 import os
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -32,7 +34,8 @@ def measured(folder: Path, entries: int) -> dict[str, object]:
     """Each way in turn, so that what else the machine does meets all of them; the middle of the rounds counts."""
     path = folder / "record.db"
     write(path, entries)
-    pages = list(verifier.pages_of(path, []))
+    with closing(sqlite3.connect(path)) as connection:
+        pages = list(verifier.pages(verifier.asking(connection)))
     ready = list(_hashed(pages))
     gc.collect()
     gc.freeze()  # what lies ready is not looked through again and again while something is measured
