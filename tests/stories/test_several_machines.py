@@ -186,6 +186,7 @@ def whoever_has(every: Machines, job: str) -> Machine:
     return busy
 
 
+@pytest.mark.torture
 def test_a_server_that_loses_every_connection_again_and_again_loses_nothing(bot: Bot, judge: Judge) -> None:
     """As when it is restarted every few seconds: what people do is taken or told, what was taken is done."""
     count = max(3, round(20 * SHARE))
