@@ -30,7 +30,7 @@ CLOSED = {
 GONE = {"message_not_found", "cant_update_message"}
 NO_THREAD = {"cannot_reply_to_message", "thread_not_found", "message_not_found"}  # its first message was deleted
 CODE = re.compile(r"[a-z0-9_]{1,80}|HTTP [0-9]{3}")
-SAYS = ("chat.", "views.", "files.complete")  # what people see
+SAYS = ("chat.", "views.", "files.completeUploadExternal")  # what people see
 WAIT = re.compile(r"[0-9]{1,4}")  # seconds
 
 log = structlog.get_logger()
