@@ -33,7 +33,9 @@ LEASE = timedelta(seconds=15)  # renewed every few seconds while the job runs
 LOUD_AFTER = 3  # failures of the same job before operators hear of it
 LONGEST_PAUSE = 300.0  # seconds
 # What comes again and again for as long as there is a worker: it is never over, so nobody waits for that.
-RECURRING = frozenset({"mirror", "sources", "events", "checkpoint", "texts", "emergency", "heartbeat", "watch"})
+RECURRING = frozenset({
+    "mirror", "sources", "events", "checkpoint", "texts", "emergency", "heartbeat", "reconcile", "watch",
+})  # fmt: skip
 # Priorities. Ends and break-glass go before everything else, and may use the calls that are kept back.
 ENDS, EFFECTS, PEOPLE, ORDINARY, BACKGROUND = 1, 2, 3, 5, 9
 

@@ -27,6 +27,7 @@ from approvals.crash import crash_point
 from approvals.dead_letters import SORRY
 from approvals.ending import Ending
 from approvals.models import AccessRequest, Grant
+from approvals.outside import Nowhere, Outside
 from approvals.plan import Plan
 from approvals.planning import Atlassian
 from approvals.policy import Policy
@@ -36,6 +37,7 @@ from approvals.states import LIVE, Status
 from approvals.states import Grant as GrantStatus
 from approvals.store import MACHINE, Stale, Store, Write
 from approvals.telling import alarm, tell_outcome
+from approvals.warning import will_warn
 
 PATIENCE = timedelta(hours=1)  # how long an approved request waits for Atlassian before it is given up
 
@@ -52,17 +54,21 @@ class Provisioning:
     """Takes the steps of approved plans and ends grants; every effect is safe to repeat."""
 
     def __init__(
-        self, store: Store, directory: Atlassian, people_outside: People, policies: PolicyBook, effects: Effects
-    ) -> None:
+        self, store: Store, directory: Atlassian, people_outside: People, policies: PolicyBook, effects: Effects,
+        outside: Outside | None = None,
+    ) -> None:  # fmt: skip
         self.store = store
         self.directory = directory
         self.policies = policies
         self.effects = effects
+        self.outside = outside or Nowhere()
         self.beginning = Beginning(store, directory, people_outside, policies)
         self.calls = Calls(store, directory)
         self.changing = Changing(store, directory, self.calls, policies)
         self.ending = Ending(store, directory, effects is not Effects.OFF)
-        self.bulk = BulkApplying(store, directory, policies, self.beginning, self.calls, self._rehearses_a_list)
+        self.bulk = BulkApplying(
+            store, directory, policies, self.beginning, self.calls, self._rehearses_a_list, self.outside
+        )
         self.bulk_ending = BulkEnding(store, directory, policies, self.calls, effects is not Effects.OFF)
 
     def apply(self, claim: jobs.Claim) -> None:
@@ -177,6 +183,7 @@ class Provisioning:
         )
         if ends_at:
             w.enqueue("end", grant.id or 0, at=ends_at, priority=jobs.ENDS)
+            will_warn(w, str(grant.id), w.now, ends_at)
 
     def _take_steps(self, claim: jobs.Claim, request_id: str, seen: bool | None) -> None:
         with self.store.read() as session:
@@ -186,6 +193,8 @@ class Provisioning:
             known = grant is None or are_in_the_chain(session, request_id, steps)
         if not known:
             raise Forged(FORGED)
+        if grant is None or grant.status == GrantStatus.PROMISED:
+            safety.wait_for_the_record(self.store, request.verb)
         if grant is None:
             return self.changing.take_steps(claim, request)
         if grant.status != GrantStatus.PROMISED or is_over(grant, self.store.now()):
@@ -193,6 +202,7 @@ class Provisioning:
             return self._give_up(claim, request_id, because)
         if request.rehearsal:
             return self._rehearse(claim, request, grant)
+        self.outside.catch_up()  # its end is known outside as well before anything is given
         for row in steps:
             self.calls.make_true(claim, row, grant, "give", seen=seen, unless_over=True)
         self._finish(claim, request, grant)

@@ -2,10 +2,11 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -20,16 +21,21 @@ from approvals.database import Database
 from approvals.delegating import Delegating
 from approvals.glass import Glass, GlassDesk
 from approvals.offers import Offers
+from approvals.overdue import ask_for_every_end
 from approvals.performing import apply_policy, unfreeze
 from approvals.planning import Planning
 from approvals.policy import Policy
 from approvals.policy_book import PolicyBook, adopt_first
 from approvals.proposals import Proposals
 from approvals.provisioning import Effects, Provisioning
+from approvals.reconciliation import Reconciliation
 from approvals.reviews import Reviews
+from approvals.safe_mode import SafeDesk
 from approvals.source import keys_of, known
 from approvals.store import Store
+from approvals.strays import Strays
 from approvals.waiting import Waiting
+from approvals.warning import Warning
 from approvals.welcoming import Welcoming
 from approvals.workflow import Workflow
 from approvals.writable import DATABASE, cannot_write, trouble_of
@@ -58,11 +64,14 @@ from bot.oncall.sources import Described, OnCallSources, build_incidents, build_
 from bot.previews import Previews
 from bot.private_answers import PrivateAnswers
 from bot.proposal_cards import ProposalCards
-from bot.record.checkpoints import Checkpoints
+from bot.record.book import Book
+from bot.record.checkpoints import Checkpoints, head
+from bot.record.loss import Loss
 from bot.record.retention import Retention
 from bot.record.signing import signing_key
 from bot.review_cards import ReviewCards
 from bot.review_events import ReviewEvents
+from bot.safe_mode_pages import SafeModePages
 from bot.settings import Settings
 from bot.slack_budget import Budget
 from bot.slack_files import SlackFiles
@@ -104,9 +113,15 @@ class House:
     upkeep: Watch
     health: Health
     gauges: Gauges
+    reconciliation: Reconciliation
+    loss: Loss
 
     def start(self) -> None:
-        """Begin to work: what comes again and again is asked for, then whoever does it wakes up."""
+        """Begin to work: whether the record is all there, the ends that are due, then what comes again and again."""
+        self.loss.look()
+        ask_for_every_end(self.store, due_too=True)
+        with self.store.read() as session:
+            self.metrics.ends_read_to, _ = head(session)
         self.mirror.start()
         self.checkpoints.start()
         self.retention.start()
@@ -114,6 +129,7 @@ class House:
         self.watch.start()
         self.heartbeat.start()
         self.upkeep.start()
+        self.reconciliation.start()
         self.worker.start()
 
     def close(self) -> None:
@@ -126,8 +142,10 @@ class House:
         self.gauges.refresh()
 
 
-def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4) -> House:
-    """Wire everything; opens no connection and starts nothing."""
+def build(
+    settings: Settings, *, budget: Budget | None = None, threads: int = 4, given: Sequence[Path] = ()
+) -> House:  # fmt: skip
+    """Wire everything; opens no connection and starts nothing. ``given``: files of checkpoints, named at the start."""
     database = Database(settings.database_url.get_secret_value())
     database.batches.coming, database.batches.aside = lambda: TURN.waiting, TURN.aside
     store = Store(database, movable_time=settings.on_loopback)
@@ -142,22 +160,27 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     proposals = Proposals(store, policies, mirror, {"policy": apply_policy, "unfreeze": unfreeze, "bind": confirm})
     glass, reviews = GlassDesk(store, policies), Reviews(store, policies, workflow)
     delegating = Delegating(store, policies)
-    desk = Desk(store, workflow, delegating, proposals, policies, glass, reviews, slack.open_view)
-    worker = build_worker(settings, store, policies, directory, mirror, proposals, slack, threads)
+    safe = SafeDesk(store, policies)
+    desk = Desk(store, workflow, delegating, proposals, policies, glass, reviews, safe, slack.open_view)
+    book = build_book(settings, store)
+    worker = build_worker(settings, store, policies, directory, mirror, proposals, slack, book, threads)
     glassy, last_words = build_glass(settings, desk, directory, mirror, slack, metrics)
     worker.kinds |= build_lists(settings, desk, slack) | glassy
     worker.last_words |= last_words
     worker.on_failure = metrics.on_failure
-    checkpoints = build_checkpoints(settings, store, policies, slack)
+    checkpoints = build_checkpoints(settings, store, policies, slack, book)
     retention = Retention(store, days_of(settings.audit_texts_kept_days))
     heartbeat = Heartbeat(store, settings.heartbeat_url.get_secret_value(), metrics)
     watch = EmergencyWatch(store, policies, directory.clients.organization, directory.clients.accounts)
     events = build_events(settings, store, directory, watch)
     upkeep = build_upkeep(settings, store, slack, directory)
+    reconciliation = build_reconciliation(settings, store, directory, policies, events)
+    loss = Loss(store, book, slack, policies, given)
     worker.kinds |= {
         "checkpoint": checkpoints.run, "texts": retention.run, "events": events.run, "emergency": watch.run,
-        "heartbeat": heartbeat.run, "watch": upkeep.run,
+        "heartbeat": heartbeat.run, "watch": upkeep.run, "reconcile": reconciliation.run,
     }  # fmt: skip
+    worker.kinds |= build_safe_mode(desk, directory, slack, loss)
     listeners = Listeners(build_bolt(settings), desk, metrics)
     offers = Offers(store, policies, mirror)
     worker.kinds["offer"] = offers.offer
@@ -165,8 +188,9 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     incidents = build_incident_door(settings, offers, metrics)
     return House(
         settings, database, store, policies, desk, listeners, guard, incidents, socket, metrics, mirror, worker,
-        checkpoints, retention, directory, events, watch, heartbeat, upkeep, Health(store, socket),
-        Gauges(metrics, store, socket, expiries(settings)),
+        checkpoints, retention, directory, events, watch, heartbeat, upkeep,
+        Health(store, socket, lambda: loss.trouble), Gauges(metrics, store, socket, expiries(settings)),
+        reconciliation, loss,
     )  # fmt: skip
 
 
@@ -242,11 +266,12 @@ def build_worker(
     mirror: Mirror,
     proposals: Proposals,
     slack: SlackOut,
+    book: Book,
     threads: int,
 ) -> Worker:
     """Which job is whose: the kinds are named where they are enqueued."""
     planning = Planning(store, directory, policies, mirror)
-    provisioning = Provisioning(store, directory, mirror, policies, Effects(settings.effects))
+    provisioning = Provisioning(store, directory, mirror, policies, Effects(settings.effects), book)
     announcer = Announcer(store, slack, policies, audit_log_address(settings))
     counting = Counting(store, policies, mirror)
     kinds = {
@@ -255,6 +280,7 @@ def build_worker(
         "wait": Waiting(store, policies).look,
         "apply": provisioning.apply,
         "end": provisioning.ending.end,
+        "ends soon": Warning(store).warn,
         "bulk end": provisioning.bulk_ending.end,
         "draw": announcer.draw,
         "tell": announcer.tell,
@@ -287,6 +313,26 @@ def build_upkeep(settings: Settings, store: Store, slack: SlackOut, directory: A
     return Watch(store, slack, clients, expiries(settings))
 
 
+def build_reconciliation(
+    settings: Settings, store: Store, directory: AtlassianDirectory, policies: PolicyBook, events: Events
+) -> Reconciliation:
+    """The record against Atlassian; what the audit log tells of others explains some of it."""
+    writes = Effects(settings.effects) is not Effects.OFF
+    return Reconciliation(store, directory, policies, events.puts_in, writes)
+
+
+def build_safe_mode(desk: Desk, directory: AtlassianDirectory, slack: SlackOut, loss: Loss) -> dict[str, Run]:
+    """The jobs of a record that was lost or put back."""
+    strays = Strays(desk.store, directory, desk.policies)
+    return {
+        "outside": loss.run,
+        "safe mode": strays.read,
+        "stray": strays.settle,
+        "safe page": SafeModePages(desk.store, slack, desk).draw,
+        "safe mode over": loss.over,
+    }
+
+
 def build_lists(settings: Settings, desk: Desk, slack: SlackOut) -> dict[str, Run]:
     """The jobs of lists that talk with people: their files, their pages, how far they have come."""
     files = SlackFiles(slack, settings.slack_bot_token.get_secret_value(), settings.slack_api_url)
@@ -305,12 +351,19 @@ def days_of(number: int | None) -> timedelta | None:
     return timedelta(days=number) if number is not None else None
 
 
-def build_checkpoints(settings: Settings, store: Store, policies: PolicyBook, slack: SlackOut) -> Checkpoints:
-    """What proves the record outside of it, signed where there is a key."""
+def build_book(settings: Settings, store: Store) -> Book:
+    """Where it is said outside how far the record is and who holds what, signed where there is a key."""
     secret = settings.audit_signing_key.get_secret_value()
     key = signing_key(secret) if secret else None
+    return Book(store, settings.atlassian_org_id, key, settings.checkpoint_file, partial(print, flush=True))
+
+
+def build_checkpoints(
+    settings: Settings, store: Store, policies: PolicyBook, slack: SlackOut, book: Book
+) -> Checkpoints:
+    """What proves the record outside of it."""
     webhook = settings.checkpoint_webhook_url.get_secret_value()
-    return Checkpoints(store, slack, policies, settings.atlassian_org_id, key, webhook, partial(print, flush=True))
+    return Checkpoints(store, slack, policies, settings.atlassian_org_id, book.key, webhook, book)
 
 
 def build_glass(

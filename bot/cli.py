@@ -15,12 +15,16 @@ from bot import (
     cli_freeze,
     cli_glass,
     cli_jobs,
+    cli_loss,
     cli_policy,
+    cli_reconcile,
     cli_record,
     cli_setup,
 )
 
 if TYPE_CHECKING:  # the commands import what they need themselves: `gatehouse --help` loads nothing else
+    from collections.abc import Sequence
+
     from approvals.database import Database
     from approvals.policy import Policy
     from bot.app import House
@@ -39,6 +43,9 @@ app.command()(cli_forget.forget)
 app.command()(cli_evidence.evidence)
 app.command()(cli_glass.drill)
 app.command()(cli_glass.end)
+app.command()(cli_reconcile.reconcile)
+app.command("safe-mode")(cli_loss.safe_mode)
+app.command()(cli_loss.backup)
 app.command("record-manual")(cli_by_hand.record_manual)
 app.add_typer(cli_setup.docs_app, name="docs", hidden=True)
 app.command()(cli_bulk.bulk)
@@ -69,10 +76,16 @@ def stop(*sentences: str) -> NoReturn:
 # -- running ------------------------------------------------------------------------------------------------------
 
 
+Checkpoints = Annotated[
+    list[Path] | None,
+    typer.Option("--checkpoint", exists=True, dir_okay=False, help="A file of checkpoints to compare the record with."),
+]
+
+
 @app.command()
-def serve() -> None:
+def serve(checkpoint: Checkpoints = None) -> None:
     """Web and worker in one process group: the way to run it on one machine."""
-    run_server(works=True)
+    run_server(works=True, given=checkpoint or ())
 
 
 @app.command()
@@ -81,7 +94,7 @@ def web() -> None:
     run_server(works=False)
 
 
-def run_server(*, works: bool) -> None:
+def run_server(*, works: bool, given: "Sequence[Path]" = ()) -> None:
     """Check everything that can be checked first, so that a mistake is a sentence and not a crash in a worker."""
     from bot.web import Server
 
@@ -90,7 +103,7 @@ def run_server(*, works: bool) -> None:
     insist_free(settings)
     os.environ.pop("GUNICORN_CMD_ARGS", None)
     try:
-        Server(lambda: furnish(settings), host=settings.host, port=settings.port, works=works).run()
+        Server(lambda: furnish(settings, given), host=settings.host, port=settings.port, works=works).run()
     except SystemExit as exit:
         if exit.code == 1:  # gunicorn could not listen, and has said so where nobody reads
             stop(f"PORT: {settings.host}:{settings.port} can't be listened on. Something else may use it already.")
@@ -130,7 +143,7 @@ def healthy(
 
 
 @app.command()
-def worker() -> None:
+def worker(checkpoint: Checkpoints = None) -> None:
     """Only the work: planning, applying, ending, telling."""
     import signal
     import threading
@@ -141,7 +154,7 @@ def worker() -> None:
     settings = read_settings(runs=True)
     check_before_start(settings)
     insist_free(settings)
-    house = furnish(settings)
+    house = furnish(settings, checkpoint or ())
     stopping = threading.Event()
 
     def told(*_: object) -> None:
@@ -355,7 +368,7 @@ def check_before_start(settings: "Settings") -> None:
         stop(*problem.sentences)
 
 
-def furnish(settings: "Settings") -> "House":
+def furnish(settings: "Settings", given: "Sequence[Path]" = ()) -> "House":
     """Build the house on the policy in force."""
     import structlog
 
@@ -370,7 +383,7 @@ def furnish(settings: "Settings") -> "House":
         store: Store = Store(database, movable_time=settings.on_loopback)
         if not adopt_policy(store, text, read_policy(settings.policy_file)):
             structlog.get_logger().warning("the policy file differs from the policy in force; it changes nothing yet")
-    return build(settings)
+    return build(settings, given=given)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """The figures that are read from the record when somebody asks: how it is now, for whichever process was asked."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from sqlmodel import Session, col, func, select
 
-from approvals.models import AccessRequest, Grant, Job, RateBudget, Review
+from approvals import safety
+from approvals.models import AccessRequest, AuditEntry, Drift, Grant, Job, Meta, RateBudget, Review
 from approvals.policy_book import PolicyBook
+from approvals.reconciliation import LOOKED
 from approvals.reviews import last_drill
 from approvals.states import LIVE, Status
 from approvals.states import Grant as GrantStatus
@@ -15,7 +18,7 @@ from approvals.store import Store
 from bot.emergency import are_in_order
 from bot.key_slots import Expiry
 from bot.metrics import Metrics
-from bot.record.checkpoints import last_sent
+from bot.record.checkpoints import head, last_sent
 from bot.socket_mode import SocketMode
 from bot.watch import LATELY, watched
 
@@ -39,6 +42,8 @@ class Gauges:
             self._work(session, now)
             self._glass(session, now)
             self._outside(session, now, whole)
+            self._agreement(session)
+            self._count_ends(session)
         self.metrics.socket.set(self.socket is not None and self.socket.connected)
         for key in self.keys:
             if key.expires is not None:
@@ -57,6 +62,29 @@ class Gauges:
         late = (col(Grant.status).in_([*LIVE, GrantStatus.ENDING]), col(Grant.ends_at) < now)
         self.metrics.active.set(session.exec(held).one())
         self.metrics.overdue.set(session.exec(select(func.count()).select_from(Grant).where(*late)).one())
+
+    def _agreement(self, session: Session) -> None:
+        """Of the record with Atlassian, and with itself as it was before."""
+        found = select(Drift.kind, func.count()).where(Drift.state == "open").group_by(Drift.kind)
+        drifts = dict(session.exec(found).all())
+        for kind in ("missing", "left over"):
+            self.metrics.drift.labels(kind).set(drifts.get(kind, 0))
+        self.metrics.safe_mode.set(bool(safety.safe_mode(session)))
+        looked = session.get(Meta, LOOKED)
+        self.metrics.reconciled.set(datetime.fromisoformat(looked.value).timestamp() if looked else 0)
+
+    def _count_ends(self, session: Session) -> None:
+        """How late the ends were that the record has since the last look, whichever process made them true."""
+        newest, _ = head(session)
+        if self.metrics.ends_read_to is None:
+            self.metrics.ends_read_to = newest
+        ended = col(AuditEntry.event).in_(("grant.ended", "grants.ended"))
+        since = AuditEntry.seq > self.metrics.ends_read_to
+        for body in session.exec(select(AuditEntry.body).where(since, ended)).all():
+            data = json.loads(body)["data"]
+            for _ in data.get("accounts", ("one",)) if "late" in data else ():
+                self.metrics.lateness.observe(max(0.0, data["late"]))
+        self.metrics.ends_read_to = newest
 
     def _work(self, session: Session, now: datetime) -> None:
         jobs = dict(session.exec(select(Job.status, func.count()).group_by(Job.status)).all())

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, func, select
 
+from approvals import safety
 from approvals.clock import real_time
 from approvals.migrations import is_current
 from approvals.models import Grant, Job, Meta
@@ -33,6 +35,7 @@ class Health:
 
     store: Store
     socket: SocketMode | None
+    trouble: Callable[[], str]  # with the checkpoints outside, at the start
     _written: float = field(default=float("-inf"), init=False)  # monotonic seconds
     _trying: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -74,6 +77,8 @@ class Health:
             return {
                 "record": _part(whole, said),
                 "whole record": _verified(seen.get("record"), now),
+                "safe mode": _safe(safety.safe_mode(session)),
+                "checkpoints": _part(not self.trouble(), self.trouble() or "what was said outside was compared"),
                 "slack": self._slack(seen.get("slack"), now),
                 "atlassian": _vendor(seen.get("atlassian"), now),
                 "mirror": _mirror(session, now),
@@ -88,6 +93,11 @@ class Health:
             return part
         connected = self.socket.connected
         return part | {"socket": "connected" if connected else "not connected", "ok": part["ok"] and connected}
+
+
+def _safe(lost: str) -> Part:
+    """Ready to answer and to end, not to give."""
+    return _part(not lost, lost or "off")
 
 
 def _part(ok: bool, says: str, **more: Any) -> Part:

@@ -11,6 +11,7 @@ from approvals.safety import CEILING
 from approvals.states import OPEN, Status
 from approvals.store import Happened
 
+LATE = (1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400, 604_800)  # seconds
 HOURS = (60, 300, 900, 3600, 4 * 3600, 24 * 3600, 7 * 24 * 3600)  # seconds, for what people take their time with
 ACKS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)  # seconds; Slack gives three
 APIS = (  # by the beginning of a path
@@ -42,6 +43,11 @@ class Metrics:
         self.active = gauge("grants_active", "Grants that are held")
         self.overdue = gauge("grants_overdue", "Grants that should have ended")
         self.end_failures = count("revoke_failures", "Tries to end a grant that failed")
+        self.lateness = histogram("end_lateness_seconds", "How long after its time an end was read back as true", LATE)
+        self.ends_read_to: int | None = None  # the newest entry of the record whose ends were counted
+        self.drift = gauge("drift", "Differences between the record and Atlassian", "kind")
+        self.reconciled = gauge("reconciled_timestamp_seconds", "When all was held against Atlassian; 0 for never")
+        self.safe_mode = gauge("safe_mode", "1 while nothing is given because the record was lost")
         # -- break-glass
         self.glass = count("breakglass", "Uses of break-glass that the rule allowed")
         self.reviews = gauge("breakglass_reviews", "Uses of break-glass by state of their review", "status")

@@ -74,6 +74,7 @@ MEND = {
     ),
     "AUDIT_SIGNING_KEY": "give what `gatehouse audit key` prints, or an Ed25519 private key as PEM without a password",
     "AUDIT_TEXTS_KEPT_DAYS": "give a number of days from 30 to 36500, or leave it out to keep them",
+    "CHECKPOINT_FILE": "give the path of a file on another disk than the database's, or leave it out",
     "INCIDENT_WEBHOOK_SECRET": "give at least 32 characters that nobody guesses, as `openssl rand -hex 32` prints",
     **dict.fromkeys(
         ("CHECKPOINT_WEBHOOK_URL", "HEARTBEAT_URL"),
@@ -219,6 +220,9 @@ class Settings(BaseSettings):
     metrics_token: Token = SecretStr("")
     audit_signing_key: Annotated[SecretStr, AfterValidator(_signing_key)] = SecretStr("")  # PEM, or a seed in base64
     audit_texts_kept_days: Annotated[int, Field(ge=30, le=36_500)] | None = None  # None: for good
+    checkpoint_file: Path | None = (
+        None  # what is said of the record and of grants is written there, and read at a start
+    )
     checkpoint_webhook_url: Annotated[Token, AfterValidator(_webhook)] = SecretStr("")
     heartbeat_url: Annotated[Token, AfterValidator(_webhook)] = SecretStr("")  # a monitor that alarms when it stops
     incident_webhook_secret: Annotated[Token, AfterValidator(_long)] = SecretStr("")  # given: POST /incidents is open

@@ -93,6 +93,13 @@ class SlackOut:
         """https://docs.slack.dev/reference/methods/conversations.info"""
         return dict(self._call("conversations.info", channel=channel)["channel"])
 
+    def history(self, channel: str) -> list[dict[str, Any]]:
+        """The newest messages of a channel, the newest first; needs a scope that nobody has to give.
+
+        https://docs.slack.dev/reference/methods/conversations.history
+        """
+        return list(self._call("conversations.history", channel=channel, limit=100).get("messages", []))
+
     def user(self, user: str) -> dict[str, Any]:
         """https://docs.slack.dev/reference/methods/users.info"""
         return dict(self._call("users.info", user=user)["user"])

@@ -26,8 +26,11 @@ SETTLES = 5.0  # seconds that Atlassian has to finish what was cut off, before a
 SOON = 2.0  # seconds before what the database stopped is tried again
 AWAY = 1.0  # seconds before a database that failed is tried again
 BUGS_FORGIVEN = 8  # tries of a job that raised something nobody expected
-# An end is retried until it is true; whatever comes again and again would else be missing for ever.
-NEVER_BURIED = jobs.RECURRING | {"end", "bulk end", "glass heard", "wait", "review due"}
+# An end is retried until it is true; what comes again and again, or guards a lost record, would be missing for ever.
+NEVER_BURIED = jobs.RECURRING | {
+    *("end", "bulk end", "glass heard", "wait", "review due"),
+    *("outside", "safe mode", "safe mode over", "stray"),
+}
 BLINK = 0.05  # seconds that whoever comes next leaves a deed alone with the interpreter
 DEEDS = frozenset({"count", "apply", "end", "bulk end"})
 ENDS = frozenset({"end", "bulk end"})

@@ -15,6 +15,7 @@ from handlers import (
     glass_doors,
     news_of_changes,
     news_of_emergency,
+    news_of_ends,
     news_of_events,
     news_of_glass,
     news_of_jobs,
@@ -184,6 +185,10 @@ def _ended(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> s
     assert view is not None
     early = view.grant.because if view.grant and view.grant.because.startswith("ended early") else ""
     what = f"{object_of(view)} was {esc(early)}." if early else f"the time of {object_of(view)} is over."
+    if facts.get("outside"):
+        what = f"{object_of(view)} was taken away outside Gatehouse, so it is closed here."
+    if facts.get("once_more"):
+        what = f"{object_of(view)} was over and found there again, which nothing explains: it was taken away once more."
     lines = [f":white_circle: {asker(view)}, {what}"]
     if facts["kept"]:
         lines.append(f"Nothing was taken away: {esc(facts['kept'])}.")
@@ -287,6 +292,7 @@ BUTTONS = {
     "glass": news_of_glass.glass_buttons,
     "glass_second": news_of_glass.second_buttons,
     "drill_asked": news_of_glass.drill_buttons,
+    "ends_soon": news_of_ends.again_button,
     "by_hand": news_of_glass.by_hand_buttons,
     "offer": glass_doors.offer_buttons,
     "offer_to_nobody": glass_doors.offer_buttons,
@@ -301,6 +307,14 @@ SENTENCES = {
     "drill_due": news_of_glass.drill_due,
     "by_hand": news_of_glass.by_hand,
     "drill_asked": news_of_glass.drill_asked,
+    "ends_soon": news_of_ends.ends_soon,
+    "bulk_ends_soon": news_of_ends.bulk_ends_soon,
+    "ends_late": news_of_ends.ends_late,
+    "drift": news_of_ends.drift,
+    "safe_mode": news_of_ends.safe_mode,
+    "safe_mode_left": news_of_ends.safe_mode_left,
+    "adopted": news_of_ends.adopted,
+    "reconciled": news_of_ends.reconciled,
     "offer": lambda facts, view, _: glass_doors.offer(facts),
     "offer_to_nobody": lambda facts, view, _: glass_doors.offer_to_nobody(facts),
     "bulk_asked": lambda facts, view, _: bulk.asked(facts),

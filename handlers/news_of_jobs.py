@@ -23,6 +23,8 @@ WHAT = {  # what a kind of job does, to complete "the job that …"
     "review": "shows a review",
     "review due": "watches over a review",
     "welcome": "waits for a newcomer",
+    "reconcile": "holds the record against Atlassian",
+    "outside": "looks at what was said outside of the record",
     "watch": "looks after keys, vendors and the record",
 }
 

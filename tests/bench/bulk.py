@@ -20,12 +20,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
-from sqlalchemy import insert
+from sqlalchemy import func, insert
+from sqlmodel import select
 
 from approvals.bulk_rows import digest_of_lines, judge
 from approvals.database import Database
 from approvals.migrations import migrate
-from approvals.models import Person
+from approvals.models import Grant, News, Person
 from approvals.policy import Policy
 from approvals.store import Store
 from approvals.workflow import Ask
@@ -37,7 +38,7 @@ from bot.sandbox.atlassian.server import create_app, running
 from handlers.bulk_file import read_list
 from tests.support.bulk import DRILL, bulk_policy
 from tests.support.living import settings_for
-from tests.support.world import World
+from tests.support.world import MemoryIncidents, World
 
 PEOPLE = 12_000
 PAGE = PORTION = 100
@@ -105,7 +106,7 @@ def run(url: str, folder: Path, rows: int) -> dict[str, Any]:
     policy = Policy.parse(bulk_policy())
     settings = settings_for("http://127.0.0.1:9", url, database.url, ATLASSIAN_CALLS_A_MINUTE="100000")
     directory = AtlassianDirectory(build_clients(settings, policy, database), policy)
-    world = World(store, after=SimpleNamespace(directory=directory, clicks=0))  # type: ignore[arg-type]
+    world = World(store, after=SimpleNamespace(directory=directory, incidents=MemoryIncidents(), clicks=0))  # type: ignore[arg-type]
     world.set_policy(bulk_policy())
     world.import_people()
     _mirror(store)
@@ -116,15 +117,44 @@ def run(url: str, folder: Path, rows: int) -> dict[str, Any]:
         took = _from_file_to_done(world, data)
         calls = atlassian.ledger()[before:]
         members = len(atlassian.members(DRILL))
+        ends = _all_end(world, atlassian, rows)
     directory.close()
     verified = store.verify()
     database.close()
     assert members == rows, f"{members} are in the group"
     assert verified.ok, verified.problems
     return {
-        "accounts in the mirror": seen, "calls": len(calls), **took, "s": sum(took.values()),
+        "accounts in the mirror": seen, "calls": len(calls), **took, "s": sum(took.values()), **ends,
         "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }  # fmt: skip
+
+
+def _all_end(world: World, atlassian: AtlassianControl, rows: int) -> dict[str, float]:
+    """Two days later all of them are due in the same moment: what it takes, how late the last is, what is said."""
+    before, told = len(atlassian.ledger()), _news(world)
+    with world.store.read() as session:
+        due = session.exec(select(func.max(Grant.ends_at))).one()
+    assert due is not None
+    begin = time.perf_counter()
+    world.store.move_time(due - datetime.now(UTC))
+    world.run()
+    seconds = time.perf_counter() - begin
+    with world.store.read() as session:
+        last = session.exec(select(func.max(Grant.ended_at)).where(Grant.status == "ended")).one()
+        still = session.exec(select(func.count()).select_from(Grant).where(Grant.status != "ended")).one()
+    calls = atlassian.ledger()[before:]
+    assert (still, len(atlassian.members(DRILL))) == (0, 0), f"{still} grants go on"
+    return {
+        "ended, s": seconds, "calls to end": len(calls), "news of the ends": _news(world) - told,
+        "writes to end": sum(1 for call in calls if call["method"] not in ("GET", "HEAD")),
+        "rows a write": rows / max(1, sum(1 for call in calls if call["method"] not in ("GET", "HEAD"))),
+        "last end later than due, s": (last - due).total_seconds(),
+    }  # fmt: skip
+
+
+def _news(world: World) -> int:
+    with world.store.read() as session:
+        return int(session.exec(select(func.count()).select_from(News)).one())
 
 
 def _from_file_to_done(world: World, data: bytes) -> dict[str, float]:

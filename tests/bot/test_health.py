@@ -132,7 +132,7 @@ def test_a_machine_whose_clock_is_wrong_is_told(postgresql_url: str, monkeypatch
 
 def test_a_server_that_is_away_is_not_ready_and_says_no_more() -> None:
     away = Database("postgresql+psycopg://nobody:secret@127.0.0.1:1/none")
-    ready, report = Health(Store(away), None).look()
+    ready, report = Health(Store(away), None, lambda: "").look()
     away.close()
     assert (ready, report["ready"]) == (False, False)
     assert "it can't be reached" in report["database"]["says"]

@@ -79,6 +79,27 @@ def test_a_grant_that_should_have_ended_is_counted(bot: Living) -> None:
     assert figures(bot)["gatehouse_grants_overdue"] == before + 1
 
 
+def test_how_late_each_end_was_is_measured_from_the_record(bot: Living) -> None:
+    request = ask(bot, newcomers()[2])
+    settle(bot)
+    press(bot, "grace", "approve", copies(bot, request)["grace"][0])
+    settle(bot)
+    before = figures(bot)
+    with bot.store.write() as w:
+        grant = w.session.exec(select(Grant).where(Grant.request_id == request)).one()
+        grant.ends_at = w.now - timedelta(minutes=10)
+        w.enqueue("end", grant.id or 0)
+    settle(bot)
+    after = figures(bot)
+
+    def more(name: str) -> float:
+        return after[f"gatehouse_end_lateness_seconds_{name}"] - before[f"gatehouse_end_lateness_seconds_{name}"]
+
+    assert (more("count"), more('bucket{le="300.0"}'), more('bucket{le="900.0"}')) == (1, 0, 1)
+    assert 600 <= more("sum") < 900
+    assert figures(bot)["gatehouse_end_lateness_seconds_count"] == after["gatehouse_end_lateness_seconds_count"]
+
+
 def test_calls_to_atlassian_are_counted_by_path_without_ids(bot: Living) -> None:
     calls = [name for name in figures(bot) if name.startswith("gatehouse_atlassian_calls_total{")]
     assert any('method="PATCH"' in name and 'status="200"' in name for name in calls) or any("GET" in n for n in calls)
