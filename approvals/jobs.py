@@ -177,7 +177,8 @@ def hold(db: Session | Connection, claim: Claim) -> None:
     connection = plain(db)
     clock = _our_clock(connection)
     clock.pop("clock", None)
-    if connection.execute(_HOLD[connection.dialect.name], {**_ours(claim), **clock}).rowcount == 0:
+    held = connection.execute(_HOLD[connection.dialect.name], {**_ours(claim), **clock})
+    if held.rowcount == 0:
         raise LeaseLost(claim.key)
 
 
