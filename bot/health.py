@@ -78,7 +78,7 @@ class Health:
                 "record": _part(whole, said),
                 "whole record": _verified(seen.get("record"), now),
                 "safe mode": _safe(safety.safe_mode(session)),
-                "checkpoints": _part(not self.trouble(), self.trouble() or "what was said outside was compared"),
+                "checkpoints": _part(not self.trouble(), self.trouble() or "nothing was wrong at the start"),
                 "slack": self._slack(seen.get("slack"), now),
                 "atlassian": _vendor(seen.get("atlassian"), now),
                 "mirror": _mirror(session, now),
