@@ -50,6 +50,10 @@ bench: .venv/installed
 lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		--python-version 3.11 --all-extras pyproject.toml -o requirements.lock
+	# of these, what a running bot needs, and the build backend: for the Dockerfile
+	echo 'hatchling' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --python-version 3.11 -c requirements.lock pyproject.toml - \
+		-o requirements.run.lock
 
 clean:
 	rm -rf .venv .demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -27,7 +27,7 @@ from approvals.policy_book import PolicyBook
 from approvals.ports import DirectoryError, Impossible
 from approvals.states import LIVE, Status
 from approvals.states import Grant as GrantStatus
-from approvals.store import MACHINE, Store, Write
+from approvals.store import MACHINE, Happened, Store, Write
 from approvals.telling import alarm, tell_outcome
 from approvals.warning import will_warn
 
@@ -141,6 +141,7 @@ class BulkApplying:
         accounts = {row.account for row in rows if row.state != "refused" and row.verb in safety.DESTROYS}
         room = safety.room(w.connection, policy, request.requester, w.now)
         if accounts and len(accounts) > room and not plan.two_admins:
+            w.happened.append(Happened(safety.CEILING, request))
             return f"{len(accounts)} accounts would lose access, and the ceilings leave room for {room} now"
         return ""
 

@@ -162,6 +162,7 @@ class Grant(SQLModel, table=True):
     __table_args__ = (
         one_of("status", GrantStatus),
         Index("grants_by_holding", "account", "holding", "status"),
+        Index("grants_by_status", "status", "ends_at"),
         Index("grants_by_state", "status", "ended_at"),
         UniqueConstraint("request_id", "account", "holding"),
     )
@@ -217,8 +218,9 @@ class Job(SQLModel, table=True):
     attempts: int = 0
     again: bool = False  # asked for once more while it ran
     lease: str | None = None
-    leased_until: datetime | None = None  # real time
+    leased_until: datetime | None = None  # real time, the database's on PostgreSQL
     trouble: str = ""
+    trace: str = ""  # of the payload or the job that caused it
 
 
 class Card(SQLModel, table=True):

@@ -24,6 +24,7 @@ from approvals.calls import (
 )
 from approvals.changing import Changing, Forged
 from approvals.crash import crash_point
+from approvals.dead_letters import SORRY
 from approvals.ending import Ending
 from approvals.models import AccessRequest, Grant
 from approvals.outside import Nowhere, Outside
@@ -231,22 +232,32 @@ class Provisioning:
             now = w.move(request, "refuse", actor=MACHINE, details={"because": because}, because=because)
             tell_outcome(w, now, "refused", because=because)
 
+    def last_words(self, w: Write, claim: jobs.Claim) -> bool:
+        """The job that does it is given up: the request ends, people read why, and what it held is free."""
+        request = w.session.get(AccessRequest, claim.about)
+        if request is None or request.status not in (Status.APPROVED, Status.SCHEDULED, Status.APPLYING):
+            return False
+        self._gives_up(w, request, SORRY)
+        return True
+
     def _give_up(self, claim: jobs.Claim, request_id: str, because: str) -> None:
-        """Nothing more is tried. What may have been given all the same is taken away again."""
         with self.store.work(claim) as w:
-            request = w.request(request_id)
-            if request.verb == BULK:
-                return self.bulk.give_up(w, request, because)
-            if request.verb != "grant":
-                return self.changing.give_up(w, request, because)
-            grant = w.session.exec(select(Grant).where(Grant.request_id == request_id)).first()
-            if grant is not None and grant.status == GrantStatus.PROMISED:
-                if may_have_been_given(w.session, request_id):
-                    self.ending.begin(w, grant, because=because)
-                    w.enqueue("end", grant.id or 0, priority=jobs.ENDS)
-                else:
-                    w.move_grant(grant, "void", actor=MACHINE, because=because)
-                    jobs.cancel(w.session, "end", str(grant.id))
-            now = w.move(request, "fail", actor=MACHINE, details={"because": because}, because=because)
-            tell_outcome(w, now, "failed", because=because)
-            w.tell("failed", place="operators", request=request_id, once=f"ops failed:{request_id}", because=because)
+            self._gives_up(w, w.request(request_id), because)
+
+    def _gives_up(self, w: Write, request: AccessRequest, because: str) -> None:
+        """Nothing more is tried. What may have been given all the same is taken away again."""
+        if request.verb == BULK:
+            return self.bulk.give_up(w, request, because)
+        if request.verb != "grant":
+            return self.changing.give_up(w, request, because)
+        grant = w.session.exec(select(Grant).where(Grant.request_id == request.id)).first()
+        if grant is not None and grant.status == GrantStatus.PROMISED:
+            if may_have_been_given(w.session, request.id):
+                self.ending.begin(w, grant, because=because)
+                w.enqueue("end", grant.id or 0, priority=jobs.ENDS)
+            else:
+                w.move_grant(grant, "void", actor=MACHINE, because=because)
+                jobs.cancel(w.session, "end", str(grant.id))
+        now = w.move(request, "fail", actor=MACHINE, details={"because": because}, because=because)
+        tell_outcome(w, now, "failed", because=because)
+        w.tell("failed", place="operators", request=request.id, once=f"ops failed:{request.id}", because=because)

@@ -7,19 +7,21 @@ planned and done. This module holds the rest.
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from sqlalchemy import Connection, delete, func, insert, literal, union_all
 from sqlmodel import Session, col, select
 
 from approvals import jobs, people
+from approvals.clock import real_time
 from approvals.database import plain
 from approvals.models import AccessRequest, Destruction, Freeze, Lock, Meta, Person, SafeMode
 from approvals.policy import ORG_ADMIN, Policy
 from approvals.states import Status
-from approvals.store import Actor, Store, Write
+from approvals.store import Actor, Happened, Store, Write
 
+CEILING = "ceiling.tripped"  # counted; what it stopped has its own entry
 DESTROYS = frozenset({"revoke", "deactivate", "offboard", "suspend", "tokens", "email"})
 TAKES = DESTROYS - {"email"}  # another address may be somebody else's
 ADMINS_REMAIN = 2
@@ -131,7 +133,12 @@ def why_not(w: Write, policy: Policy, request: AccessRequest) -> str:
         raise jobs.Later(THAWS, "it was approved before safe mode was on")
     if gives(request.verb) and _is_unknown(w.connection):
         raise jobs.Later(LOOKS_AGAIN, UNKNOWN)
-    return above_a_ceiling(w.connection, policy, request.requester, w.now) if request.verb in DESTROYS else ""
+    if request.verb not in DESTROYS:
+        return ""
+    above = above_a_ceiling(w.connection, policy, request.requester, w.now)
+    if above:
+        w.happened.append(Happened(CEILING, request))
+    return above
 
 
 def above_a_ceiling(db: Session | Connection, policy: Policy, actor: str, now: datetime) -> str:
@@ -198,7 +205,7 @@ def alone(store: Store, request: AccessRequest) -> Iterator[None]:
     holder = secrets.token_hex(8)
     with store.database.changing() as connection:
         store.database.alone(connection)
-        now = datetime.now(UTC)
+        now = real_time(connection)
         connection.execute(delete(Lock).where(col(Lock.name) == "org admins", col(Lock.until) < now))
         if connection.execute(select(Lock.holder).where(col(Lock.name) == "org admins")).first() is not None:
             raise jobs.Later(1.0, "another admin is being removed")

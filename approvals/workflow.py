@@ -120,7 +120,7 @@ class Workflow:
                 request = self._open(w, policy, speaker, actor, ask)
             else:
                 details = {"entitlement": ask.entitlement, "reason": ask.reason}
-                w.note_refusal("ask.refused", actor=actor, because=verdict.because, details=details)
+                w.note_refusal("ask.refused", actor=actor, because=verdict.because, details=details, rule=verdict.rule)
         crash_point("ask: committed")
         if not verdict:
             raise Refused(verdict.because, verdict.rule)

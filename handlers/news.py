@@ -18,6 +18,8 @@ from handlers import (
     news_of_ends,
     news_of_events,
     news_of_glass,
+    news_of_jobs,
+    news_of_keys,
 )
 from handlers.cards import NO_REASON, Drawing, figures, headline, how_long
 from handlers.news_parts import asker, object_of
@@ -236,11 +238,6 @@ def _no_card_for_operators(facts: dict[str, Any], view: RequestView | None, _: s
     return f":warning: A card could not be posted to {facts['where']}: {esc(facts['why'])}. To mend it: {mend}."
 
 
-def _job_in_trouble(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
-    state = "was given up" if facts["dead"] else f"failed {facts['attempts']} times and is tried again"
-    return f":rotating_light: The job {esc(facts['job'])} {state}: {esc(facts['why'], 1000)}"
-
-
 def _answer(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     return str(facts["text"])  # whoever wrote it has made it harmless
 
@@ -370,5 +367,9 @@ SENTENCES = {
     "vote_refused": _vote_refused,
     "no_card": _no_card,
     "no_card_for_operators": _no_card_for_operators,
-    "job_in_trouble": _job_in_trouble,
+    "job_in_trouble": news_of_jobs.job_in_trouble,
+    "key_expires": news_of_keys.key_expires,
+    "key_next": news_of_keys.key_next,
+    "key_refused": news_of_keys.key_refused,
+    "record_broken": news_of_keys.record_broken,
 }

@@ -67,7 +67,7 @@ class Drill:
 
     def is_over(self) -> bool:
         said = self.ready()
-        return said.startswith("ready") and "safe mode" not in said
+        return '"ready": true' in said and "safe mode is on" not in said
 
     # -- what an admin does ---------------------------------------------------------------------------------------
 
@@ -254,7 +254,7 @@ def test_started_again_in_the_middle_it_is_still_on_and_afterwards_it_is_not(dri
     bot = drill.bot
     bot.stop()
     bot.start()
-    assert "safe mode" in drill.ready()
+    assert "safe mode is on since" in drill.ready()
     drill.choose(TOMAS, "Adopt until its known end")
     drill.leave_the_rest_and_go()
     for _ in range(2):

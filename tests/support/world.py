@@ -340,6 +340,12 @@ class World:
                 "safe mode over": self.told.append,
                 "heartbeat": self.told.append,
             },
+            last_words={
+                "plan": self.planning.last_words,
+                "count": self.counting.last_words,
+                "apply": self.provisioning.last_words,
+                "glass": self.glass.last_words,
+            },
         )
         self.clicks = after.clicks if after else 0
         if after is None:
