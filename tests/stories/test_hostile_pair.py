@@ -33,9 +33,9 @@ from tests.support.outside import copied
 from tests.support.share import SEED, SHARE
 
 ALL = 1_000_000
-WORDS = ALL if SHARE == 1 else ALL // 100  # commands, clicks and forms; CI's share is one in a hundred
+WORDS = ALL if SHARE == 1 else ALL // 200  # commands, clicks and forms; CI's share is one in two hundred
 PARTS = 2
-UNMET = 0 if SHARE == 1 else 3  # a share is so small that something may not come up in it by chance
+UNMET = 0 if SHARE == 1 else 8  # a share is so small that something may not come up in it by chance
 WANTED = 100 if SHARE == 1 else 1  # how often each must be met, in all parts together
 
 # What this run can't reach, each with the word why; a test fails when one of them is met after all.
