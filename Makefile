@@ -1,7 +1,8 @@
 # make demo     plays the main job for real against local stand-ins, then keeps serving (ONCE=1: stops after the story)
 # make test     runs every test, and of the large counts a share that it prints
 # make check    lint, types, import contracts
-# make torture  the large counts, all of them: kills at every point, contests, memory
+# make torture  the large counts, all of them: kills at every point, contests, memory, ten thousand simulated runs
+# make mutations  plants the listed bugs one at a time; each must be caught by the tests it names (ONLY="part of a name")
 # make bench    how fast the main path is, beside the floor of the same run
 
 SHELL := /bin/sh
@@ -12,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 # Most tests wait for a process or a socket most of the time.
 WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 )))
 
-.PHONY: demo test torture check bench lock clean
+.PHONY: demo test torture mutations check bench lock clean
 
 demo: .venv/installed
 	@$(BIN)/gatehouse demo $(if $(ONCE),--once)
@@ -22,6 +23,9 @@ test: .venv/installed
 
 torture: .venv/installed
 	@GATEHOUSE_SHARE=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m torture $(TESTS)
+
+mutations: .venv/installed
+	@$(BIN)/python -m tests.mutations.run $(if $(ONLY),--only "$(ONLY)")
 
 check: .venv/installed
 	$(BIN)/ruff check .
@@ -46,6 +50,10 @@ bench: .venv/installed
 lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		--python-version 3.11 --all-extras pyproject.toml -o requirements.lock
+	# of these, what a running bot needs, and the build backend: for the Dockerfile
+	echo 'hatchling' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --python-version 3.11 -c requirements.lock pyproject.toml - \
+		-o requirements.run.lock
 
 clean:
 	rm -rf .venv .demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, func, update
+from sqlalchemy import Connection, bindparam, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
+from approvals.clock import real_time
 from approvals.database import Database
 from approvals.models import RateBudget
 
@@ -111,14 +112,6 @@ _NEW = {
     name: insert(RateBudget).on_conflict_do_nothing()
     for name, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
-
-
-def real_time(connection: Connection) -> datetime:
-    """Real time, as Atlassian counts by it: on PostgreSQL the database's, for its machines' clocks may differ."""
-    if connection.dialect.name == "sqlite":
-        return datetime.now(UTC)
-    moment: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-    return moment
 
 
 class RateBudgets:

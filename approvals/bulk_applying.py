@@ -12,12 +12,14 @@ from sqlmodel import Session, col, select
 
 from approvals import audit, jobs, people, safety
 from approvals.beginning import TAKES_AWAY, Beginning, NotBegun, owners
+from approvals.bulk_cases import BULK
 from approvals.bulk_planning import HELD, alone
 from approvals.bulk_rows import Kept, counts, digest_of_rows, moment_of, parts, rows_of, set_state
 from approvals.calls import Calls, steps_of
 from approvals.crash import crash_point
 from approvals.leaving import ENDS_TAKE, Leaving
 from approvals.models import AccessRequest, BulkRow, Grant, StepRow
+from approvals.outside import Outside
 from approvals.plan import Plan, Step, read_members
 from approvals.planning import Atlassian, plan_of, survey
 from approvals.policy import Policy
@@ -25,8 +27,9 @@ from approvals.policy_book import PolicyBook
 from approvals.ports import DirectoryError, Impossible
 from approvals.states import LIVE, Status
 from approvals.states import Grant as GrantStatus
-from approvals.store import MACHINE, Store, Write
+from approvals.store import MACHINE, Happened, Store, Write
 from approvals.telling import alarm, tell_outcome
+from approvals.warning import will_warn
 
 READ_BACK_AFTER = 10  # calls for many between two readings of their group
 LOOK_AGAIN = 2.0  # seconds before reading an accepted change again
@@ -78,7 +81,7 @@ class BulkApplying:
 
     def __init__(
         self, store: Store, directory: Atlassian, policies: PolicyBook, beginning: Beginning, calls: Calls,
-        rehearses: Callable[[Policy, Sequence[Kept]], bool],
+        rehearses: Callable[[Policy, Sequence[Kept]], bool], outside: Outside,
     ) -> None:  # fmt: skip
         self.store = store
         self.directory = directory
@@ -87,6 +90,7 @@ class BulkApplying:
         self.beginning = beginning
         self.calls = calls
         self.rehearses = rehearses
+        self.outside = outside
 
     # -- beginning ------------------------------------------------------------------------------------------------
 
@@ -137,6 +141,7 @@ class BulkApplying:
         accounts = {row.account for row in rows if row.state != "refused" and row.verb in safety.DESTROYS}
         room = safety.room(w.connection, policy, request.requester, w.now)
         if accounts and len(accounts) > room and not plan.two_admins:
+            w.happened.append(Happened(safety.CEILING, request))
             return f"{len(accounts)} accounts would lose access, and the ceilings leave room for {room} now"
         return ""
 
@@ -194,6 +199,7 @@ class BulkApplying:
         w.audit("grants.promised", actor=MACHINE, request=request.id, data=data)
         if ends:
             w.enqueue("bulk end", request.id, at=min(ends), priority=jobs.ENDS)
+            will_warn(w, request.id, w.now, min(ends))
 
     # -- going on -------------------------------------------------------------------------------------------------
 
@@ -205,6 +211,7 @@ class BulkApplying:
         if approved.request.rehearsal:
             return self._rehearse(claim, approved)
         self._continued(claim, approved)
+        self.outside.catch_up()
         late = self._take_all(claim, approved)
         if any(_left(unit) for unit in approved.units):
             if self.patient(approved.request):
@@ -219,8 +226,7 @@ class BulkApplying:
         called: list[Unit] = []
         try:
             for unit in filter(_left, approved.units):
-                if safety.frozen_now(self.store):
-                    raise jobs.Later(safety.THAWS, "frozen")
+                safety.wait_while_held_back(self.store, BULK)
                 try:
                     if unit.many:
                         self._call_many(claim, approved, unit)

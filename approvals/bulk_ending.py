@@ -170,10 +170,11 @@ class BulkEnding:
             return
         with self.store.work(claim) as w:
             self._move(w, grants, GrantStatus.ENDED, ended_at=w.now)
+            lates = [(w.now - grant.ends_at).total_seconds() for grant in grants if grant.ends_at]
+            late = round(max(lates, default=0.0), 1)
             data = {"accounts": [grant.account for grant in grants], "holding": grants[0].holding, "read_back": True}
-            w.audit("grants.ended", actor=MACHINE, request=claim.about, data=data)
-            late = max((w.now - grant.ends_at).total_seconds() for grant in grants if grant.ends_at)
-            self._tell(w, claim.about, len(grants), 0, round(late, 1))
+            w.audit("grants.ended", actor=MACHINE, request=claim.about, data={**data, "late": late})
+            self._tell(w, claim.about, len(grants), 0, late)
         crash_point("bulk end: noted")
 
     def _until_the_next(self, claim: jobs.Claim) -> None:

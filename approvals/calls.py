@@ -57,7 +57,12 @@ class Calls:
     def call(
         self, claim: jobs.Claim, row: StepRow, step: Step, grant: Grant | None, what: str, *, unless_over: bool = False
     ) -> None:  # fmt: skip
-        """The intent is committed before the call, its answer after; the caller reads the effect back."""
+        """The intent is committed before the call, its answer after; the caller reads the effect back.
+
+        Raises ``Halted`` instead of beginning another call in a process that stops.
+        """
+        if claim.halted:
+            raise jobs.Halted(claim.key)
         with self.store.work(claim) as w:
             fresh = w.session.get(Grant, grant.id) if grant is not None else None
             if grant is not None and (fresh is None or fresh.status != grant.status):

@@ -12,6 +12,7 @@ from approvals.bulk_rows import digest_of_rows, rows_of
 from approvals.cases import case_of, rule_of
 from approvals.confirming import not_confirmed
 from approvals.crash import crash_point
+from approvals.dead_letters import SORRY
 from approvals.models import AccessRequest, Vote
 from approvals.planning import plan_of
 from approvals.policy import Verdict
@@ -47,6 +48,13 @@ class Counting:
             if refusal:
                 self._turn_down(w, vote, refusal)
         crash_point("vote counted")
+
+    def last_words(self, w: Write, claim: jobs.Claim) -> bool:
+        """The job that judges is given up: whoever answered hears that it did not count; the question stays open."""
+        vote = w.session.get(Vote, int(claim.about))
+        if vote is not None and vote.outcome == "waiting":
+            self._turn_down(w, vote, f"{SORRY}. Please answer again later.")
+        return False
 
     def _look_at(self, team: str, user: str, request_id: str) -> str:
         """Who votes and who may, as it is now; why they can't be looked up, where waiting would not help."""

@@ -2,11 +2,11 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
@@ -15,6 +15,7 @@ from approvals.batch import Batches
 # Libraries 3.7.0 to 3.51.2 can corrupt a WAL database when a reset races a checkpoint
 # (https://sqlite.org/wal.html#walresetbug), so the rollback journal is used before the mended release.
 FIRST_SOUND_WAL = (3, 51, 3)
+READ_ONLY = "25006"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 AUDIT_LOCK = 0x67617465  # any constant; the same for every process that appends
 
 
@@ -24,11 +25,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
-        self.engine = (
-            _sqlite(url)
-            if self.is_sqlite
-            else create_engine(url, pool_size=20, pool_pre_ping=True, hide_parameters=True)
-        )
+        self.patience = {} if self.is_sqlite else _patience(url)
+        self.engine = _sqlite(url) if self.is_sqlite else _postgresql(url, self.patience)
         # SQLite's own busy back-off makes writers of one process wait far longer than they need to.
         self.batches = Batches(self._begin_immediately)
         self._thread = threading.local()
@@ -116,6 +114,34 @@ def session_on(connection: Connection) -> Session:
 
 def journal_mode() -> str:
     return "WAL" if sqlite3.sqlite_version_info >= FIRST_SOUND_WAL else "TRUNCATE"
+
+
+def _patience(url: str) -> dict[str, int]:
+    """How soon a server that is gone without a word is given up; what the address itself says goes before.
+
+    https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+    """
+    ours = {
+        "connect_timeout": 5,  # seconds
+        "keepalives_idle": 15,  # seconds
+        "keepalives_interval": 5,  # seconds
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,  # milliseconds
+    }
+    return {name: value for name, value in ours.items() if name not in make_url(url).query}
+
+
+def _postgresql(url: str, patience: Mapping[str, int]) -> Engine:
+    """A connection that died is replaced before it is used, and one to a server that lets nobody write is given up."""
+    engine = create_engine(url, pool_size=20, pool_pre_ping=True, hide_parameters=True, connect_args={**patience})
+
+    @event.listens_for(engine, "handle_error")
+    def look(context: ExceptionContext) -> None:
+        # After a fail-over the pool may hold connections to what is only a copy now: all are opened anew.
+        if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+            context.is_disconnect = True
+
+    return engine
 
 
 def _sqlite(url: str) -> Engine:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from approvals import jobs
+from approvals import audit, jobs
 from approvals.bulk_ending import is_of_a_list
 from approvals.calls import (
     FORGED,
@@ -110,9 +110,12 @@ class Ending:
         with self.store.work(claim, last=True) as w:
             for row in steps_of(w.session, grant.request_id, "end"):
                 row.status, row.true_at = "true", w.now
-            over = self._over_at(w, grant)
-            now = w.move_grant(grant, "confirm_end", actor=MACHINE, because=grant.because, ended_at=over)
-            self._tell_end(w, now, kept="")
+            again = len(audit.find(w.session, event="grant.ended", request=grant.request_id))
+            over = w.now if again else self._over_at(w, grant)
+            late = 0.0 if again or grant.ends_at is None else round((over - grant.ends_at).total_seconds(), 1)
+            data = {"late": late} if grant.ends_at is not None and not again else {}
+            now = w.move_grant(grant, "confirm_end", actor=MACHINE, because=grant.because, data=data, ended_at=over)
+            self._tell_end(w, now, kept="", late=late, times=again)
         crash_point("end: finished")
 
     def _over_at(self, w: Write, grant: Grant) -> datetime:
@@ -131,9 +134,9 @@ class Ending:
         unseen = grant.active_at is None and may_have_been_given(session, grant.request_id)
         return unseen and not self.calls.answered_well(session, row)
 
-    def _tell_end(self, w: Write, grant: Grant, *, kept: str) -> None:
-        late = (grant.ended_at - grant.ends_at).total_seconds() if grant.ended_at and grant.ends_at else 0.0
+    def _tell_end(self, w: Write, grant: Grant, *, kept: str, late: float = 0.0, times: int = 0) -> None:
+        """``times`` is how often it had ended before: it was found there again, and taken away once more."""
         request = w.request(grant.request_id)
-        tell_outcome(w, request, "ended", kept=kept, late=round(late, 1))
+        tell_outcome(w, request, "ended", times, kept=kept, late=late, once_more=bool(times))
         if incident_of(request):
             w.enqueue("review events", request.id, at=w.now + EVENTS_SHOW_LATE)

@@ -25,7 +25,7 @@ from approvals.glass_facts import (
 )
 from approvals.models import AccessRequest, Grant, PlanRow, Review
 from approvals.plan import Plan
-from approvals.planning import Atlassian, survey
+from approvals.planning import Atlassian, refuse_unplanned, survey
 from approvals.policy import Person as Speaker
 from approvals.policy import Policy, ReasonRule, Rule
 from approvals.policy_book import PolicyBook
@@ -101,7 +101,7 @@ class GlassDesk:
             same = self._under_way(w.session, speaker, wanted)
             if answer.kind is Kind.NO:
                 details = {"entitlement": wanted.entitlement, "incident": wanted.incident, "reason": wanted.reason}
-                w.note_refusal("glass.refused", actor=actor, because=answer.because, details=details)
+                w.note_refusal("glass.refused", actor=actor, because=answer.because, details=details, rule=answer.rule)
             elif same is not None:
                 asked = Asked(same.id, same.entitlement, same.duration, True)
             else:
@@ -313,6 +313,10 @@ class Glass:
         w.enqueue("review due", request.id, at=due)
         longest = timedelta(seconds=request.duration or 0)  # its end asks for them too, and sooner when it is sooner
         w.enqueue("review events", request.id, at=w.now + longest + EVENTS_SHOW_LATE)
+
+    def last_words(self, w: Write, claim: jobs.Claim) -> bool:
+        """The job that decides is given up: nothing was given, and whoever asked reads so."""
+        return refuse_unplanned(w, claim.about)
 
     def _refuse(self, claim: jobs.Claim, request: AccessRequest, because: str) -> None:
         with self.store.work(claim, last=True) as w:

@@ -61,7 +61,7 @@ def known(
     voter = people.voter(db, policy, speaker.team, speaker.user, now)
     found: dict[str, Any] = {
         "uncounted": voter.because if isinstance(voter, people.Stop) else "",
-        "frozen": safety.frozen(db), "holds": holds, "incident": incident, "trouble": trouble,
+        "frozen": safety.held_back(db, "grant"), "holds": holds, "incident": incident, "trouble": trouble,
         "mine": _broken(db, now - A_WEEK, but, speaker.account), "everybodys": _broken(db, now - A_DAY, but),
         "overdue": is_overdue(db, speaker.account, now),
     }  # fmt: skip

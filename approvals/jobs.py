@@ -7,18 +7,35 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NewType
 
-from sqlalchemy import Connection, and_, bindparam, case, delete, func, or_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Interval,
+    Update,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    or_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from approvals.database import plain
 from approvals.models import Job
+from approvals.trace import caused_by
 
+CHANNEL = "gatehouse_jobs"  # where PostgreSQL tells every worker that there is work
 LEASE = timedelta(seconds=15)  # renewed every few seconds while the job runs
 LOUD_AFTER = 3  # failures of the same job before operators hear of it
 LONGEST_PAUSE = 300.0  # seconds
 # What comes again and again for as long as there is a worker: it is never over, so nobody waits for that.
-RECURRING = frozenset({"mirror", "sources", "events", "checkpoint", "texts", "emergency", "heartbeat"})
+RECURRING = frozenset({
+    "mirror", "sources", "events", "checkpoint", "texts", "emergency", "heartbeat", "reconcile", "watch",
+})  # fmt: skip
 # Priorities. Ends and break-glass go before everything else, and may use the calls that are kept back.
 ENDS, EFFECTS, PEOPLE, ORDINARY, BACKGROUND = 1, 2, 3, 5, 9
 
@@ -31,6 +48,10 @@ class Later(Exception):
     def __init__(self, seconds: float, why: str = "") -> None:
         super().__init__(why)
         self.seconds = seconds
+
+
+class Halted(Exception):
+    """This process stops: the step at hand is done, the next one is somebody else's. Not a failure either."""
 
 
 class LeaseLost(Exception):
@@ -46,25 +67,45 @@ def _asked_for(insert: Callable[[Any], Any]) -> Any:
         "again": job.status == "running",
         "status": func.replace(job.status, "dead", "ready"),
         "attempts": case((job.status == "dead", 0), else_=job.attempts),  # revived, it has all its tries
+        "trace": new.excluded.trace,
     }
     return new.on_conflict_do_update(index_elements=[job.key], set_=moved)
 
 
 _ASKED_FOR = {"sqlite": _asked_for(sqlite.insert), "postgresql": _asked_for(postgresql.insert)}
-_DUE = or_(
-    and_(col(Job.status) == "ready", col(Job.run_at) <= bindparam("now")),
-    and_(col(Job.status) == "running", col(Job.leased_until) < bindparam("clock")),
-)
+_TELL_WORKERS = select(func.pg_notify(CHANNEL, ""))
 _NEXT_DUE = select(func.min(Job.run_at)).where(Job.status == "ready")
-_MOST_URGENT = select(Job.id).where(_DUE).order_by(col(Job.priority), col(Job.run_at)).limit(1)
-_CLAIM = (
-    update(Job)
-    .where(col(Job.id) == _MOST_URGENT.with_for_update(skip_locked=True).scalar_subquery())
-    .values(status="running", lease=bindparam("new_lease"), leased_until=bindparam("until"), attempts=Job.attempts + 1)
-    .returning(col(Job.id), col(Job.key), col(Job.kind), col(Job.about), col(Job.attempts), col(Job.priority))
-)
+
+
+def _claiming(clock: ColumnElement[datetime], until: ColumnElement[datetime]) -> Any:
+    due = or_(
+        and_(col(Job.status) == "ready", col(Job.run_at) <= bindparam("now")),
+        and_(col(Job.status) == "running", col(Job.leased_until) < clock),
+    )
+    most_urgent = select(Job.id).where(due).order_by(col(Job.priority), col(Job.run_at)).limit(1)
+    return (
+        update(Job)
+        .where(col(Job.id) == most_urgent.with_for_update(skip_locked=True).scalar_subquery())
+        .values(status="running", lease=bindparam("new_lease"), leased_until=until, attempts=Job.attempts + 1)
+        .returning(*(col(c) for c in (Job.id, Job.key, Job.kind, Job.about, Job.attempts, Job.priority, Job.trace)))
+    )
+
+
 _OURS = (col(Job.id) == bindparam("job"), col(Job.lease) == bindparam("held"))
-_HOLD = update(Job).where(*_OURS).values(leased_until=bindparam("until"))
+
+
+def _holding(until: ColumnElement[datetime]) -> Update:
+    return update(Job).where(*_OURS).values(leased_until=until)
+
+
+# Leases run by one clock: on PostgreSQL its own, asked in the statement itself; SQLite's processes share a machine.
+_THERE = func.clock_timestamp()
+_THERE_UNTIL = _THERE + literal(LEASE, Interval)
+_CLAIM = {
+    "sqlite": _claiming(bindparam("clock"), bindparam("until")),
+    "postgresql": _claiming(_THERE, _THERE_UNTIL),
+}
+_HOLD = {"sqlite": _holding(bindparam("until")), "postgresql": _holding(_THERE_UNTIL)}
 _GONE = delete(Job).where(*_OURS, col(Job.again).is_(False))
 _AGAIN = update(Job).where(*_OURS).values(status="ready", again=False, attempts=0, lease=None, trouble="")
 
@@ -80,7 +121,9 @@ class Claim:
     attempts: int
     lease: Lease
     priority: int
+    trace: str = ""  # of what caused it; empty: nobody in Slack did
     done: bool = False  # its last transaction was committed and has finished it
+    halted: bool = False  # whoever runs it stops, and begins no further call
     takes_next: bool = False  # whoever runs it goes on with what its last transaction claims for them
     following: "Claim | None" = None
 
@@ -105,10 +148,15 @@ def enqueue(connection: Connection, works: Iterable[Work]) -> None:
     Asked for while it runs, it runs once more afterwards, so the newest state is never missed.
     """
     rows = [
-        {"key": work.key, "kind": work.kind, "about": work.about, "run_at": work.at, "priority": work.priority}
+        {
+            "key": work.key, "kind": work.kind, "about": work.about, "run_at": work.at, "priority": work.priority,
+            "trace": caused_by(work.key),
+        }
         for work in works
-    ]
+    ]  # fmt: skip
     connection.execute(_ASKED_FOR[connection.dialect.name], rows)
+    if connection.dialect.name == "postgresql":
+        connection.execute(_TELL_WORKERS)  # they hear of it when this transaction commits, and only then
 
 
 def cancel(db: Session | Connection, kind: str, about: str) -> None:
@@ -116,19 +164,30 @@ def cancel(db: Session | Connection, kind: str, about: str) -> None:
     plain(db).execute(delete(Job).where(col(Job.key) == f"{kind}:{about}", col(Job.status) == "ready"))
 
 
-def claim(db: Session | Connection, *, now: datetime, clock: datetime) -> Claim | None:
-    """Take the most urgent job that is due (domain time ``now``), or one whose lease ran out (real time ``clock``)."""
-    lease = Lease(secrets.token_hex(8))
-    values = {"now": now, "clock": clock, "new_lease": lease, "until": clock + LEASE}
-    row = plain(db).execute(_CLAIM, values).first()
-    return Claim(row.id, row.key, row.kind, row.about, row.attempts, lease, row.priority) if row else None
+def claim(db: Session | Connection, *, now: datetime) -> Claim | None:
+    """Take the most urgent job that is due (domain time ``now``), or one whose lease ran out (real time)."""
+    connection, lease = plain(db), Lease(secrets.token_hex(8))
+    values = {"now": now, "new_lease": lease, **_our_clock(connection)}
+    row = connection.execute(_CLAIM[connection.dialect.name], values).first()
+    return Claim(row.id, row.key, row.kind, row.about, row.attempts, lease, row.priority, row.trace) if row else None
 
 
-def hold(db: Session | Connection, claim: Claim, *, clock: datetime) -> None:
+def hold(db: Session | Connection, claim: Claim) -> None:
     """Prove in this transaction that the job is still ours, and keep it for another lease."""
-    held = plain(db).execute(_HOLD, {**_ours(claim), "until": clock + LEASE})
+    connection = plain(db)
+    clock = _our_clock(connection)
+    clock.pop("clock", None)
+    held = connection.execute(_HOLD[connection.dialect.name], {**_ours(claim), **clock})
     if held.rowcount == 0:
         raise LeaseLost(claim.key)
+
+
+def _our_clock(connection: Connection) -> dict[str, datetime]:
+    """What SQLite's statements are told; PostgreSQL looks at its own clock."""
+    if connection.dialect.name != "sqlite":
+        return {}
+    clock = datetime.now(UTC)
+    return {"clock": clock, "until": clock + LEASE}
 
 
 def finish(db: Session | Connection, claim: Claim) -> None:
@@ -156,13 +215,25 @@ def put_off(db: Session | Connection, claim: Claim, *, at: datetime, trouble: st
     )
 
 
-def bury(db: Session | Connection, claim: Claim, *, trouble: str) -> None:
-    """The job can't be done as it stands; it stays to be seen, and asking for it again revives it."""
-    plain(db).execute(
+def bury(db: Session | Connection, claim: Claim, *, trouble: str) -> bool:
+    """The job can't be done as it stands; it stays to be seen, and asking for it again revives it.
+
+    False when it is not dead: asked for while it ran, it runs once more, for what it was asked for may be another.
+    """
+    again = col(Job.again).is_(True)
+    status = plain(db).execute(
         update(Job)
         .where(col(Job.id) == claim.id, col(Job.lease) == claim.lease)
-        .values(status="dead", lease=None, trouble=trouble[:500])
+        .values(
+            status=case((again, "ready"), else_="dead"),
+            attempts=case((again, 0), else_=Job.attempts),
+            again=False,
+            lease=None,
+            trouble=trouble[:500],
+        )
+        .returning(col(Job.status))
     )
+    return status.scalar() == "dead"
 
 
 def next_due(db: Session | Connection) -> datetime | None:

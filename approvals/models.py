@@ -17,6 +17,9 @@ from approvals.models_people import Person as Person
 from approvals.models_people import SlackUser as SlackUser
 from approvals.models_people import SourceMember as SourceMember
 from approvals.models_people import SourceState as SourceState
+from approvals.models_reconciliation import Drift as Drift
+from approvals.models_reconciliation import SafeMode as SafeMode
+from approvals.models_reconciliation import Stray as Stray
 from approvals.models_review import Review as Review
 from approvals.models_review import ReviewEvent as ReviewEvent
 from approvals.models_review import ReviewRead as ReviewRead
@@ -159,6 +162,8 @@ class Grant(SQLModel, table=True):
     __table_args__ = (
         one_of("status", GrantStatus),
         Index("grants_by_holding", "account", "holding", "status"),
+        Index("grants_by_status", "status", "ends_at"),
+        Index("grants_by_state", "status", "ended_at"),
         UniqueConstraint("request_id", "account", "holding"),
     )
     id: int | None = Field(default=None, primary_key=True)
@@ -213,8 +218,9 @@ class Job(SQLModel, table=True):
     attempts: int = 0
     again: bool = False  # asked for once more while it ran
     lease: str | None = None
-    leased_until: datetime | None = None  # real time
+    leased_until: datetime | None = None  # real time, the database's on PostgreSQL
     trouble: str = ""
+    trace: str = ""  # of the payload or the job that caused it
 
 
 class Card(SQLModel, table=True):

@@ -13,6 +13,7 @@ from approvals.bulk_planning import BulkPlanning
 from approvals.cases import case_of, rule_of, who_may_answer
 from approvals.cases import first_level as first_level
 from approvals.crash import crash_point
+from approvals.dead_letters import SORRY
 from approvals.models import AccessRequest, PlanRow
 from approvals.plan import Newcomer, Plan, Survey
 from approvals.policy import ORG_ADMIN, Policy
@@ -162,6 +163,10 @@ class Planning:
             once = f"about_you:{request.id}"
             w.tell("about_you", place="person", request=request.id, once=once, team=bound.team, user=bound.user)
 
+    def last_words(self, w: Write, claim: jobs.Claim) -> bool:
+        """The job that plans is given up: nobody can be asked, so the request is refused and says why."""
+        return refuse_unplanned(w, claim.about)
+
     def _refuse(self, claim: jobs.Claim, request: AccessRequest, because: str) -> None:
         with self.store.work(claim, last=True) as w:
             now = w.move(request, "refuse", actor=MACHINE, details={"because": because}, because=because)
@@ -180,3 +185,14 @@ class Planning:
                 user=request.user,
                 because=str(error),
             )
+
+
+def refuse_unplanned(w: Write, request_id: str) -> bool:
+    """Refuse a request whose planning was given up by a mistake of ours; false when it is past that."""
+    request = w.session.get(AccessRequest, request_id)
+    if request is None or request.status != Status.ASKED:
+        return False
+    because = f"{SORRY[:1].upper()}{SORRY[1:]}. Ask again later."
+    now = w.move(request, "refuse", actor=MACHINE, details={"because": because}, because=because)
+    tell_outcome(w, now, "refused", because=because)
+    return True

@@ -24,6 +24,7 @@ from approvals.rules.parts import (
     PolicyPerson,
     Protected,
     ReasonRule,
+    Reconciliation,
     Rule,
     ScimDirectory,
     Source,
@@ -33,6 +34,7 @@ from approvals.rules.parts import (
     on_call_of,
     org_admin_rule,
     person_of,
+    reconciliation_of,
     sha256,
     verb_rule_of,
 )
@@ -56,6 +58,7 @@ __all__ = [
     "PolicyProblem",
     "Protected",
     "ReasonRule",
+    "Reconciliation",
     "Rule",
     "ScimDirectory",
     "Source",
@@ -110,6 +113,7 @@ class Policy:
     sso: bool = False  # everybody signs in to Slack by single sign-on
     asking: Asking = field(default_factory=lambda: Asking(20, 30))
     ceilings: Ceilings = field(default_factory=lambda: Ceilings(10, 25, 2))
+    reconciliation: Reconciliation = field(default_factory=Reconciliation)
     manager_field: str = ""  # of the Slack profile
     manager_map: Mapping[str, str] = field(default_factory=dict, hash=False)
     on_call: tuple[OnCallSource, ...] = ()
@@ -138,6 +142,7 @@ class Policy:
             sso=written.organization.sso,
             asking=Asking(**written.asking.model_dump()),
             ceilings=Ceilings(**written.ceilings.model_dump()),
+            reconciliation=reconciliation_of(written),
             manager_field=written.manager.field or "",
             manager_map=MappingProxyType(dict(written.manager.map)),
             on_call=tuple(on_call_of(name, own) for name, own in written.oncall.items()),

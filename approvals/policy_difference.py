@@ -36,9 +36,9 @@ def _differences(old: Policy, new: Policy) -> Iterator[tuple[str, bool]]:
             said = "is an emergency administrator, and watched" if listed.emergency else "is not watched any more"
             yield f"{listed.account} {said}", True
     for what, heavy in (
-        ("ceilings", True), ("break_glass", True), ("asking", False), ("manager_sources", True),
-        ("manager_field", True), ("manager_map", True), ("on_call", True), ("channels", False),
-        ("reason", False), ("directories", True),
+        ("ceilings", True), ("break_glass", True), ("reconciliation", True), ("asking", False),
+        ("manager_sources", True), ("manager_field", True), ("manager_map", True), ("on_call", True), 
+        ("channels", False), ("reason", False), ("directories", True),
         ("sizes", False), ("unmanaged", False), ("organization", False), ("sso", True),
     ):  # fmt: skip
         was, is_now = getattr(old, what), getattr(new, what)

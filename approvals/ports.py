@@ -1,6 +1,6 @@
 """What the decisions need from outside, as small protocols, and the errors that say whether to try again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -66,6 +66,40 @@ class Directory(Protocol):
 
     def is_true(self, step: Step) -> bool:
         """Read whether what ``step`` wants is so. Raises ``DirectoryError`` when it can't be read."""
+        ...
+
+
+class Registry(Protocol):
+    """Atlassian, for holding the record against it; changes nothing. Errors as ``Directory``."""
+
+    def who_hold(self, step: Step, members: Collection[str]) -> frozenset[str]:
+        """Which of these hold what ``step`` gives now; one list of the group where the API has one.
+
+        ``members`` are the ids the owning API knows the accounts by.
+        """
+        ...
+
+    def is_true(self, step: Step) -> bool:
+        """One person's own record; another place to look than the group's list."""
+        ...
+
+
+class Holders(Protocol):
+    """Atlassian, for finding out who holds something and nobody knows why. Errors as ``Directory``."""
+
+    def accounts_with(self, entitlement: Entitlement) -> frozenset[str]:
+        """Everybody who holds it now. Raises ``Impossible`` when there is no such thing."""
+        ...
+
+    def step_for(self, account: str, entitlement: Entitlement) -> Step:
+        """The step that would give it, to be turned round; also for an account that may be given nothing any more.
+
+        Raises ``Impossible`` when nothing of the account may be changed, or nobody here could take it.
+        """
+        ...
+
+    def is_true(self, step: Step) -> bool:
+        """One person's own record."""
         ...
 
 

@@ -24,8 +24,10 @@ from approvals.calls import (
 )
 from approvals.changing import Changing, Forged
 from approvals.crash import crash_point
+from approvals.dead_letters import SORRY
 from approvals.ending import Ending
 from approvals.models import AccessRequest, Grant
+from approvals.outside import Nowhere, Outside
 from approvals.plan import Plan
 from approvals.planning import Atlassian
 from approvals.policy import Policy
@@ -35,6 +37,7 @@ from approvals.states import LIVE, Status
 from approvals.states import Grant as GrantStatus
 from approvals.store import MACHINE, Stale, Store, Write
 from approvals.telling import alarm, tell_outcome
+from approvals.warning import will_warn
 
 PATIENCE = timedelta(hours=1)  # how long an approved request waits for Atlassian before it is given up
 
@@ -51,17 +54,21 @@ class Provisioning:
     """Takes the steps of approved plans and ends grants; every effect is safe to repeat."""
 
     def __init__(
-        self, store: Store, directory: Atlassian, people_outside: People, policies: PolicyBook, effects: Effects
-    ) -> None:
+        self, store: Store, directory: Atlassian, people_outside: People, policies: PolicyBook, effects: Effects,
+        outside: Outside | None = None,
+    ) -> None:  # fmt: skip
         self.store = store
         self.directory = directory
         self.policies = policies
         self.effects = effects
+        self.outside = outside or Nowhere()
         self.beginning = Beginning(store, directory, people_outside, policies)
         self.calls = Calls(store, directory)
         self.changing = Changing(store, directory, self.calls, policies)
         self.ending = Ending(store, directory, effects is not Effects.OFF)
-        self.bulk = BulkApplying(store, directory, policies, self.beginning, self.calls, self._rehearses_a_list)
+        self.bulk = BulkApplying(
+            store, directory, policies, self.beginning, self.calls, self._rehearses_a_list, self.outside
+        )
         self.bulk_ending = BulkEnding(store, directory, policies, self.calls, effects is not Effects.OFF)
 
     def apply(self, claim: jobs.Claim) -> None:
@@ -176,6 +183,7 @@ class Provisioning:
         )
         if ends_at:
             w.enqueue("end", grant.id or 0, at=ends_at, priority=jobs.ENDS)
+            will_warn(w, str(grant.id), w.now, ends_at)
 
     def _take_steps(self, claim: jobs.Claim, request_id: str, seen: bool | None) -> None:
         with self.store.read() as session:
@@ -185,6 +193,8 @@ class Provisioning:
             known = grant is None or are_in_the_chain(session, request_id, steps)
         if not known:
             raise Forged(FORGED)
+        if grant is None or grant.status == GrantStatus.PROMISED:
+            safety.wait_for_the_record(self.store, request.verb)
         if grant is None:
             return self.changing.take_steps(claim, request)
         if grant.status != GrantStatus.PROMISED or is_over(grant, self.store.now()):
@@ -192,6 +202,7 @@ class Provisioning:
             return self._give_up(claim, request_id, because)
         if request.rehearsal:
             return self._rehearse(claim, request, grant)
+        self.outside.catch_up()  # its end is known outside as well before anything is given
         for row in steps:
             self.calls.make_true(claim, row, grant, "give", seen=seen, unless_over=True)
         self._finish(claim, request, grant)
@@ -221,22 +232,32 @@ class Provisioning:
             now = w.move(request, "refuse", actor=MACHINE, details={"because": because}, because=because)
             tell_outcome(w, now, "refused", because=because)
 
+    def last_words(self, w: Write, claim: jobs.Claim) -> bool:
+        """The job that does it is given up: the request ends, people read why, and what it held is free."""
+        request = w.session.get(AccessRequest, claim.about)
+        if request is None or request.status not in (Status.APPROVED, Status.SCHEDULED, Status.APPLYING):
+            return False
+        self._gives_up(w, request, SORRY)
+        return True
+
     def _give_up(self, claim: jobs.Claim, request_id: str, because: str) -> None:
-        """Nothing more is tried. What may have been given all the same is taken away again."""
         with self.store.work(claim) as w:
-            request = w.request(request_id)
-            if request.verb == BULK:
-                return self.bulk.give_up(w, request, because)
-            if request.verb != "grant":
-                return self.changing.give_up(w, request, because)
-            grant = w.session.exec(select(Grant).where(Grant.request_id == request_id)).first()
-            if grant is not None and grant.status == GrantStatus.PROMISED:
-                if may_have_been_given(w.session, request_id):
-                    self.ending.begin(w, grant, because=because)
-                    w.enqueue("end", grant.id or 0, priority=jobs.ENDS)
-                else:
-                    w.move_grant(grant, "void", actor=MACHINE, because=because)
-                    jobs.cancel(w.session, "end", str(grant.id))
-            now = w.move(request, "fail", actor=MACHINE, details={"because": because}, because=because)
-            tell_outcome(w, now, "failed", because=because)
-            w.tell("failed", place="operators", request=request_id, once=f"ops failed:{request_id}", because=because)
+            self._gives_up(w, w.request(request_id), because)
+
+    def _gives_up(self, w: Write, request: AccessRequest, because: str) -> None:
+        """Nothing more is tried. What may have been given all the same is taken away again."""
+        if request.verb == BULK:
+            return self.bulk.give_up(w, request, because)
+        if request.verb != "grant":
+            return self.changing.give_up(w, request, because)
+        grant = w.session.exec(select(Grant).where(Grant.request_id == request.id)).first()
+        if grant is not None and grant.status == GrantStatus.PROMISED:
+            if may_have_been_given(w.session, request.id):
+                self.ending.begin(w, grant, because=because)
+                w.enqueue("end", grant.id or 0, priority=jobs.ENDS)
+            else:
+                w.move_grant(grant, "void", actor=MACHINE, because=because)
+                jobs.cancel(w.session, "end", str(grant.id))
+        now = w.move(request, "fail", actor=MACHINE, details={"because": because}, because=because)
+        tell_outcome(w, now, "failed", because=because)
+        w.tell("failed", place="operators", request=request.id, once=f"ops failed:{request.id}", because=because)

@@ -7,24 +7,34 @@ planned and done. This module holds the rest.
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from sqlalchemy import Connection, delete, func, insert
+from sqlalchemy import Connection, delete, func, insert, literal, union_all
 from sqlmodel import Session, col, select
 
 from approvals import jobs, people
+from approvals.clock import real_time
 from approvals.database import plain
-from approvals.models import AccessRequest, Destruction, Freeze, Lock, Person
+from approvals.models import AccessRequest, Destruction, Freeze, Lock, Meta, Person, SafeMode
 from approvals.policy import ORG_ADMIN, Policy
 from approvals.states import Status
-from approvals.store import Actor, Store, Write
+from approvals.store import Actor, Happened, Store, Write
 
+CEILING = "ceiling.tripped"  # counted; what it stopped has its own entry
 DESTROYS = frozenset({"revoke", "deactivate", "offboard", "suspend", "tokens", "email"})
+TAKES = DESTROYS - {"email"}  # another address may be somebody else's
 ADMINS_REMAIN = 2
 LOCKED = timedelta(seconds=60)  # real time; longer than the calls under it may take
 THAWS = 15.0  # seconds between two looks whether the freeze is over
+LOOKS_AGAIN = 2.0  # seconds between two looks whether it is known how far the record was
+UNKNOWN = "outside is being read"  # in `meta`: how far the record was is being looked for, since a start
 _FROZEN = select(Freeze.by, Freeze.at, Freeze.because).where(col(Freeze.lifted_at).is_(None)).limit(1)
+_SAFE = select(SafeMode.at, SafeMode.why).where(col(SafeMode.left_at).is_(None)).limit(1)
+_HELD = union_all(
+    select(literal("frozen").label("what"), Freeze.at, Freeze.because).where(col(Freeze.lifted_at).is_(None)),
+    select(literal("safe mode"), SafeMode.at, SafeMode.why).where(col(SafeMode.left_at).is_(None)),
+)
 
 
 class Admins(Protocol):
@@ -42,10 +52,61 @@ def frozen(db: Session | Connection) -> str:
     return f"{since}: {row.because or 'no reason was given'}. Two of the roles admin and security can let it go on"
 
 
-def frozen_now(store: Store) -> str:
-    """The same between two calls of one deed that has many."""
+def safe_mode(db: Session | Connection) -> str:
+    """That the record is older than it was and nothing is given because of that; empty when it is not so."""
+    row = plain(db).execute(_SAFE).first()
+    return _in_safe_mode(row.at, row.why) if row is not None else ""
+
+
+def _in_safe_mode(at: datetime, why: str) -> str:
+    return (
+        f"safe mode is on since {at:%Y-%m-%d %H:%M} UTC: {why}. Nothing is given until an admin has looked at who "
+        "holds what (`/access safe-mode`); what ends still ends"
+    )
+
+
+def held_back(db: Session | Connection, verb: str) -> str:
+    """Why nothing of this kind is begun now; empty when it may be. What takes away goes on in safe mode."""
+    for what, at, why in plain(db).execute(_HELD).all():
+        if what == "frozen":
+            return frozen(db)
+        if gives(verb):
+            return _in_safe_mode(at, why)
+    return ""
+
+
+def gives(verb: str) -> bool:
+    """Whether somebody may be able to do more afterwards; of a list some row may."""
+    return verb not in TAKES
+
+
+def wait_while_held_back(store: Store, verb: str) -> None:
+    """Between two calls of one deed that has many. Raises ``Later``."""
     with store.look() as connection:
-        return frozen(connection)
+        held = held_back(connection, verb)
+    if held:
+        raise jobs.Later(THAWS, held)
+    wait_for_the_record(store, verb)
+
+
+def wait_for_the_record(store: Store, verb: str) -> None:
+    """What was begun goes on through a freeze, but gives nothing while it is not known what was lost."""
+    if not gives(verb):
+        return
+    with store.look() as connection:
+        lost, unknown = safe_mode(connection), _is_unknown(connection)
+    if lost or unknown:
+        raise jobs.Later(THAWS if lost else LOOKS_AGAIN, lost or UNKNOWN)
+
+
+def _is_unknown(connection: Connection) -> bool:
+    return connection.execute(select(Meta.value).where(Meta.key == UNKNOWN)).first() is not None
+
+
+def why_not_relied_on(session: Session) -> str:
+    """Why the record may be older than it was, so that nothing may be concluded from it; empty when it is not."""
+    unknown = "it is still being looked for how far the record was" if _is_unknown(plain(session)) else ""
+    return safe_mode(session) or unknown
 
 
 def freeze(w: Write, by: Actor, because: str) -> bool:
@@ -61,10 +122,23 @@ def freeze(w: Write, by: Actor, because: str) -> bool:
 
 
 def why_not(w: Write, policy: Policy, request: AccessRequest) -> str:
-    """Asked in the transaction that begins a deed. A freeze is waited out, a ceiling is a refusal."""
-    if frozen(w.connection):
-        raise jobs.Later(THAWS, "frozen")
-    return above_a_ceiling(w.connection, policy, request.requester, w.now) if request.verb in DESTROYS else ""
+    """Asked in the transaction that begins a deed. A freeze and safe mode are waited out, a ceiling is a refusal.
+
+    What was approved before the record was lost waits too if it takes away: nobody knows what became of it since.
+    """
+    if held_back(w.connection, request.verb):
+        raise jobs.Later(THAWS, "frozen, or in safe mode")
+    row = w.connection.execute(_SAFE).first()
+    if row is not None and request.moved_at <= row.at:
+        raise jobs.Later(THAWS, "it was approved before safe mode was on")
+    if gives(request.verb) and _is_unknown(w.connection):
+        raise jobs.Later(LOOKS_AGAIN, UNKNOWN)
+    if request.verb not in DESTROYS:
+        return ""
+    above = above_a_ceiling(w.connection, policy, request.requester, w.now)
+    if above:
+        w.happened.append(Happened(CEILING, request))
+    return above
 
 
 def above_a_ceiling(db: Session | Connection, policy: Policy, actor: str, now: datetime) -> str:
@@ -131,7 +205,7 @@ def alone(store: Store, request: AccessRequest) -> Iterator[None]:
     holder = secrets.token_hex(8)
     with store.database.changing() as connection:
         store.database.alone(connection)
-        now = datetime.now(UTC)
+        now = real_time(connection)
         connection.execute(delete(Lock).where(col(Lock.name) == "org admins", col(Lock.until) < now))
         if connection.execute(select(Lock.holder).where(col(Lock.name) == "org admins")).first() is not None:
             raise jobs.Later(1.0, "another admin is being removed")

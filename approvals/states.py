@@ -26,7 +26,7 @@ class Grant(StrEnum):
     PROMISED = "promised"  #: the end is committed; the call that gives is still to come
     ACTIVE = "active"  #: a read confirmed it
     ENDING = "ending"  #: being taken away; retried until true
-    ENDED = "ended"  #: a read confirmed that it is gone, or something else still gives it
+    ENDED = "ended"  #: a read confirmed that it is gone, or something else still gives it; found again, it ends again
     VOID = "void"  #: was never given
 
 
@@ -49,6 +49,7 @@ REQUEST_MOVES: tuple[Move, ...] = (
     (Status.ASKED, "cancel", Status.CANCELLED, "the requester takes it back"),
     (Status.ASKED, "lapse", Status.LAPSED, "Atlassian could not be read in time"),
     (Status.ASKED, "break_glass", Status.APPROVED, "the rule decides; people answer for it afterwards"),
+    (Status.ASKED, "adopt", Status.DONE, "held already, which a lost record forgot: an admin gives it an end"),
     (Status.ASKED, "record", Status.DONE, "given by hand while Gatehouse was down, and entered afterwards"),
     (Status.PENDING, "approve", Status.APPROVED, "enough approvers said yes"),
     (Status.PENDING, "deny", Status.DENIED, "an approver said no, with a reason"),
@@ -77,6 +78,7 @@ GRANT_MOVES: tuple[Move, ...] = (
     (Grant.PROMISED, "end", Grant.ENDING, "in doubt, or due before it was confirmed: taken away to be sure"),
     (Grant.ACTIVE, "end", Grant.ENDING, "its time is over, or somebody ended it"),
     (Grant.ENDING, "confirm_end", Grant.ENDED, "a read shows it gone, or another grant still needs it"),
+    (Grant.ENDED, "end_again", Grant.ENDING, "found there again, and nothing explains it: taken away once more"),
 )
 
 REVIEW_MOVES: tuple[Move, ...] = (

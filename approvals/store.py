@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel, col, select
 
 from approvals import audit, jobs
+from approvals.clock import clock_of
 from approvals.database import Database, plain, session_on
 from approvals.gatehouse_verify import Found, pages, texts_of_nobody, verify
 from approvals.models import AccessRequest, AuditEntry, Grant, Meta, News, RefusedAttempt, Replay, Review
@@ -76,6 +77,16 @@ class Actor:
 MACHINE = Actor()
 
 
+@dataclass(frozen=True)
+class Happened:
+    """An entry of the record that was just committed, for whoever counts. ``rule`` is why somebody was refused."""
+
+    event: str
+    request: AccessRequest | None = None
+    rule: str = ""
+    refused: bool = False
+
+
 @dataclass
 class Write:
     """One write transaction. ``now`` is domain time, the same for all it writes.
@@ -86,6 +97,7 @@ class Write:
     connection: Connection
     now: datetime
     enqueued: bool = field(default=False, init=False)
+    happened: list[Happened] = field(default_factory=list, init=False)
     _session: Session | None = field(default=None, init=False)
     _works: dict[str, jobs.Work] = field(default_factory=dict, init=False)
 
@@ -171,6 +183,7 @@ class Write:
             data={"verb": verb, "before": request.status, "version": now.version, **(data or {})},
             details=details,
         )
+        self.happened.append(Happened(f"request.{to}", now))
         self.enqueue("draw", request.id, priority=jobs.PEOPLE)
         return now
 
@@ -288,13 +301,18 @@ class Write:
         because: str,
         request: str | None = None,
         details: Mapping[str, str] | None = None,
+        rule: str = "",
     ) -> None:
-        """One audit entry for a refused attempt, at most twenty a person and hour; after that a counter."""
+        """One audit entry for a refused attempt, at most twenty a person and hour; after that a counter.
+
+        ``rule`` names why, for whoever counts, in a word of the policy or of ours.
+        """
         hour = self.now.strftime("%Y-%m-%dT%H")
         row = self.session.get(RefusedAttempt, (actor.team, actor.user, hour))
         row = row or RefusedAttempt(team=actor.team, user=actor.user, hour=hour)
         row.count += 1
         self.add(row)
+        self.happened.append(Happened(event, rule=rule, refused=True))
         if row.count <= REFUSALS_AN_HOUR:
             self.audit(event, actor=actor, request=request, details={"because": because, **(details or {})})
 
@@ -304,9 +322,15 @@ class Store:
 
     def __init__(self, database: Database, *, movable_time: bool = False) -> None:
         self.database = database
+        self._clock = clock_of(database.url)
         _MOVED.pop(database.url, None)
         self._movable_time = movable_time  # only where both sides of the world are local stand-ins
         self._wake: list[Callable[[], None]] = []
+        self._counters: list[Callable[[list[Happened]], None]] = []
+
+    def on_happened(self, count: Callable[[list[Happened]], None]) -> None:
+        """Call ``count`` after each commit with what it wrote that is worth counting."""
+        self._counters.append(count)
 
     def on_work(self, wake: Callable[[], None]) -> None:
         """Call ``wake`` after each commit that enqueued something."""
@@ -314,14 +338,15 @@ class Store:
 
     def now(self) -> datetime:
         """Domain time, aware UTC: real time plus an offset that only local demonstrations and tests can set."""
-        if not self._movable_time:
-            return datetime.now(UTC)
+        known = None if self._movable_time else self._clock.kept()
+        if known is not None:
+            return known
         with self.database.looking() as connection:
             return self.time_in(connection)
 
     def time_in(self, db: Session | Connection) -> datetime:
         """Domain time, read in a transaction that is open already."""
-        return datetime.now(UTC) + (self._offset(db) if self._movable_time else timedelta(0))
+        return self._clock.now(db) + (self._offset(db) if self._movable_time else timedelta(0))
 
     def _offset(self, db: Session | Connection) -> timedelta:
         """Where domain time was moved to; looked up twenty times a second at most, for whoever else may move it."""
@@ -366,11 +391,14 @@ class Store:
         if w.enqueued:
             for wake in self._wake:
                 wake()
+        if w.happened:
+            for count in self._counters:
+                count(w.happened)
 
     def claim(self) -> jobs.Claim | None:
         """The next job, if one is due. A claim that finds nothing changes no page, so an idle worker writes nothing."""
         with self.database.changing() as connection:
-            return jobs.claim(connection, now=self.time_in(connection), clock=datetime.now(UTC))
+            return jobs.claim(connection, now=self.time_in(connection))
 
     def take_over(self) -> None:
         """At the start of the only worker there is, after its port was won: what a dead one held is free at once."""
@@ -386,13 +414,13 @@ class Store:
         following = None
         with self.write() as w:
             if not last:
-                jobs.hold(w.connection, claim, clock=datetime.now(UTC))
+                jobs.hold(w.connection, claim)
             yield w
             if last:
                 urgent = claim.takes_next and w.asks_for_effect
                 w.flush()
                 jobs.finish(w.connection, claim)
-                following = jobs.claim(w.connection, now=w.now, clock=datetime.now(UTC)) if urgent else None
+                following = jobs.claim(w.connection, now=w.now) if urgent else None
         claim.done, claim.following = last, following
 
     def head_is_whole(self) -> bool:

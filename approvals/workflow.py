@@ -120,7 +120,7 @@ class Workflow:
                 request = self._open(w, policy, speaker, actor, ask)
             else:
                 details = {"entitlement": ask.entitlement, "reason": ask.reason}
-                w.note_refusal("ask.refused", actor=actor, because=verdict.because, details=details)
+                w.note_refusal("ask.refused", actor=actor, because=verdict.because, details=details, rule=verdict.rule)
         crash_point("ask: committed")
         if not verdict:
             raise Refused(verdict.because, verdict.rule)
@@ -139,7 +139,7 @@ class Workflow:
         rule = _rule(policy, ask)
         if rule is None:
             return no_such_rule(policy, ask.verb, ask.entitlement)
-        stands_still = safety.frozen(db)
+        stands_still = safety.held_back(db, ask.verb)
         if stands_still:
             return Verdict(False, stands_still, "freeze")
         if ask.verb == "email" and people.is_someone_elses(db, ask.value, ask.subject):
@@ -303,7 +303,7 @@ class Workflow:
             return none_such
         if request.status != Status.PARTLY:
             return f"{request.id} is {request.status}: there is nothing to go on with."
-        return safety.frozen(w.connection)
+        return safety.held_back(w.connection, request.verb)
 
     def end(self, speaker: Speaker, request_id: str, source: str) -> AccessRequest:
         """Give back early what one holds, or what one asked for; those who look after it may end it too."""

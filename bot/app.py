@@ -2,68 +2,76 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
-from slack_bolt import App
+from slack_bolt import App, BoltContext
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
-from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from approvals.bindings import confirm
 from approvals.counting import Counting
 from approvals.database import Database
 from approvals.delegating import Delegating
 from approvals.glass import Glass, GlassDesk
-from approvals.models import AccessRequest, Grant, Job, Review
 from approvals.offers import Offers
+from approvals.overdue import ask_for_every_end
 from approvals.performing import apply_policy, unfreeze
 from approvals.planning import Planning
 from approvals.policy import Policy
 from approvals.policy_book import PolicyBook, adopt_first
 from approvals.proposals import Proposals
 from approvals.provisioning import Effects, Provisioning
-from approvals.reviews import Reviews, last_drill
-from approvals.source import known
-from approvals.states import LIVE, Status
-from approvals.states import Grant as GrantStatus
-from approvals.states import Review as ReviewStatus
+from approvals.reconciliation import Reconciliation
+from approvals.reviews import Reviews
+from approvals.safe_mode import SafeDesk
+from approvals.source import keys_of, known
 from approvals.store import Store
+from approvals.strays import Strays
 from approvals.waiting import Waiting
+from approvals.warning import Warning
 from approvals.welcoming import Welcoming
 from approvals.workflow import Workflow
+from approvals.writable import DATABASE, cannot_write, trouble_of
 from bot.announcer import Announcer
 from bot.atlassian.directory import AtlassianDirectory
 from bot.atlassian.event_kinds import read_config
 from bot.bulk_intake import BulkIntake
 from bot.bulk_pages import BulkPages
 from bot.bulk_progress import BulkProgress
-from bot.clients import build_clients, site_brakes
+from bot.clients import Clients, build_clients, site_brakes
 from bot.dispatch import Listeners
-from bot.emergency import EmergencyWatch, are_in_order
-from bot.envelope import admit
+from bot.emergency import EmergencyWatch
+from bot.envelope import Passed, admit
 from bot.event_thread import EventThread
 from bot.events import Events
+from bot.gauges import Gauges, tier_of
 from bot.guard import Guard
+from bot.health import Health
 from bot.heartbeat import Heartbeat
 from bot.home import Homes
 from bot.incident_door import IncidentDoor
+from bot.key_slots import expiries
 from bot.metrics import Metrics
 from bot.mirror import Mirror
 from bot.oncall.sources import Described, OnCallSources, build_incidents, build_on_call
 from bot.previews import Previews
 from bot.private_answers import PrivateAnswers
 from bot.proposal_cards import ProposalCards
-from bot.record.checkpoints import Checkpoints
+from bot.record.book import Book
+from bot.record.checkpoints import Checkpoints, head
+from bot.record.loss import Loss
 from bot.record.retention import Retention
 from bot.record.signing import signing_key
 from bot.review_cards import ReviewCards
 from bot.review_events import ReviewEvents
+from bot.safe_mode_pages import SafeModePages
 from bot.settings import Settings
 from bot.slack_budget import Budget
 from bot.slack_files import SlackFiles
@@ -72,7 +80,8 @@ from bot.socket_mode import SocketMode
 from bot.sources import Sources
 from bot.thread_files import ThreadFiles
 from bot.turn import TURN
-from bot.worker import Run, Worker
+from bot.watch import Watch
+from bot.worker import LastWords, Run, Worker
 from handlers.desk import Desk
 from handlers.routes import register
 
@@ -101,15 +110,26 @@ class House:
     events: Events
     watch: EmergencyWatch
     heartbeat: Heartbeat
+    upkeep: Watch
+    health: Health
+    gauges: Gauges
+    reconciliation: Reconciliation
+    loss: Loss
 
     def start(self) -> None:
-        """Begin to work: what comes again and again is asked for, then whoever does it wakes up."""
+        """Begin to work: whether the record is all there, the ends that are due, then what comes again and again."""
+        self.loss.look()
+        ask_for_every_end(self.store, due_too=True)
+        with self.store.read() as session:
+            self.metrics.ends_read_to, _ = head(session)
         self.mirror.start()
         self.checkpoints.start()
         self.retention.start()
         self.events.start()
         self.watch.start()
         self.heartbeat.start()
+        self.upkeep.start()
+        self.reconciliation.start()
         self.worker.start()
 
     def close(self) -> None:
@@ -119,17 +139,19 @@ class House:
 
     def refresh_gauges(self) -> None:
         """Bring the gauges up to date, for whoever reads them now."""
-        with self.store.read() as session:
-            _count(session, self)
+        self.gauges.refresh()
 
 
-def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4) -> House:
-    """Wire everything; opens no connection and starts nothing."""
+def build(
+    settings: Settings, *, budget: Budget | None = None, threads: int = 4, given: Sequence[Path] = ()
+) -> House:  # fmt: skip
+    """Wire everything; opens no connection and starts nothing. ``given``: files of checkpoints, named at the start."""
     database = Database(settings.database_url.get_secret_value())
     database.batches.coming, database.batches.aside = lambda: TURN.waiting, TURN.aside
     store = Store(database, movable_time=settings.on_loopback)
     policies = PolicyBook()
     metrics = Metrics()
+    store.on_happened(partial(metrics.on_happened, tier=partial(tier_of, store, policies)))
     slack = SlackOut(settings.slack_bot_token.get_secret_value(), settings.slack_api_url, budget=budget)
     directory = build_directory(settings, store, policies, metrics)
     sources = Sources(store, slack, directory, policies, on_call_of(settings, database, metrics))
@@ -138,18 +160,27 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     proposals = Proposals(store, policies, mirror, {"policy": apply_policy, "unfreeze": unfreeze, "bind": confirm})
     glass, reviews = GlassDesk(store, policies), Reviews(store, policies, workflow)
     delegating = Delegating(store, policies)
-    desk = Desk(store, workflow, delegating, proposals, policies, glass, reviews, slack.open_view)
-    worker = build_worker(settings, store, policies, directory, mirror, proposals, slack, threads)
-    worker.kinds |= build_lists(settings, desk, slack) | build_glass(settings, desk, directory, mirror, slack, metrics)
-    checkpoints = build_checkpoints(settings, store, policies, slack)
+    safe = SafeDesk(store, policies)
+    desk = Desk(store, workflow, delegating, proposals, policies, glass, reviews, safe, slack.open_view)
+    book = build_book(settings, store)
+    worker = build_worker(settings, store, policies, directory, mirror, proposals, slack, book, threads)
+    glassy, last_words = build_glass(settings, desk, directory, mirror, slack, metrics)
+    worker.kinds |= build_lists(settings, desk, slack) | glassy
+    worker.last_words |= last_words
+    worker.on_failure = metrics.on_failure
+    checkpoints = build_checkpoints(settings, store, policies, slack, book)
     retention = Retention(store, days_of(settings.audit_texts_kept_days))
     heartbeat = Heartbeat(store, settings.heartbeat_url.get_secret_value(), metrics)
     watch = EmergencyWatch(store, policies, directory.clients.organization, directory.clients.accounts)
     events = build_events(settings, store, directory, watch)
+    upkeep = build_upkeep(settings, store, slack, directory)
+    reconciliation = build_reconciliation(settings, store, directory, policies, events)
+    loss = Loss(store, book, slack, policies, given)
     worker.kinds |= {
         "checkpoint": checkpoints.run, "texts": retention.run, "events": events.run, "emergency": watch.run,
-        "heartbeat": heartbeat.run,
+        "heartbeat": heartbeat.run, "watch": upkeep.run, "reconcile": reconciliation.run,
     }  # fmt: skip
+    worker.kinds |= build_safe_mode(desk, directory, slack, loss)
     listeners = Listeners(build_bolt(settings), desk, metrics)
     offers = Offers(store, policies, mirror)
     worker.kinds["offer"] = offers.offer
@@ -157,7 +188,9 @@ def build(settings: Settings, *, budget: Budget | None = None, threads: int = 4)
     incidents = build_incident_door(settings, offers, metrics)
     return House(
         settings, database, store, policies, desk, listeners, guard, incidents, socket, metrics, mirror, worker,
-        checkpoints, retention, directory, events, watch, heartbeat,
+        checkpoints, retention, directory, events, watch, heartbeat, upkeep,
+        Health(store, socket, lambda: loss.trouble), Gauges(metrics, store, socket, expiries(settings)),
+        reconciliation, loss,
     )  # fmt: skip
 
 
@@ -171,7 +204,8 @@ def build_guard(settings: Settings, store: Store, metrics: Metrics) -> Guard | N
         settings.slack_enterprise_id,
         seen=partial(_seen, store),
         now=time.time,
-        count=lambda why: metrics.refused.labels(why).inc(),
+        count=metrics.on_refused,
+        next_secret=settings.slack_signing_secret_next,
     )
 
 
@@ -193,9 +227,15 @@ def build_socket(settings: Settings, store: Store, listeners: Listeners) -> Sock
     return SocketMode(
         SlackOut(token, settings.slack_api_url).open_socket,
         partial(admit, teams=teams, enterprise=enterprise, seen=seen),
-        listeners.answer,
-        count=lambda why: listeners.metrics.refused.labels(why).inc(),
+        partial(timed, listeners),
+        count=listeners.metrics.on_refused,
     )
+
+
+def timed(listeners: Listeners, passed: Passed) -> BoltResponse:
+    """The acknowledgement of what came by the socket; the web side times what comes by HTTP."""
+    with listeners.metrics.ack.time():
+        return listeners.answer(passed)
 
 
 def build_directory(settings: Settings, store: Store, policies: PolicyBook, metrics: Metrics) -> AtlassianDirectory:
@@ -226,18 +266,21 @@ def build_worker(
     mirror: Mirror,
     proposals: Proposals,
     slack: SlackOut,
+    book: Book,
     threads: int,
 ) -> Worker:
     """Which job is whose: the kinds are named where they are enqueued."""
     planning = Planning(store, directory, policies, mirror)
-    provisioning = Provisioning(store, directory, mirror, policies, Effects(settings.effects))
+    provisioning = Provisioning(store, directory, mirror, policies, Effects(settings.effects), book)
     announcer = Announcer(store, slack, policies, audit_log_address(settings))
+    counting = Counting(store, policies, mirror)
     kinds = {
         "plan": planning.plan,
-        "count": Counting(store, policies, mirror).count,
+        "count": counting.count,
         "wait": Waiting(store, policies).look,
         "apply": provisioning.apply,
         "end": provisioning.ending.end,
+        "ends soon": Warning(store).warn,
         "bulk end": provisioning.bulk_ending.end,
         "draw": announcer.draw,
         "tell": announcer.tell,
@@ -252,7 +295,8 @@ def build_worker(
         "welcome": Welcoming(store, directory, policies, Workflow(store, policies)).welcome,
         "preview": Previews(store, slack, directory, policies).fill,
     }
-    return Worker(store, kinds, threads=threads, poll=1.0 if store.database.is_sqlite else 0.2)
+    last_words = {"plan": planning.last_words, "count": counting.last_words, "apply": provisioning.last_words}
+    return Worker(store, kinds, last_words=last_words, threads=threads)
 
 
 def build_events(settings: Settings, store: Store, directory: AtlassianDirectory, watch: EmergencyWatch) -> Events:
@@ -260,6 +304,33 @@ def build_events(settings: Settings, store: Store, directory: AtlassianDirectory
     config, org = read_config(settings.audit_log_file), settings.atlassian_org_id
     thread = EventThread(store, config, org, audit_log_address(settings))
     return Events(store, directory.clients.organization, config, thread, watch)
+
+
+def build_upkeep(settings: Settings, store: Store, slack: SlackOut, directory: AtlassianDirectory) -> Watch:
+    """What looks after keys, vendors and the record: by the very clients that do the work."""
+    clients = directory.clients
+    assert isinstance(clients, Clients)
+    return Watch(store, slack, clients, expiries(settings))
+
+
+def build_reconciliation(
+    settings: Settings, store: Store, directory: AtlassianDirectory, policies: PolicyBook, events: Events
+) -> Reconciliation:
+    """The record against Atlassian; what the audit log tells of others explains some of it."""
+    writes = Effects(settings.effects) is not Effects.OFF
+    return Reconciliation(store, directory, policies, events.puts_in, writes)
+
+
+def build_safe_mode(desk: Desk, directory: AtlassianDirectory, slack: SlackOut, loss: Loss) -> dict[str, Run]:
+    """The jobs of a record that was lost or put back."""
+    strays = Strays(desk.store, directory, desk.policies)
+    return {
+        "outside": loss.run,
+        "safe mode": strays.read,
+        "stray": strays.settle,
+        "safe page": SafeModePages(desk.store, slack, desk).draw,
+        "safe mode over": loss.over,
+    }
 
 
 def build_lists(settings: Settings, desk: Desk, slack: SlackOut) -> dict[str, Run]:
@@ -280,24 +351,31 @@ def days_of(number: int | None) -> timedelta | None:
     return timedelta(days=number) if number is not None else None
 
 
-def build_checkpoints(settings: Settings, store: Store, policies: PolicyBook, slack: SlackOut) -> Checkpoints:
-    """What proves the record outside of it, signed where there is a key."""
+def build_book(settings: Settings, store: Store) -> Book:
+    """Where it is said outside how far the record is and who holds what, signed where there is a key."""
     secret = settings.audit_signing_key.get_secret_value()
     key = signing_key(secret) if secret else None
+    return Book(store, settings.atlassian_org_id, key, settings.checkpoint_file, partial(print, flush=True))
+
+
+def build_checkpoints(
+    settings: Settings, store: Store, policies: PolicyBook, slack: SlackOut, book: Book
+) -> Checkpoints:
+    """What proves the record outside of it."""
     webhook = settings.checkpoint_webhook_url.get_secret_value()
-    return Checkpoints(store, slack, policies, settings.atlassian_org_id, key, webhook, partial(print, flush=True))
+    return Checkpoints(store, slack, policies, settings.atlassian_org_id, book.key, webhook, book)
 
 
 def build_glass(
     settings: Settings, desk: Desk, directory: AtlassianDirectory, mirror: Mirror, slack: SlackOut, metrics: Metrics
-) -> dict[str, Run]:
-    """The jobs of break-glass: what decides, who hears, what is said of it afterwards."""
+) -> tuple[dict[str, Run], dict[str, LastWords]]:
+    """The jobs of break-glass: what decides, who hears, what is said of it afterwards. And should it be given up."""
     brakes = site_brakes(settings, desk.store.database)
     incidents = build_incidents(settings, after_call=metrics.on_call, brakes=brakes)
     glass = Glass(desk.store, desk.policies, directory, mirror, incidents)
     files = SlackFiles(slack, settings.slack_bot_token.get_secret_value(), settings.slack_api_url)
     events = ReviewEvents(desk.store, directory.clients.organization, ThreadFiles(desk.store, files))
-    return {
+    kinds: dict[str, Run] = {
         "glass": glass.judge,
         "glass heard": glass.heard,
         "review": ReviewCards(desk.store, slack, desk.policies).draw,
@@ -305,6 +383,7 @@ def build_glass(
         "review events": events.look,
         "misuse": desk.reviews.propose_suspension,
     }
+    return kinds, {"glass": glass.last_words}
 
 
 def build_bolt(settings: Settings) -> App:
@@ -331,13 +410,30 @@ def build_bolt(settings: Settings) -> App:
     return app
 
 
-def not_written_down(error: Exception, body: dict[str, Any]) -> BoltResponse:
-    """Nothing was committed, so nothing is acknowledged as done: a command hears so, a click shows Slack's warning."""
+def not_written_down(error: Exception, body: dict[str, Any], context: BoltContext) -> BoltResponse:
+    """Nothing was committed, so nothing is acknowledged as done: a command hears so, a click shows Slack's warning.
+
+    Unless the commit was made and only the answer of the database was lost; then it is as if it had arrived.
+    """
     log.error("not written down", kind=type(error).__name__, exc_info=error)
+    if isinstance(error, DATABASE) and _is_written(context):
+        text = "It is written down, although my database was in trouble just then. Look at `/access mine`."
+        answer = {"response_type": "ephemeral", "text": text}
+        return BoltResponse(status=200, body=answer if "command" in body else "")
     if "command" not in body:
         return BoltResponse(status=500, body="")
     text = "I could not write that down just now, so nothing was asked and nothing was changed. Please try again."
+    if isinstance(error, DATABASE):
+        text = cannot_write(trouble_of(error))
     return BoltResponse(status=200, body={"response_type": "ephemeral", "text": text})
+
+
+def _is_written(context: BoltContext) -> bool:
+    """Whether the payload is known after all; what it is done under is written in the transaction of what it caused."""
+    try:
+        return bool(_seen(context["desk"].store, keys_of(context["source"])))
+    except SQLAlchemyError:
+        return False
 
 
 def audit_log_address(settings: Settings) -> str:
@@ -356,24 +452,3 @@ def adopt_policy(store: Store, text: str, policy: Policy) -> bool:
 def _seen(store: Store, keys: tuple[str, ...]) -> frozenset[str]:
     with store.look() as connection:
         return known(connection, keys)
-
-
-def _count(session: Session, house: House) -> None:
-    overdue = select(func.count()).where(
-        Grant.ends_at < house.store.time_in(session),  # type: ignore[operator]
-        col(Grant.status).in_([*LIVE, GrantStatus.ENDING]),
-    )
-    house.metrics.overdue.set(session.exec(overdue).one())
-    jobs = dict(session.exec(select(Job.status, func.count()).group_by(Job.status)).all())
-    for status in ("ready", "running", "dead"):  # zero is said too: what is over must not stand there for ever
-        house.metrics.jobs.labels(status).set(jobs.get(status, 0))
-    requests = dict(session.exec(select(AccessRequest.status, func.count()).group_by(AccessRequest.status)).all())
-    for status in Status:
-        house.metrics.open.labels(status).set(requests.get(status, 0))
-    reviews = dict(session.exec(select(Review.status, func.count()).group_by(Review.status)).all())
-    for review in ReviewStatus:
-        house.metrics.reviews.labels(review).set(reviews.get(review, 0))
-    house.metrics.emergency_admins.set(are_in_order(session, house.store.time_in(session)))
-    drilled = last_drill(session)
-    house.metrics.last_drill.set(drilled.timestamp() if drilled else 0)
-    house.metrics.socket.set(house.socket is not None and house.socket.connected)

@@ -14,17 +14,23 @@ from bot import (
     cli_forget,
     cli_freeze,
     cli_glass,
+    cli_jobs,
+    cli_loss,
     cli_policy,
+    cli_reconcile,
     cli_record,
     cli_setup,
 )
 
 if TYPE_CHECKING:  # the commands import what they need themselves: `gatehouse --help` loads nothing else
+    from collections.abc import Sequence
+
     from approvals.database import Database
     from approvals.policy import Policy
     from bot.app import House
     from bot.settings import Settings
 
+STOPS_WITHIN = 7.0  # seconds for the steps at hand; the whole process is gone in ten
 NO_SANDBOXES = 'The sandboxes are not installed: pip install "gatehouse[sandbox]".'
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -37,9 +43,13 @@ app.command()(cli_forget.forget)
 app.command()(cli_evidence.evidence)
 app.command()(cli_glass.drill)
 app.command()(cli_glass.end)
+app.command()(cli_reconcile.reconcile)
+app.command("safe-mode")(cli_loss.safe_mode)
+app.command()(cli_loss.backup)
 app.command("record-manual")(cli_by_hand.record_manual)
 app.add_typer(cli_setup.docs_app, name="docs", hidden=True)
 app.command()(cli_bulk.bulk)
+app.add_typer(cli_jobs.app, name="jobs")
 app.add_typer(people_app, name="people")
 app.add_typer(cli_policy.app, name="policy")
 app.add_typer(cli_record.app, name="audit")
@@ -66,10 +76,16 @@ def stop(*sentences: str) -> NoReturn:
 # -- running ------------------------------------------------------------------------------------------------------
 
 
+Checkpoints = Annotated[
+    list[Path] | None,
+    typer.Option("--checkpoint", exists=True, dir_okay=False, help="A file of checkpoints to compare the record with."),
+]
+
+
 @app.command()
-def serve() -> None:
+def serve(checkpoint: Checkpoints = None) -> None:
     """Web and worker in one process group: the way to run it on one machine."""
-    run_server(works=True)
+    run_server(works=True, given=checkpoint or ())
 
 
 @app.command()
@@ -78,37 +94,82 @@ def web() -> None:
     run_server(works=False)
 
 
-def run_server(*, works: bool) -> None:
+def run_server(*, works: bool, given: "Sequence[Path]" = ()) -> None:
     """Check everything that can be checked first, so that a mistake is a sentence and not a crash in a worker."""
     from bot.web import Server
 
-    settings = read_settings()
+    settings = read_settings(runs=True)
     check_before_start(settings)
+    insist_free(settings)
     os.environ.pop("GUNICORN_CMD_ARGS", None)
     try:
-        Server(lambda: furnish(settings), host=settings.host, port=settings.port, works=works).run()
+        Server(lambda: furnish(settings, given), host=settings.host, port=settings.port, works=works).run()
     except SystemExit as exit:
         if exit.code == 1:  # gunicorn could not listen, and has said so where nobody reads
             stop(f"PORT: {settings.host}:{settings.port} can't be listened on. Something else may use it already.")
         raise
 
 
+def insist_free(settings: "Settings") -> None:
+    """The port beside is opened by a process that can say nothing any more, so it is tried before."""
+    import socket
+
+    host, port = settings.host, settings.metrics_port
+    if port is None:
+        return
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError:
+            stop(f"METRICS_PORT: {host}:{port} can't be listened on. Something else may use it already.")
+
+
 @app.command()
-def worker() -> None:
+def healthy(
+    port: Annotated[int | None, typer.Option(help="Another port than PORT: a worker's is METRICS_PORT.")] = None,
+) -> None:
+    """Say whether a process of this machine serves, for whoever supervises it: status 0 or 1."""
+    from urllib.error import URLError
+    from urllib.request import ProxyHandler, build_opener
+
+    url = f"http://127.0.0.1:{port or read_settings(needs=()).port}/healthz"
+    try:
+        with build_opener(ProxyHandler({})).open(url, timeout=4):  # no proxy stands between this machine and itself
+            return
+    except (URLError, OSError, ValueError) as error:
+        typer.echo(f"{url} does not answer ({type(error).__name__}).", err=True)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def worker(checkpoint: Checkpoints = None) -> None:
     """Only the work: planning, applying, ending, telling."""
     import signal
     import threading
 
-    settings = read_settings()
+    from bot.side_port import serve_beside
+    from bot.web import Web
+
+    settings = read_settings(runs=True)
     check_before_start(settings)
-    house = furnish(settings)
+    insist_free(settings)
+    house = furnish(settings, checkpoint or ())
     stopping = threading.Event()
+
+    def told(*_: object) -> None:
+        house.worker.halt()
+        stopping.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    house.worker.poll = 0.2  # what `web` commits in its own process wakes nobody here
+        signal.signal(number, told)
+    if house.database.is_sqlite:  # what `web` commits in its own process wakes nobody here; PostgreSQL tells
+        house.worker.poll = 0.2
+    if settings.metrics_port is not None:
+        serve_beside(Web(house, aside=True), settings.host, settings.metrics_port)
     house.start()
     stopping.wait()
-    house.worker.stop(patience=8.0)
+    house.worker.stop(patience=STOPS_WITHIN)
 
 
 @app.command()
@@ -130,6 +191,8 @@ def demo(
 ) -> None:
     """Play the main job for real against the local sandboxes, then keep serving."""
     try:
+        import bot.sandbox.atlassian.server
+        import bot.sandbox.slack.server  # noqa: F401  (what its processes stand on; found missing here, not in their logs)
         from bot.demo import play
     except ImportError:
         stop(NO_SANDBOXES)
@@ -209,8 +272,11 @@ def people_import(
 # -- what the commands share --------------------------------------------------------------------------------------
 
 
-def read_settings(needs: tuple[str, ...] = ("slack", "atlassian")) -> "Settings":
-    """The settings, or one sentence for each that is wrong."""
+def read_settings(needs: tuple[str, ...] = ("slack", "atlassian"), *, runs: bool = False) -> "Settings":
+    """The settings, or one sentence for each that is wrong.
+
+    Each call is a line of the log for what ``runs`` on; a command says what it has to say by itself.
+    """
     from bot.log import set_up_logging
     from bot.settings import load_settings
     from bot.surroundings import SettingsProblem
@@ -219,7 +285,7 @@ def read_settings(needs: tuple[str, ...] = ("slack", "atlassian")) -> "Settings"
         settings = load_settings(needs=needs)
     except SettingsProblem as problem:
         stop(*problem.sentences)
-    set_up_logging(settings.log_level, settings.secrets())
+    set_up_logging("WARNING" if settings.log_level == "INFO" and not runs else settings.log_level, settings.secrets())
     return settings
 
 
@@ -285,7 +351,7 @@ def check_before_start(settings: "Settings") -> None:
     """Whatever a process would fall over later is a sentence now: policy, database, a key for each directory."""
     from approvals.policy_book import NoPolicy, PolicyBook
     from bot.atlassian.event_kinds import read_config
-    from bot.clients import key_of
+    from bot.key_slots import key_of
     from bot.surroundings import SettingsProblem
 
     policy = read_policy(settings.policy_file)
@@ -302,7 +368,7 @@ def check_before_start(settings: "Settings") -> None:
         stop(*problem.sentences)
 
 
-def furnish(settings: "Settings") -> "House":
+def furnish(settings: "Settings", given: "Sequence[Path]" = ()) -> "House":
     """Build the house on the policy in force."""
     import structlog
 
@@ -317,7 +383,7 @@ def furnish(settings: "Settings") -> "House":
         store: Store = Store(database, movable_time=settings.on_loopback)
         if not adopt_policy(store, text, read_policy(settings.policy_file)):
             structlog.get_logger().warning("the policy file differs from the policy in force; it changes nothing yet")
-    return build(settings)
+    return build(settings, given=given)
 
 
 if __name__ == "__main__":

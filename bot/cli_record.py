@@ -13,17 +13,25 @@ app = typer.Typer(no_args_is_help=True, help="The record and its proof.")
 
 
 @app.command("verify")
-def verify() -> None:
-    """Walk the whole chain of the record and say whether anything in it was changed."""
+def verify(
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option("--checkpoint", exists=True, dir_okay=False, help="A file of checkpoints to compare it with."),
+    ] = None,
+) -> None:
+    """Walk the whole chain of the record and say whether anything in it was changed, or is missing at its end."""
     from approvals.gatehouse_verify import verify_file
     from approvals.store import Store
     from bot.cli import need_schema, open_database, read_settings
+    from bot.record.loss import compared
 
     settings = read_settings(needs=())
     with open_database(settings) as database:
         need_schema(database)
         # A file is read by several processes where it is long, which is faster.
         found = verify_file(Path(database.file)) if database.file else Store(database).verify()
+        with database.reading() as session:
+            found.problems += compared(session, settings, checkpoint or ())
     for problem in found.problems:
         typer.echo(problem, err=True)
     erased = f", {found.erased} details erased" if found.erased else ""

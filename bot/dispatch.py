@@ -2,14 +2,19 @@
 
 from dataclasses import dataclass
 
+import structlog
 from slack_bolt import App
 from slack_bolt.request import BoltRequest
 from slack_bolt.response import BoltResponse
 
+from approvals.trace import traced
 from bot.envelope import Passed
 from bot.metrics import Metrics
 from bot.turn import TURN
 from handlers.desk import Desk
+
+log = structlog.get_logger()
+TRACE = 16  # hex digits of the payload's key: enough to tell any two apart
 
 
 @dataclass(frozen=True)
@@ -27,5 +32,6 @@ class Listeners:
         """
         self.metrics.accepted.labels(passed.kind).inc()
         context = {"source": passed.source, "desk": self.desk}
-        with TURN.taken():
+        with TURN.taken(), traced(passed.source[:TRACE]):
+            log.info("heard", kind=passed.kind, team=passed.team, user=passed.user)
             return self.bolt.dispatch(BoltRequest(body=passed.envelope, mode="socket_mode", context=context))

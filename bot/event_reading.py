@@ -14,12 +14,13 @@ from approvals import jobs
 from approvals.correlating import Seen, plain
 from approvals.crash import crash_point
 from approvals.models import EventRead, Meta
+from approvals.safe_mode import READ_TO
 from approvals.store import Store, Write
 from bot.atlassian.errors import BadRequest
 from bot.atlassian.event_kinds import AuditLogConfig
 from bot.atlassian.org_shapes import Event, EventAction, EventPage
 
-CURSOR, READ_TO = "audit log: cursor", "audit log: read to"
+CURSOR = "audit log: cursor"
 PAGES = 10  # in one run: the stream may be asked fifty times a minute
 BACK = timedelta(hours=1)  # how far a reading without a cursor begins before the last one
 KEPT = timedelta(days=3)

@@ -29,11 +29,16 @@ class Guard:
         seen: Callable[[tuple[str, ...]], frozenset[str]],
         now: Callable[[], float],
         count: Callable[[str], None],
+        *,
+        next_secret: SecretStr | str = "",
     ) -> None:
-        secret = signing_secret.get_secret_value() if isinstance(signing_secret, SecretStr) else signing_secret
+        secret, further = (
+            given.get_secret_value() if isinstance(given, SecretStr) else given
+            for given in (signing_secret, next_secret)
+        )
         if not teams:
             raise ValueError("no workspace is allowed, so that every request would be refused")
-        self._seal = Seal(secret, now)
+        self._seal = Seal(secret, now, next_secret=further)
         self._teams = teams
         self._enterprise = enterprise or None
         self._seen = seen

@@ -14,6 +14,8 @@ from urllib.parse import quote, quote_plus
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from approvals.trace import trace
+
 REDACTED = "[redacted]"
 QUIET = (
     "httpx",
@@ -41,6 +43,7 @@ def set_up_logging(level: str, secrets: Iterable[str], stream: TextIO | None = N
     redact = redactor(secrets)
     ours: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _whose,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -77,6 +80,16 @@ def set_up_logging(level: str, secrets: Iterable[str], stream: TextIO | None = N
         cache_logger_on_first_use=False,
     )
     _log_what_nobody_caught()
+
+
+def _whose(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """What the line belongs to: from Slack's payload to the call to Atlassian that it caused, one id."""
+    now = trace()
+    if now.id:
+        event.setdefault("trace", now.id)
+    if now.job:
+        event.setdefault("job", now.job)
+    return event
 
 
 def redactor(secrets: Iterable[str]) -> Callable[[str], str]:

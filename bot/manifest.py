@@ -98,8 +98,8 @@ SCOPES = (
     *(
         Scope(
             f"{kind}:history",
-            f"Only to look in our own threads of {where} whether a message went out before a crash. "
-            "Left out, one message may come twice.",
+            f"Only to look in {where} whether a message of ours went out before a crash, and for the newest checkpoint "
+            "at a start. Left out, one message may come twice, and CHECKPOINT_FILE alone tells of a lost database.",
             ("conversations.history", "conversations.replies"),
             kind="optional",
         )

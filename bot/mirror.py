@@ -8,7 +8,7 @@ from sqlalchemy import bindparam
 from sqlmodel import col, select
 
 from approvals import bindings, jobs
-from approvals.models import Binding, Person, SlackUser
+from approvals.models import Binding, Meta, Person, SlackUser
 from approvals.policy import Source
 from approvals.ports import PeopleError
 from approvals.store import MACHINE, Store
@@ -19,6 +19,7 @@ from handlers.text import plain
 
 FRESH = timedelta(seconds=60)  # a decision never rests on anything older
 EVERY = timedelta(minutes=10)
+READ = "mirror "  # + slack or atlassian: when everybody was read last
 
 
 _READ_AT = select(SlackUser.read_at).where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
@@ -91,6 +92,7 @@ class Mirror:
             self._atlassian()
         with self.store.work(claim) as w:
             bindings.drop_changed(w)
+            w.session.merge(Meta(key=f"{READ}{claim.about}", value=w.now.isoformat()))
             w.enqueue("mirror", claim.about, at=w.now + EVERY, priority=jobs.BACKGROUND)
 
     def start(self) -> None:

@@ -132,7 +132,7 @@ class _Telling:
         if case is None:
             no = no_such_rule(self.policy, self.filled.verb, self.filled.entitlement)
             return esc(sentence(no.because), 900)
-        still = safety.frozen(self.session)
+        still = safety.held_back(self.session, self.filled.verb)
         if still:
             return esc(sentence(still), 900)
         verdict = authority.may_request(case, speaker)

@@ -14,6 +14,7 @@ from approvals.policy import Entitlement, Policy
 from approvals.policy import Person as Speaker
 from approvals.policy_book import PolicyBook
 from approvals.ports import DirectoryError, Impossible
+from approvals.reconciliation import drifts_of
 from approvals.states import LIVE, OPEN
 from approvals.store import Store
 from bot.slack_out import SlackError, SlackOut
@@ -97,6 +98,8 @@ class PrivateAnswers:
             if wanted.kind == "audit":
                 return _of_the_record(session, wanted)
             grants = _grants(session, wanted)
+            drifts = drifts_of(session, entitlement=entitlement.name) if entitlement is not None else []
+            names = people.names(session, {drift.account for drift in drifts})
             deletable = wanted.kind == "tokens" and may_delete_tokens(
                 session, policy, speaker, wanted.account, self.store.time_in(session)
             )
@@ -110,7 +113,8 @@ class PrivateAnswers:
             return Answer([*lines_of_tokens(found), *how])
         assert entitlement is not None
         holders, cut = self.register.holders(entitlement)
-        return Answer(lines_of_holders(entitlement, holders, cut, {grant.account: grant for grant in grants}))
+        held = {grant.account: grant for grant in grants}
+        return Answer(lines_of_holders(entitlement, holders, cut, held, drifts, names))
 
     def _still_allowed(
         self, session: Session, policy: Policy, speaker: Speaker, wanted: Wanted

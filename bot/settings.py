@@ -19,9 +19,12 @@ __all__ = ["MORE_SCIM_KEYS", "Settings", "SettingsProblem", "load_settings"]
 SECRETS = (
     *("SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"),
     *("ATLASSIAN_ORG_API_KEY", "ATLASSIAN_SCIM_API_KEY", "ATLASSIAN_SITE_API_TOKEN"),
+    *("SLACK_SIGNING_SECRET_NEXT", "ATLASSIAN_ORG_API_KEY_NEXT", "ATLASSIAN_SCIM_API_KEY_NEXT"),
+    "ATLASSIAN_SITE_API_TOKEN_NEXT",
     *("PAGERDUTY_API_TOKEN", "DATABASE_URL", "METRICS_TOKEN", "AUDIT_SIGNING_KEY"),  # a database URL carries a password
     *("CHECKPOINT_WEBHOOK_URL", "INCIDENT_WEBHOOK_SECRET", "HEARTBEAT_URL"),
 )
+NEXT = "_NEXT"  # + the name of a key: the one that follows it, for when it is changed
 SHORTEST_SECRET = 32  # characters of one that is made up by us
 EXPIRES = "_EXPIRES"  # + the name of a key: the last day on which it works
 MORE_SCIM_KEYS = "ATLASSIAN_SCIM_API_KEY_"  # + a name the policy file gives to a further directory
@@ -29,7 +32,16 @@ TOGETHER = (
     ("ATLASSIAN_SCIM_DIRECTORY_ID", "ATLASSIAN_SCIM_API_KEY"),
     ("ATLASSIAN_SITE_URL", "ATLASSIAN_SITE_EMAIL", "ATLASSIAN_SITE_API_TOKEN"),
 )
-NEEDS_TOO = {"ATLASSIAN_CLOUD_ID": "ATLASSIAN_SITE_API_TOKEN"}  # the schedules of the site are read with that token
+NEEDS_TOO = {
+    "ATLASSIAN_CLOUD_ID": "ATLASSIAN_SITE_API_TOKEN",  # the schedules of the site are read with that token
+    **{
+        f"{name}{NEXT}": name
+        for name in (
+            *("SLACK_SIGNING_SECRET", "ATLASSIAN_ORG_API_KEY", "ATLASSIAN_SCIM_API_KEY"),
+            "ATLASSIAN_SITE_API_TOKEN",
+        )
+    },
+}
 NEEDS = {
     "slack": ("SLACK_BOT_TOKEN", "SLACK_TEAM_ID"),  # and a door: the signing secret, or the app token
     "atlassian": ("ATLASSIAN_ORG_ID", "ATLASSIAN_ORG_API_KEY"),
@@ -62,12 +74,14 @@ MEND = {
     ),
     "AUDIT_SIGNING_KEY": "give what `gatehouse audit key` prints, or an Ed25519 private key as PEM without a password",
     "AUDIT_TEXTS_KEPT_DAYS": "give a number of days from 30 to 36500, or leave it out to keep them",
+    "CHECKPOINT_FILE": "give the path of a file on another disk than the database's, or leave it out",
     "INCIDENT_WEBHOOK_SECRET": "give at least 32 characters that nobody guesses, as `openssl rand -hex 32` prints",
     **dict.fromkeys(
         ("CHECKPOINT_WEBHOOK_URL", "HEARTBEAT_URL"),
         "write an address that begins with https:// (http:// only for this machine)",
     ),
     "PORT": "give a number from 1 to 65535",
+    "METRICS_PORT": "give a number from 1 to 65535 that is not PORT, or leave it out",
     "LOG_LEVEL": "write DEBUG, INFO, WARNING or ERROR",
     **dict.fromkeys(
         ("SLACK_API_URL", "ATLASSIAN_API_URL", "ATLASSIAN_ADMIN_URL", "ATLASSIAN_SITE_URL", "PAGERDUTY_API_URL"),
@@ -160,6 +174,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
     slack_signing_secret: Token = SecretStr("")
+    slack_signing_secret_next: Token = SecretStr("")  # accepted too, while the secret is changed
     slack_bot_token: Token = SecretStr("")
     slack_app_token: Annotated[Token, AfterValidator(_app_token)] = SecretStr("")  # given: Socket Mode
     slack_team_id: Annotated[frozenset[TeamId], BeforeValidator(_teams)] = frozenset()
@@ -183,10 +198,17 @@ class Settings(BaseSettings):
     pagerduty_api_url: Address = "https://api.pagerduty.com"
     pagerduty_api_token: Token = SecretStr("")
     scim_keys: Mapping[str, Token] = Field(default_factory=dict)  # of further directories, by name
+    # The keys that follow: used when the ones above are refused, or when their last day is over.
+    atlassian_org_api_key_next: Token = SecretStr("")
+    atlassian_scim_api_key_next: Token = SecretStr("")
+    atlassian_site_api_token_next: Token = SecretStr("")
     # The last day of each key, which no API tells.
     atlassian_org_api_key_expires: date | None = None
     atlassian_scim_api_key_expires: date | None = None
     atlassian_site_api_token_expires: date | None = None
+    atlassian_org_api_key_next_expires: date | None = None
+    atlassian_scim_api_key_next_expires: date | None = None
+    atlassian_site_api_token_next_expires: date | None = None
     scim_key_expiries: Mapping[str, date] = Field(default_factory=dict)
     database_url: DatabaseUrl = SecretStr("sqlite:///gatehouse.db")
     policy_file: Path = Path("policy.toml")
@@ -194,9 +216,13 @@ class Settings(BaseSettings):
     effects: Literal["off", "listed", "on"] = "on"
     host: str = "127.0.0.1"
     port: int = Field(default=3000, ge=1, le=65535)
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)  # for health and figures only; None: the same port
     metrics_token: Token = SecretStr("")
     audit_signing_key: Annotated[SecretStr, AfterValidator(_signing_key)] = SecretStr("")  # PEM, or a seed in base64
     audit_texts_kept_days: Annotated[int, Field(ge=30, le=36_500)] | None = None  # None: for good
+    checkpoint_file: Path | None = (
+        None  # what is said of the record and of grants is written there, and read at a start
+    )
     checkpoint_webhook_url: Annotated[Token, AfterValidator(_webhook)] = SecretStr("")
     heartbeat_url: Annotated[Token, AfterValidator(_webhook)] = SecretStr("")  # a monitor that alarms when it stops
     incident_webhook_secret: Annotated[Token, AfterValidator(_long)] = SecretStr("")  # given: POST /incidents is open
@@ -316,6 +342,8 @@ def _against_each_other(given: Mapping[str, str], environ: Mapping[str, str], ba
     for name, other in NEEDS_TOO.items():
         if name in given and other not in given and other not in bad:
             problems.append(f"{name} is set without {other}: {WHERE[other]}, or leave {name} out.")
+    if "METRICS_PORT" in given and given["METRICS_PORT"] == given.get("PORT", "3000") and "METRICS_PORT" not in bad:
+        problems.append(_sentence("METRICS_PORT"))
     if environ.get("DYNO") and given.get("DATABASE_URL", "sqlite").startswith("sqlite") and "DATABASE_URL" not in bad:
         problems.append(
             "DATABASE_URL is SQLite, but the disk of this host (DYNO is set) is thrown away at every restart, and the "

@@ -2,10 +2,12 @@
 
 import json
 import re
+import time
 from http.client import HTTPException
 from typing import Any, Literal
 from urllib.error import URLError
 
+import structlog
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse
@@ -28,7 +30,10 @@ CLOSED = {
 GONE = {"message_not_found", "cant_update_message"}
 NO_THREAD = {"cannot_reply_to_message", "thread_not_found", "message_not_found"}  # its first message was deleted
 CODE = re.compile(r"[a-z0-9_]{1,80}|HTTP [0-9]{3}")
+SAYS = ("chat.", "views.", "files.completeUploadExternal")  # what people see
 WAIT = re.compile(r"[0-9]{1,4}")  # seconds
+
+log = structlog.get_logger()
 
 
 class SlackError(OutsideError):
@@ -87,6 +92,13 @@ class SlackOut:
     def channel(self, channel: str) -> dict[str, Any]:
         """https://docs.slack.dev/reference/methods/conversations.info"""
         return dict(self._call("conversations.info", channel=channel)["channel"])
+
+    def history(self, channel: str) -> list[dict[str, Any]]:
+        """The newest messages of a channel, the newest first; needs a scope that nobody has to give.
+
+        https://docs.slack.dev/reference/methods/conversations.history
+        """
+        return list(self._call("conversations.history", channel=channel, limit=100).get("messages", []))
 
     def user(self, user: str) -> dict[str, Any]:
         """https://docs.slack.dev/reference/methods/users.info"""
@@ -179,6 +191,21 @@ class SlackOut:
         return data if isinstance(data, dict) else {}
 
     def _send(self, method: str, client: WebClient | None = None, /, **arguments: Any) -> SlackResponse:
+        """One call, and a line that says so, without what was said; of reads that went well only at DEBUG."""
+        started, code = time.monotonic(), "no answer"
+        try:
+            answer = self._answer(method, client, arguments)
+            code = "ok"
+            return answer
+        except SlackError as error:
+            code = error.code
+            raise
+        finally:
+            quiet = code == "ok" and not method.startswith(SAYS)
+            said = {"method": method, "code": code, "seconds": round(time.monotonic() - started, 3)}
+            (log.debug if quiet else log.info)("called Slack", **said)
+
+    def _answer(self, method: str, client: WebClient | None, arguments: dict[str, Any]) -> SlackResponse:
         style: Literal["params", "json"] = "params" if method.startswith(("users.", "conversations.info")) else "json"
         try:
             if method.startswith("files."):  # which take no JSON

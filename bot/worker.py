@@ -3,46 +3,69 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import structlog
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
-from approvals import jobs
+from approvals import dead_letters, jobs
 from approvals.crash import crash_point
 from approvals.ports import OutsideError
-from approvals.store import Stale, Store
+from approvals.store import Stale, Store, Write
+from approvals.trace import new_trace, traced
+from approvals.writable import DATABASE, trouble_of
 from bot.atlassian.budget import urgently
+from bot.listening import Listening
 from bot.turn import TURN
 
 log = structlog.get_logger()
 Run = Callable[[jobs.Claim], None]
+LastWords = Callable[[Write, jobs.Claim], bool]  # close what a job belongs to that is given up; whether there was any
 BEAT = 5.0  # seconds between renewals of the leases that are held
+SETTLES = 5.0  # seconds that Atlassian has to finish what was cut off, before another worker looks
+SOON = 2.0  # seconds before what the database stopped is tried again
 AWAY = 1.0  # seconds before a database that failed is tried again
 BUGS_FORGIVEN = 8  # tries of a job that raised something nobody expected
-NEVER_BURIED = frozenset({  # an end is retried until it is true, and who comes again and again comes again
-    "end", "bulk end", "mirror", "checkpoint", "events", "emergency", "heartbeat",
-})  # fmt: skip
+# An end is retried until it is true; what comes again and again, or guards a lost record, would be missing for ever.
+NEVER_BURIED = jobs.RECURRING | {
+    *("end", "bulk end", "glass heard", "wait", "review due"),
+    *("outside", "safe mode", "safe mode over", "stray"),
+}
 BLINK = 0.05  # seconds that whoever comes next leaves a deed alone with the interpreter
 DEEDS = frozenset({"count", "apply", "end", "bulk end"})
-TALK = frozenset({"draw", "tell"})  # their trouble can't be told by more talk
+ENDS = frozenset({"end", "bulk end"})
 
 
 class Worker:
     """A few threads that do the work in the order of its urgency."""
 
-    def __init__(self, store: Store, kinds: Mapping[str, Run], *, threads: int = 4, poll: float = 1.0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        kinds: Mapping[str, Run],
+        *,
+        last_words: Mapping[str, LastWords] | None = None,
+        threads: int = 4,
+        poll: float = 1.0,
+    ) -> None:
         self.store = store
         self.kinds = dict(kinds)
+        self.last_words = dict(last_words or {})
+        self.on_failure: Callable[[str], None] = lambda kind: None  # for whoever counts
         self.poll = poll
         self._threads = [threading.Thread(target=self._loop, name=f"worker {n}", daemon=True) for n in range(threads)]
         self._threads.append(threading.Thread(target=self._beat, name="heartbeat", daemon=True))
         self._held: dict[int, jobs.Claim] = {}
         self._work = threading.Condition()
         self._asked = 0
+        self._trouble = ""  # of the database
         self._doer: threading.Thread | None = None
         self._left_alone_until = 0.0  # monotonic seconds
         self._stopping = threading.Event()
+        self.listening: Listening | None = None
+        if not store.database.is_sqlite:
+            self.listening = Listening(store.database, self.wake, self._stopping)
+            self._threads.append(threading.Thread(target=self.listening.run, name="listening", daemon=True))
         store.on_work(self.wake)
 
     def start(self) -> None:
@@ -55,14 +78,34 @@ class Worker:
             self._asked += 1
             self._work.notify()
 
+    def halt(self) -> None:
+        """Take nothing more, and begin no further call in what is at hand. Takes no lock: a signal may do it."""
+        self._stopping.set()
+        for claim in list(self._held.values()):
+            claim.halted = True
+
     def stop(self, patience: float) -> None:
         """Take nothing more, finish the steps at hand, give the rest back. ``patience`` in seconds."""
-        self._stopping.set()
+        self.halt()
         with self._work:
             self._work.notify_all()
-        until = datetime.now(UTC) + timedelta(seconds=patience)
+        until = time.monotonic() + patience
         for thread in self._threads:
-            thread.join(max(0.0, (until - datetime.now(UTC)).total_seconds()))
+            thread.join(max(0.0, until - time.monotonic()))
+        self._release()
+
+    def _release(self) -> None:
+        """What is still in the middle of a call is another worker's soon, which reads before it calls.
+
+        Whoever is in that call here finds the lease gone and writes nothing any more.
+        """
+        for claim in list(self._held.values()):
+            try:
+                self._put_off(claim, SETTLES, "the process that had it was stopped", failed=False)
+            except SQLAlchemyError as error:  # then its lease runs out
+                log.error("a job could not be given back", job=claim.key, kind=type(error).__name__)
+            else:
+                log.warning("given back in the middle of a call", job=claim.key)
 
     def run_until_idle(self) -> None:
         """Do all that is due now in the calling thread, for tests and tools."""
@@ -74,9 +117,19 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 self._look()
+                self._weather("")
             except SQLAlchemyError as error:  # the database is away: what was claimed comes back with its lease
-                log.error("the database can't be used", kind=type(error).__name__, again_in=AWAY)
+                self._weather(trouble_of(error).why)
                 self._stopping.wait(AWAY)
+
+    def _weather(self, trouble: str) -> None:
+        """Said when it turns, not at each try."""
+        with self._work:
+            before, self._trouble = self._trouble, trouble
+        if trouble and trouble != before:
+            log.error("the database can't be used, so nothing is done", why=trouble, again_in=AWAY)
+        elif before and not trouble:
+            log.info("the database can be used again", was=before)
 
     def _look(self) -> None:
         """Do one piece of work, or wait until there may be some."""
@@ -128,7 +181,7 @@ class Worker:
             for claim in list(self._held.values()):
                 try:
                     with self.store.database.changing() as connection:
-                        jobs.hold(connection, claim, clock=datetime.now(UTC))
+                        jobs.hold(connection, claim)
                 except jobs.LeaseLost:
                     if claim.id in self._held:  # not one that was just finished
                         log.warning("lease lost", job=claim.key)
@@ -136,8 +189,16 @@ class Worker:
                     log.error("the database can't be used", kind=type(error).__name__, again_in=BEAT)
 
     def run(self, claim: jobs.Claim) -> None:
-        """Run one job and write down what became of it."""
+        """Run one job and write down what became of it, all under the trace of whatever caused it."""
+        with traced(claim.trace or new_trace(), claim.key):
+            try:
+                self._run(claim)
+            except jobs.LeaseLost:  # found out while its failure was to be written down: whoever has it now does that
+                log.warning("lease lost", job=claim.key)
+
+    def _run(self, claim: jobs.Claim) -> None:
         self._held[claim.id] = claim
+        claim.halted = self._stopping.is_set()
         try:
             crash_point(f"{claim.kind}: claimed")
             with urgently(claim.priority <= jobs.ENDS):
@@ -145,6 +206,8 @@ class Worker:
             crash_point(f"{claim.kind}: over")
         except jobs.Later as later:
             self._put_off(claim, later.seconds, str(later), failed=False)
+        except jobs.Halted:
+            self._put_off(claim, 0.0, "", failed=False)
         except jobs.LeaseLost:
             log.warning("lease lost", job=claim.key)
         except Stale as stale:
@@ -152,9 +215,8 @@ class Worker:
             self._finish(claim)
         except OutsideError as error:
             self._outside(claim, error)
-        except OperationalError as error:  # the database's trouble is no bug of the job's, which waits until it is over
-            log.error("the database can't be used", kind=type(error).__name__, job=claim.key)
-            self._failed(claim, f"{type(error).__name__}: {error}", None, hopeless=False)
+        except DATABASE as error:
+            self._without_database(claim, error)
         except Exception as error:  # the edge: whatever else it is, it is a bug, logged once and tried again
             log.exception("job raised", job=claim.key, attempt=claim.attempts)
             self._failed(claim, f"{type(error).__name__}: {error}", None, claim.attempts >= BUGS_FORGIVEN)
@@ -168,26 +230,39 @@ class Worker:
         log.warning("job put off", job=claim.key, attempt=claim.attempts, why=str(error), retry=error.retry)
         self._failed(claim, str(error), error.after, not error.retry)
 
+    def _without_database(self, claim: jobs.Claim, error: SQLAlchemyError) -> None:
+        """Tried again soon, for as long as it takes; while not even that can be written, its lease runs out instead."""
+        why = trouble_of(error).why
+        log.error("the database could not be used", attempt=claim.attempts, kind=type(error).__name__, why=why)
+        self.on_failure(claim.kind)
+        self._put_off(claim, SOON, f"the database could not be used: {why}", failed=False)
+
     def _failed(self, claim: jobs.Claim, why: str, after: float | None, hopeless: bool) -> None:
-        dead = hopeless and claim.kind not in NEVER_BURIED
-        if dead:
-            with self.store.database.changing() as connection:
-                jobs.bury(connection, claim, trouble=why)
-        else:
-            self._put_off(claim, jobs.pause(claim.attempts, after), why, failed=True)
-        loud = dead or (claim.kind in ("end", "bulk end") and claim.attempts % jobs.LOUD_AFTER == 0)
-        if loud and claim.kind not in TALK:
+        self.on_failure(claim.kind)
+        if hopeless and claim.kind not in NEVER_BURIED:
+            return self._give_up(claim, why)
+        self._put_off(claim, jobs.pause(claim.attempts, after), why, failed=True)
+        every, first = claim.attempts % jobs.LOUD_AFTER == 0, hopeless and claim.attempts == BUGS_FORGIVEN
+        if every if claim.kind in ENDS else first:
             with self.store.write() as w:
-                once = f"trouble:{claim.key}:{claim.attempts}"
-                w.tell(
-                    "job_in_trouble",
-                    place="operators",
-                    once=once,
-                    job=claim.key,
-                    dead=dead,
-                    attempts=claim.attempts,
-                    why=why,
-                )
+                dead_letters.announce(w, claim, why, dead=False)
+
+    def _give_up(self, claim: jobs.Claim, why: str) -> None:
+        """Buried, told, and what it belonged to closed, all at once."""
+        try:
+            self._bury(claim, why, self.last_words.get(claim.kind))
+        except (jobs.LeaseLost, *DATABASE):
+            raise
+        except Exception:  # the edge: the same mistake may stand in the way of closing it; it is buried and told
+            log.exception("what a job belonged to could not be closed", job=claim.key)
+            self._bury(claim, why, None)
+
+    def _bury(self, claim: jobs.Claim, why: str, last_words: LastWords | None) -> None:
+        with self.store.work(claim) as w:
+            closed = last_words(w, claim) if last_words is not None else False
+            w.flush()
+            if jobs.bury(w.connection, claim, trouble=why):
+                dead_letters.announce(w, claim, why, dead=True, closed=closed)
 
     def _put_off(self, claim: jobs.Claim, seconds: float, why: str, *, failed: bool) -> None:
         at = self.store.now() + timedelta(seconds=seconds)

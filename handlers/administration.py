@@ -13,7 +13,7 @@ from approvals.proposals import open_proposal
 from approvals.store import Actor, AlreadyThere
 from handlers.cards import Drawing
 from handlers.desk import Desk, Said
-from handlers.text import esc, plain, when, within
+from handlers.text import esc, plain, sentence, when, within
 
 TITLES = {"policy": "Another policy", "unfreeze": "Let everything go on", "bind": "A new binding"}
 STATES = {
@@ -144,6 +144,8 @@ def safety_status(desk: Desk, speaker: Speaker) -> str:
         policy, now = desk.policy(session), desk.store.time_in(session)
         stands_still = safety.frozen(session)
         lines = [f":snowflake: {esc(stands_still, 1500)}." if stands_still else ":white_check_mark: Nothing is frozen."]
+        lost = safety.safe_mode(session)
+        lines += [f":lock: {esc(sentence(lost), 1500)}"] if lost else []
         if authority.may_do("read others", speaker):
             day = select(func.count()).select_from(Destruction).where(Destruction.at > now - timedelta(days=1))
             hour = select(func.count()).select_from(Destruction)

@@ -1,15 +1,17 @@
 """The card: one drawing of a request for each of its states, made from the record and never read back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from approvals.bulk_cases import BULK
 from approvals.glass_facts import incident_of, is_by_hand, is_drill
+from approvals.models import Drift
 from approvals.plan import Step
 from approvals.policy import say_duration
+from approvals.states import OPEN, Status
 from approvals.states import Grant as GrantStatus
-from approvals.states import Status
 from handlers.text import esc, mention, plain, when, within
 from handlers.view import RequestView
 
@@ -31,6 +33,11 @@ NOUNS = {
     "restore": "restoring", "offboard": "offboarding", "provision": "provisioning", "email": "change of address",
     "tokens": "deletion of the API tokens", "bulk": "changes of a list",
 }  # fmt: skip
+DIFFERS = {
+    ("missing", "open"): ":warning: Atlassian does not show it any more, and the record did not take it.",
+    ("left over", "open"): ":warning: Atlassian shows it again although it is over, and nothing explains that.",
+    ("left over", "explained"): ":information_source: Somebody else has given it again since, outside Gatehouse.",
+}
 HEADLINES = {
     Status.ASKED: (":hourglass_flowing_sand:", "Reading Atlassian"),
     Status.PENDING: (":raised_hand:", "Waiting for an answer"),
@@ -196,7 +203,20 @@ def _state(view: RequestView) -> list[Block]:
     if grant is not None and grant.status in (GrantStatus.ENDING, GrantStatus.ENDED):
         at = f" {when(grant.ended_at)}" if grant.ended_at else ""
         lines.append(f"{'Ended' if at else 'Ending'}{at}: {esc(grant.because)}")
+    if view.put_off and request.status in OPEN:
+        lines.append(f":lock: Put off: {esc(view.put_off, 900)}.")
+    lines += drift_words(view.drifts)
     return [_section(*lines)] if lines else []
+
+
+def drift_words(drifts: Sequence[Drift]) -> list[str]:
+    """What Atlassian shows otherwise than the record, in a line for each way it can differ."""
+    lines = []
+    for (kind, state), words in DIFFERS.items():
+        count = sum((drift.kind, drift.state) == (kind, state) for drift in drifts)
+        if count:
+            lines.append(f"{words}{f' This is so for {count:,} of them.' if len(drifts) > 1 else ''}")
+    return lines
 
 
 def figures(counts: dict[str, int]) -> str:

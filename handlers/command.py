@@ -26,6 +26,8 @@ VERBS = {
     "audit": "/access audit REQ-… or @who",
     "freeze": "/access freeze because …",
     "unfreeze": "/access unfreeze",
+    "reconcile": "/access reconcile",
+    "safe-mode": "/access safe-mode",
     "drill": "/access drill",
     "bind": "/access bind @who account-id-or-mail",
     "unbind": "/access unbind @who",

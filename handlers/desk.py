@@ -12,6 +12,7 @@ from approvals.policy import Policy
 from approvals.policy_book import PolicyBook
 from approvals.proposals import Proposals
 from approvals.reviews import Reviews
+from approvals.safe_mode import SafeDesk
 from approvals.store import Store
 from approvals.workflow import Workflow
 from handlers.command import Command
@@ -39,6 +40,7 @@ class Desk:
     policies: PolicyBook
     glass: GlassDesk
     reviews: Reviews
+    safe: SafeDesk
     open_view: Callable[[str, dict[str, object]], bool]  # trigger id, view -> whether Slack opened it
 
     def policy(self, db: Session | Connection) -> Policy:

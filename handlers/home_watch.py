@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, func, or_, select
 
-from approvals import authority, people
+from approvals import authority, people, safety
 from approvals.durations import say_duration
 from approvals.models import Freeze, Grant, Job, Proposal, Review
 from approvals.policy import Person as Speaker
@@ -13,7 +13,7 @@ from approvals.reviews import DRILL_EVERY, last_drill
 from approvals.states import HELD
 from approvals.states import Review as ReviewStatus
 from handlers.administration import TITLES
-from handlers.text import esc, when, within
+from handlers.text import esc, sentence, when, within
 
 LISTED = 8  # of each kind
 
@@ -25,7 +25,20 @@ def is_watched_by(speaker: Speaker) -> bool:
 
 def watch_lines(session: Session, now: datetime) -> list[str]:
     """One text for each kind of thing to look at; each fits into a section."""
-    return [_freeze(session), _late_ends(session, now), _trouble(session), _proposals(session), _glass(session, now)]
+    return [
+        *_safe_mode(session),
+        _freeze(session),
+        _late_ends(session, now),
+        _trouble(session),
+        _proposals(session),
+        _glass(session, now),
+    ]
+
+
+def _safe_mode(session: Session) -> list[str]:
+    """Only where it is on: the record was lost or put back."""
+    lost = safety.safe_mode(session)
+    return [f":lock: *{esc(sentence(lost), 1500)}*"] if lost else []
 
 
 def _freeze(session: Session) -> str:

@@ -12,6 +12,7 @@ from handlers.request_form import Filled, Home
 from handlers.view import may_see
 
 NONE_SUCH = "There is no such request that you may see. `/access mine` lists yours."
+AGAIN = "ask_again"
 NOT_OPENED = "Slack did not open the form for it. Type `/access extend {id} for 2h`."
 
 
@@ -40,3 +41,18 @@ def _filled(desk: Desk, request: AccessRequest, room: timedelta | None, reason: 
     )  # fmt: skip
     values = vars(blank) | {"request": request.id, "home": Home(request.home_channel, request.home_thread)}
     return Filled(**values)
+
+
+def ask_again(desk: Desk, trigger: str, speaker: Speaker, request_id: str) -> str:
+    """The button under a warning: longer, or, where the longest leaves no room for that, the same anew."""
+    with desk.store.read() as session:
+        policy, now = desk.policy(session), desk.store.time_in(session)
+        request = session.get(AccessRequest, request_id)
+        if request is None or request.verb != "grant" or not may_see(session, policy, speaker, request, now):
+            return NONE_SUCH
+        room = extending.room(session, policy, request)
+    said = "" if room == timedelta(0) else ask_for_longer(desk, trigger, speaker, request_id)
+    if room != timedelta(0) and not said:
+        return ""
+    filled = prefilled(desk, request.subject, request.entitlement, reason=request.reason)
+    return "" if open_form(desk, trigger, filled, speaker) else said or "Type `/access grant` to ask for it anew."

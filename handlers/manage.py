@@ -11,7 +11,7 @@ from approvals.policy import Person as Speaker
 from approvals.workflow import Refused
 from handlers.desk import Desk
 from handlers.from_home import redraw_after
-from handlers.longer import NONE_SUCH, ask_for_longer
+from handlers.longer import NONE_SUCH, ask_again, ask_for_longer
 from handlers.news import standing
 from handlers.people import who_speaks
 from handlers.text import esc, sentence
@@ -85,6 +85,16 @@ def extend(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
         if said:
             _say(desk, speaker, body, said, source)
         redraw_after(desk, body)  # what could be extended when it was drawn may be over by now
+    ack()
+
+
+def again(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
+    """Under the warning that it ends soon: the form for longer, or for the same anew."""
+    speaker = _clicker(desk, body, source)
+    if speaker is not None:
+        said = ask_again(desk, body["trigger_id"], speaker, _request_id(body))
+        if said:
+            _say(desk, speaker, body, said, source)
     ack()
 
 

@@ -218,6 +218,24 @@ PAGES: dict[str, Page] = {
         api="those of its rows, up to 100 members in one SCIM PATCH",
         private="The card stands in the private channel; nobody in the list is told before it is done.",
     ),
+    "reconcile": Page(
+        RUN,
+        "Reads each group and role that Gatehouse gave somebody, and says where Atlassian shows something else than "
+        "the record. The bot does the same by itself, every minute for what changed in the last hour and every "
+        "quarter of an hour for the rest. `gatehouse reconcile` does it from a shell.",
+        "/access reconcile",
+        "{roles}", "reconcile", api=READING, private="Only you hear what was found; what is new is told to operators.",
+    ),
+    "safe-mode": Page(
+        RUN,
+        "When the database was lost, or an older copy of it was put back, Gatehouse gives nothing: the record can't "
+        "say any more who holds what because of what. This lists, entitlement by entitlement, everybody it can't "
+        "explain, with what was said outside about them. Each is adopted with an end, ended, or left because it was "
+        "held before. When all are settled safe mode is left. `docs/runbooks/database-lost.md` has the whole way.",
+        "/access safe-mode",
+        "{roles}", "leave safe mode", api=READING,
+        private="Only you see the window; what you settle is in the record, and security hears of it when it is left.",
+    ),
     "drill": Page(
         RUN,
         "The whole of `/breakglass` on the group that the policy names for it, which opens nothing: everybody is "

@@ -15,8 +15,11 @@ from handlers import (
     glass_doors,
     news_of_changes,
     news_of_emergency,
+    news_of_ends,
     news_of_events,
     news_of_glass,
+    news_of_jobs,
+    news_of_keys,
 )
 from handlers.cards import NO_REASON, Drawing, figures, headline, how_long
 from handlers.news_parts import asker, object_of
@@ -182,6 +185,10 @@ def _ended(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> s
     assert view is not None
     early = view.grant.because if view.grant and view.grant.because.startswith("ended early") else ""
     what = f"{object_of(view)} was {esc(early)}." if early else f"the time of {object_of(view)} is over."
+    if facts.get("outside"):
+        what = f"{object_of(view)} was taken away outside Gatehouse, so it is closed here."
+    if facts.get("once_more"):
+        what = f"{object_of(view)} was over and found there again, which nothing explains: it was taken away once more."
     lines = [f":white_circle: {asker(view)}, {what}"]
     if facts["kept"]:
         lines.append(f"Nothing was taken away: {esc(facts['kept'])}.")
@@ -229,11 +236,6 @@ def _no_card_for_operators(facts: dict[str, Any], view: RequestView | None, _: s
     }
     mend = mends.get(facts["why"], "see what Slack's word for it means")
     return f":warning: A card could not be posted to {facts['where']}: {esc(facts['why'])}. To mend it: {mend}."
-
-
-def _job_in_trouble(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
-    state = "was given up" if facts["dead"] else f"failed {facts['attempts']} times and is tried again"
-    return f":rotating_light: The job {esc(facts['job'])} {state}: {esc(facts['why'], 1000)}"
 
 
 def _answer(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
@@ -290,6 +292,7 @@ BUTTONS = {
     "glass": news_of_glass.glass_buttons,
     "glass_second": news_of_glass.second_buttons,
     "drill_asked": news_of_glass.drill_buttons,
+    "ends_soon": news_of_ends.again_button,
     "by_hand": news_of_glass.by_hand_buttons,
     "offer": glass_doors.offer_buttons,
     "offer_to_nobody": glass_doors.offer_buttons,
@@ -304,6 +307,14 @@ SENTENCES = {
     "drill_due": news_of_glass.drill_due,
     "by_hand": news_of_glass.by_hand,
     "drill_asked": news_of_glass.drill_asked,
+    "ends_soon": news_of_ends.ends_soon,
+    "bulk_ends_soon": news_of_ends.bulk_ends_soon,
+    "ends_late": news_of_ends.ends_late,
+    "drift": news_of_ends.drift,
+    "safe_mode": news_of_ends.safe_mode,
+    "safe_mode_left": news_of_ends.safe_mode_left,
+    "adopted": news_of_ends.adopted,
+    "reconciled": news_of_ends.reconciled,
     "offer": lambda facts, view, _: glass_doors.offer(facts),
     "offer_to_nobody": lambda facts, view, _: glass_doors.offer_to_nobody(facts),
     "bulk_asked": lambda facts, view, _: bulk.asked(facts),
@@ -356,5 +367,9 @@ SENTENCES = {
     "vote_refused": _vote_refused,
     "no_card": _no_card,
     "no_card_for_operators": _no_card_for_operators,
-    "job_in_trouble": _job_in_trouble,
+    "job_in_trouble": news_of_jobs.job_in_trouble,
+    "key_expires": news_of_keys.key_expires,
+    "key_next": news_of_keys.key_next,
+    "key_refused": news_of_keys.key_refused,
+    "record_broken": news_of_keys.record_broken,
 }

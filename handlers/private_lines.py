@@ -5,13 +5,13 @@ Lines and not a table: Slack shows its `table` block in messages and in App Home
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from approvals.durations import say_duration
 from approvals.facts import AccountFacts, Holder, TokenFacts
-from approvals.models import AuditEntry, Grant
+from approvals.models import AuditEntry, Drift, Grant
 from approvals.policy import Entitlement
 from handlers.text import esc, when
 
@@ -64,9 +64,14 @@ def _at(moment: datetime | None) -> str:
 
 
 def lines_of_holders(
-    entitlement: Entitlement, holders: Sequence[Holder], cut: bool, grants: dict[str, Grant]
+    entitlement: Entitlement, holders: Sequence[Holder], cut: bool, grants: dict[str, Grant],
+    drifts: Sequence[Drift] = (), names: Mapping[str, str] | None = None,
 ) -> list[str]:  # fmt: skip
-    """Each with how long and because of what, where Gatehouse gave it; who has it with the product only is marked."""
+    """Each with how long and because of what, where Gatehouse gave it; who has it with the product only is marked.
+
+    ``drifts`` are what Atlassian shows otherwise than the record, ``names`` those of whom they are about.
+    """
+    left_over = {drift.account: drift for drift in drifts if drift.kind == "left over"}
     lines = [f"*{esc(entitlement.name)}*: {esc(entitlement.about)} · {len(holders)}{' or more' if cut else ''} people"]
     if default := sum(holder.by_default_only for holder in holders):
         lines.append(f"{default} of them only because Atlassian puts people into this group with the product.")
@@ -77,6 +82,10 @@ def lines_of_holders(
             why = f"{why} ({grant.request_id})"
         else:
             why = "not through Gatehouse"
+        over = left_over.get(holder.account)
+        if over is not None and grant is None:
+            since = "given again outside Gatehouse" if over.state == "explained" else "*nothing explains that*"
+            why = f":warning: its time is over ({over.request_id}), {since}"
         if holder.by_default_only:
             why += " · *by default with the product only*"
         elif holder.how:
@@ -85,7 +94,13 @@ def lines_of_holders(
         lines.append(f"• *{esc(holder.name)}* {esc(holder.mail)}: {why}{state}")
     if cut:
         lines.append("… there are more; Atlassian's administration lists all of them.")
+    lines += [_missing(drift, names or {}) for drift in drifts if drift.kind == "missing"]
     return lines
+
+
+def _missing(drift: Drift, names: Mapping[str, str]) -> str:
+    name = esc(names.get(drift.account, drift.account))
+    return f"• :warning: *{name}* should hold it ({drift.request_id}), and Atlassian does not show that"
 
 
 def how_to_delete_tokens(mail: str) -> list[str]:

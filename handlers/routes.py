@@ -24,13 +24,16 @@ from handlers import (
     home,
     manage,
     private,
+    reconcile,
     requests,
     review,
+    safe_mode,
     verbs,
 )
 from handlers.desk import Desk, Said
 from handlers.grant import FORM_IS_OPEN
 from handlers.help import draw_help
+from handlers.longer import AGAIN
 from handlers.parse import Command, Problem, parse
 from handlers.people import who_speaks
 from handlers.request_form import ALSO, KEEP, MAIL, REQUEST_FORM, SITE, VERB, WHAT, WHO
@@ -74,6 +77,8 @@ COMMANDS: dict[str, Entry] = {
     "audit": Entry(private.audit, "shows what the record has of a request or a person, to you alone"),
     "freeze": Entry(administration.freeze, "stops everything that gives or destroys (admin, security)"),
     "unfreeze": Entry(administration.unfreeze, "asks two of you to let everything go on (admin, security)"),
+    "safe-mode": Entry(safe_mode.show, "settles who holds what after the record was lost or put back (admin)"),
+    "reconcile": Entry(reconcile.reconcile, "holds the record against Atlassian now, to you alone (admin, security)"),
     "drill": Entry(breakglass.drill, "practises break-glass with a group that opens nothing (admin, security)"),
     "bind": Entry(binding.bind, "says who a Slack user is in Atlassian; another admin confirms it (admin)"),
     "unbind": Entry(binding.unbind, "ends that: Gatehouse does not hear the Slack user any more (admin)"),
@@ -93,6 +98,7 @@ ACTIONS: dict[str, Callable[..., None]] = {
     "leave": manage.leave,
     "extend": manage.extend,
     "end": manage.end,
+    AGAIN: manage.again,
     bulk.ROWS: bulk.show_rows,
     bulk.NEXT: bulk.turn_page,
     bulk.PREVIOUS: bulk.turn_page,
@@ -105,6 +111,13 @@ ACTIONS: dict[str, Callable[..., None]] = {
     glass_doors.TAKE: glass_doors.take,
     glass_doors.OPEN: glass_doors.opened,
     review.SETTLE: review.settle,
+    safe_mode.DECIDE: safe_mode.decide,
+    safe_mode.ALL_KNOWN: safe_mode.all_known,
+    safe_mode.ALL_LEFT: safe_mode.all_left,
+    safe_mode.AGAIN: safe_mode.read_again,
+    safe_mode.LEAVE: safe_mode.leave,
+    safe_mode.NEXT: safe_mode.turn,
+    safe_mode.PREVIOUS: safe_mode.turn,
     home.ASK: home.ask,
     private.OLDER: private.older,
     private.NEWEST: private.older,

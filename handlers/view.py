@@ -6,17 +6,18 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, select
 
-from approvals import authority, people
+from approvals import authority, people, safety
 from approvals.authority import Candidate, Case
 from approvals.bulk_cases import BULK
 from approvals.bulk_rows import counts
 from approvals.calls import answers_of, steps_of
 from approvals.cases import case_of, who_may_answer
-from approvals.models import AccessRequest, Card, Grant, Person, StepRow
+from approvals.models import AccessRequest, Card, Drift, Grant, Person, StepRow
 from approvals.plan import Plan
 from approvals.planning import QUIET, plan_of
 from approvals.policy import Entitlement, Policy, Rule, say_duration
 from approvals.policy import Person as Speaker
+from approvals.reconciliation import drifts_of
 from approvals.states import OPEN
 
 
@@ -40,6 +41,8 @@ class RequestView:
     thread: Card | None
     answers: dict[int, str] = field(default_factory=dict)  # by step, what Atlassian said last
     counts: dict[str, int] = field(default_factory=dict)  # of a list: how many rows stand in which state
+    put_off: str = ""  # why nothing is done with it now
+    drifts: Sequence[Drift] = ()  # what Atlassian shows otherwise than the record
 
     @property
     def length(self) -> str:
@@ -81,6 +84,8 @@ def view_of(session: Session, policy: Policy, request_id: str, now: datetime) ->
         names=people.names(session, accounts),
         slack=people.slack_users_of(session, accounts),
         answers=answers_of(session, request_id),
+        put_off=safety.safe_mode(session) if request.status in OPEN else "",
+        drifts=drifts_of(session, request=request_id) if request.verb in ("grant", BULK) else (),
         thread=session.exec(select(Card).where(Card.request_id == request_id, Card.place == "channel")).first(),
     )
 

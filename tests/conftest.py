@@ -38,14 +38,34 @@ def counted(reports: Iterable[Any]) -> str:
     )
 
 
+def reached(reports: Iterable[Any]) -> Iterator[str]:
+    """What tests with large counts have met, as they tell it."""
+    for report in reports:
+        if getattr(report, "when", "") == "call":
+            yield from (str(told) for name, told in report.user_properties if name == "reach")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    lines = counted(report for reports in terminalreporter.stats.values() for report in reports)
+    all_of_them = [report for reports in terminalreporter.stats.values() for report in reports]
+    lines = counted(all_of_them)
     if lines:
         terminalreporter.line(lines)
+    for told in reached(all_of_them):
+        terminalreporter.line(told)
     terminalreporter.line(f"of the large counts: a share of {SHARE:g}, seed {SEED} (GATEHOUSE_SHARE, GATEHOUSE_SEED)")
 
 
-LONG = ("hostile_pair", "test_memory", "test_kill", "test_story", "contests", "lost_and_found", "browser")
+LONG = (
+    "simulator",
+    "mutations",
+    "hostile_pair",
+    "test_memory",
+    "test_kill",
+    "test_story",
+    "contests",
+    "lost_and_found",
+    "browser",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

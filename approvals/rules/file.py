@@ -42,7 +42,9 @@ EXAMPLES = {
     "audit": 'audit = "C0123ABCD"',
     "break_glass": "break_glass = true",
     "ceilings": "[ceilings] with the figures that differ",
+    "confirm_after": 'confirm_after = "1m"',
     "different_groups": "different_groups = true",
+    "drift": 'drift = "report"',
     "emergency": "emergency = true",
     "escalate_after": 'escalate_after = "8h"',
     "escalation": 'escalation = [["owner"], ["role:admin"]]',
@@ -90,6 +92,7 @@ EXAMPLES = {
     "requests": 'requests = "C0123ABCD"',
     "protected": "[[protected]] with account and why",
     "removal_only": "removal_only = true",
+    "reconciliation": "[reconciliation] with drift",
     "required": "required = true",
     "resource": 'resource = "ari:cloud:jira-software::site/…"',
     "role": 'role = {name = "atlassian/user", resource = "ari:cloud:jira-software::site/…"}',
@@ -110,6 +113,7 @@ CHOICES = {
     "unmanaged": ("warn", "refuse"),
     "user_groups": ("admins", "everyone"),
     "field_is": ("scim", "protected"),
+    "drift": ("report", "repair"),
 }
 VERBS = get_args(VerbName)
 EXPECTED = {

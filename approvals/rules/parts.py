@@ -129,6 +129,14 @@ class Ceilings:
 
 
 @dataclass(frozen=True)
+class Reconciliation:
+    """What is done about a difference between the record and Atlassian, and how long it must last to count."""
+
+    repairs: bool = False
+    confirm_after: timedelta = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
 class OnCallSource:
     """One place that knows who is on call; ``id`` is the schedule's, or the file's name."""
 
@@ -301,6 +309,13 @@ def break_glass_of(file: shape.File) -> BreakGlass | None:
     on_call = _source(own.on_call) if own.on_call else None
     who, drill = _sources(own.who), own.drill or ""
     return BreakGlass(who, on_call, longest, own.incident, own.second_person, own.incident_open, drill)
+
+
+def reconciliation_of(file: shape.File) -> Reconciliation:
+    own = file.reconciliation
+    confirm_after = parse_duration(own.confirm_after)
+    assert confirm_after is not None
+    return Reconciliation(own.drift == "repair", confirm_after)
 
 
 def on_call_of(name: str, own: shape.OnCall) -> OnCallSource:

@@ -184,6 +184,13 @@ class Ceilings(Table):
     two_admins_above: bool = False  # a list with more of it: two admins may approve it all the same
 
 
+class Reconciliation(Table):
+    """What is done about a difference between the record and Atlassian."""
+
+    drift: Literal["report", "repair"] = "report"  # repair: what is left over ends again, what is missing is closed
+    confirm_after: Annotated[str, AfterValidator(words.between_two_reads)] = "1m"
+
+
 class Limits(Table):
     members_per_call: Count = 100
     batch_below: Count = 10_000
@@ -203,6 +210,7 @@ class File(Table):
     asking: Asking = Field(default_factory=Asking)
     ceilings: Ceilings = Field(default_factory=Ceilings)
     limits: Limits = Field(default_factory=Limits)
+    reconciliation: Reconciliation = Field(default_factory=Reconciliation)
     manager: Manager = Field(default_factory=Manager)
     oncall: dict[str, OnCall] = {}
     break_glass: BreakGlass | None = None

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from datetime import timedelta
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
@@ -131,6 +132,15 @@ def duration(value: str) -> str:
 def lifetime(value: str) -> str:
     if parse_duration(duration(value)) is None:
         raise wrong("a question can't stay open until revoked", 'write how long, like lifetime = "24h"')
+    return value
+
+
+def between_two_reads(value: str) -> str:
+    length = parse_duration(duration(value))
+    if length is None or not timedelta(minutes=1) <= length <= timedelta(hours=1):
+        raise wrong(
+            "a difference is believed after a minute at least and an hour at most", 'write confirm_after = "1m"'
+        )
     return value
 
 

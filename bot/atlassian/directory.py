@@ -1,7 +1,7 @@
 """Atlassian as the decisions need it: which API owns what is asked, the steps, the calls, the read-back."""
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from bot.atlassian.organization import OrganizationClient
 from bot.atlassian.plans.address import Address
 from bot.atlassian.plans.batches import Batches
 from bot.atlassian.plans.facts import Facts
+from bot.atlassian.plans.holdings import Holdings
 from bot.atlassian.plans.leaving import Leaving
 from bot.atlassian.plans.lookups import Lookups, Rules, named
 from bot.atlassian.plans.more_roads import RoleRoad, SiteRoad
@@ -69,6 +70,7 @@ class AtlassianDirectory:
         self._leaving = Leaving(self.lookups, self._standing)
         self._org_admins = OrgAdmins(self.lookups, self._taken_out)
         self.facts = Facts(self.lookups)  # for people to read
+        self._holdings = Holdings(self.lookups, self.is_true)
         # The first line that fits decides: a road, or why there is none and where to ask instead.
         self._table: tuple[Callable[[OrgGroup, Entitlement, bool], Road | None], ...] = (
             self._default_groups_are_only_left,
@@ -188,6 +190,18 @@ class AtlassianDirectory:
 
     def is_true(self, step: Step) -> bool:
         return self._deed(step).is_true(step)
+
+    def who_hold(self, step: Step, members: Collection[str]) -> frozenset[str]:
+        """See ``approvals.ports.Registry``."""
+        return self._holdings.who_hold(step, members)
+
+    def accounts_with(self, entitlement: Entitlement) -> frozenset[str]:
+        """See ``approvals.ports.Holders``."""
+        return frozenset(holder.account for holder in self.facts.everybody(entitlement))
+
+    def step_for(self, account: str, entitlement: Entitlement) -> Step:
+        """See ``approvals.ports.Holders``."""
+        return self.road_to(entitlement, giving=False).plan(account, entitlement, giving=False).step
 
     def _deed(self, step: Step) -> Deed:
         if step.owner.startswith("scim:") and step.owner.removeprefix("scim:") not in self.clients.scim:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 import httpx
+import structlog
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from bot.atlassian.errors import (
@@ -24,11 +25,19 @@ from bot.atlassian.errors import (
     error_from,
     shown,
 )
+from bot.atlassian.keys import KeySlots
 from bot.http import READ_SECONDS, Answer, BadAnswer, HttpClient, NoAnswer, NotReached, Params, UnsafeAddress, check_id
 
 Json = dict[str, Any] | list[Any] | None
+Key = SecretStr | KeySlots
 OnCall = Callable[[str, str, int | None, float], None]  # method, template, status or None, seconds
 Model = TypeVar("Model", bound=BaseModel)
+
+log = structlog.get_logger()
+UNAUTHORIZED = 401
+# What Atlassian's support finds a call by:
+# https://support.atlassian.com/rovo/kb/identify-and-share-atl-traceid-with-atlassian-support-for-troubleshooting/
+TRACE_HEADER = "atl-traceid"
 
 # A line end in a key (an editor adds one to a file) would make the HTTP library quote the key in its complaint.
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
@@ -38,10 +47,10 @@ _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 class Bearer:
     """An organization API key or the key of a SCIM directory."""
 
-    key: SecretStr
+    key: Key
 
-    def header(self) -> str:
-        return f"Bearer {self.key.get_secret_value()}"
+    def header(self, key: SecretStr | None = None) -> str:
+        return f"Bearer {(key or KeySlots.of(self.key).at_hand).get_secret_value()}"
 
 
 @dataclass(frozen=True)
@@ -49,10 +58,10 @@ class Basic:
     """The e-mail and API token of a site's administrator; only the Jira site takes it."""
 
     email: str
-    key: SecretStr
+    key: Key
 
-    def header(self) -> str:
-        pair = f"{self.email}:{self.key.get_secret_value()}"
+    def header(self, key: SecretStr | None = None) -> str:
+        pair = f"{self.email}:{(key or KeySlots.of(self.key).at_hand).get_secret_value()}"
         return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
@@ -113,7 +122,8 @@ class Transport:
         read_seconds: float = READ_SECONDS,
         http: httpx.BaseTransport | None = None,
     ) -> None:
-        if _HEADER_SAFE.fullmatch(credential.key.get_secret_value()) is None:
+        self.keys = KeySlots.of(credential.key)
+        if not all(_HEADER_SAFE.fullmatch(key.get_secret_value()) for key in self.keys.all):
             raise ValueError(f"the key for {name} is empty or has characters that no key has (a space, a line end?)")
         self.name = name
         self._http = HttpClient(base_url, paths=paths, transport=http, read_seconds=read_seconds)
@@ -208,14 +218,26 @@ class Transport:
         except BadAnswer as error:
             raise Unreadable(self.name, doing, why=str(error), maybe_done=wrote) from error
         finally:
-            if self._on_call:
-                self._on_call(method, template, answer.status if answer else None, time.monotonic() - started)
+            self._note(method, template, answer, time.monotonic() - started, wrote)
         if not 200 <= answer.status < 300:
             refusal = self._error(answer, doing, wrote)
             if isinstance(refusal, RateLimited) and self._brakes.budget:
                 self._brakes.budget.refused(template, refusal.after)
             raise refusal
         return self._parsed(answer, doing, wrote)
+
+    def _note(self, method: str, template: str, answer: Answer | None, seconds: float, wrote: bool) -> None:
+        """Counted, and a line with the job's trace beside Atlassian's own; of reads that went well only at DEBUG.
+
+        The template stands in it, never the path: the ids of people are in the record, by the same trace.
+        """
+        status = answer.status if answer else None
+        if self._on_call:
+            self._on_call(method, template, status, seconds)
+        well = status is not None and 200 <= status < 300
+        theirs = shown(answer.headers.get(TRACE_HEADER, "")) if answer else ""
+        said = {"api": self.name, "method": method, "path": template, "status": status, "seconds": round(seconds, 3)}
+        (log.debug if well and not wrote else log.info)("called Atlassian", **said, theirs=theirs)
 
     def _send(
         self,
@@ -225,7 +247,28 @@ class Transport:
         params: Params | None,
         body: Mapping[str, Any] | None,
     ) -> Answer:
-        headers = {"Accept": self._media_type, "Authorization": self._credential.header()}
+        """With the key at hand. A 401 has had no effect, so the other key may be tried at once; who works is kept."""
+        key = self.keys.at_hand
+        answer = self._send_with(key, method, template, ids, params, body)
+        other = self.keys.beside
+        if answer.status != UNAUTHORIZED or other is None:
+            return answer
+        again = self._send_with(other, method, template, ids, params, body)
+        if again.status == UNAUTHORIZED:
+            return answer
+        self.keys.refused(key)
+        return again
+
+    def _send_with(
+        self,
+        key: SecretStr,
+        method: str,
+        template: str,
+        ids: Mapping[str, str] | None,
+        params: Params | None,
+        body: Mapping[str, Any] | None,
+    ) -> Answer:
+        headers = {"Accept": self._media_type, "Authorization": self._credential.header(key)}
         content = None
         if body is not None:
             headers["Content-Type"] = self._media_type
@@ -249,9 +292,10 @@ class Transport:
 
     def _hide(self, text: str) -> str:
         """``text`` without our key, should Atlassian or something between repeat what we sent."""
-        key = self._credential.key.get_secret_value()
-        for secret in (self._credential.header().partition(" ")[2], key, quote(key, safe="")):
-            text = text.replace(secret, "[key]")
+        for key in self.keys.all:
+            plain = key.get_secret_value()
+            for secret in (self._credential.header(key).partition(" ")[2], plain, quote(plain, safe="")):
+                text = text.replace(secret, "[key]")
         return text
 
 
@@ -262,7 +306,7 @@ def same_text(one: str, other: str) -> bool:
 
 def organization_transport(
     base_url: str,
-    key: SecretStr,
+    key: Key,
     *,
     on_call: OnCall | None = None,
     brakes: Brakes = FREE,
@@ -277,7 +321,7 @@ def organization_transport(
 
 def scim_transport(
     base_url: str,
-    key: SecretStr,
+    key: Key,
     *,
     name: str = "Atlassian user provisioning",
     on_call: OnCall | None = None,
@@ -294,7 +338,7 @@ def scim_transport(
 def site_transport(
     base_url: str,
     email: str,
-    token: SecretStr,
+    token: Key,
     *,
     on_call: OnCall | None = None,
     brakes: Brakes = FREE,

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from pydantic import SecretStr
+
 from approvals.policy import ScimDirectory
 from approvals.ports import Impossible
 from bot.atlassian.accounts import AccountsClient
@@ -10,10 +12,13 @@ from bot.atlassian.errors import AtlassianError, Forbidden, KeyRefused, NotFound
 from bot.atlassian.organization import OrganizationClient
 from bot.atlassian.scim import ScimClient
 from bot.atlassian.transport import organization_transport, scim_transport
-from bot.clients import Clients, key_of
+from bot.clients import Clients
 from bot.doctor.findings import Check, Facts, Finding, fail, ok, warn
+from bot.key_slots import organization_slots, scim_slots
+from bot.settings import NEXT, Settings
 from bot.surroundings import SettingsProblem
 
+NEXT_ORG_KEY = "organization key, the next one"
 ORG_KEY = (
     "Create an API key without scopes at https://admin.atlassian.com under Settings, API keys, "
     "and set ATLASSIAN_ORG_API_KEY."
@@ -23,26 +28,32 @@ REACH = "This machine must reach Atlassian over HTTPS; try again when it does."
 
 
 def organization(facts: Facts) -> Iterator[Finding]:
-    """One organization a key. A key with scopes is refused by this very call, which names none."""
+    """One organization a key, and the next key of the same one. The checks go on with the first of them that works."""
     settings = facts.settings
-    transport = organization_transport(settings.atlassian_api_url, settings.atlassian_org_api_key)
-    client = OrganizationClient(transport, settings.atlassian_org_id)
-    facts.closing.callback(client.close)
+    for key, check in zip(organization_slots(settings).all, ("organization key", NEXT_ORG_KEY), strict=False):
+        transport = organization_transport(settings.atlassian_api_url, key)
+        client = OrganizationClient(transport, settings.atlassian_org_id)
+        facts.closing.callback(client.close)
+        finding = _organization(client, settings, check)
+        if finding.state == "ok" and "the organization key" not in facts.have:
+            facts.organization, facts.accounts = client, AccountsClient(transport)
+            facts.have.add("the organization key")
+        yield finding
+
+
+def _organization(client: OrganizationClient, settings: Settings, check: str) -> Finding:
+    """A key with scopes is refused by this very call, which names none."""
     try:
         known = {org.id: org.name for org in client.organizations()}
         if settings.atlassian_org_id not in known:
             mend = "Correct ATLASSIAN_ORG_ID, or create the key in the organization you mean."
-            yield fail("organization key", f"it is of organization {', '.join(known) or 'none'}, not of ours", mend)
-            return
+            return fail(check, f"it is of organization {', '.join(known) or 'none'}, not of ours", mend)
         directories = client.directories()
     except AtlassianError as error:
         mend = ORG_KEY if isinstance(error, KeyRefused | Forbidden) else REACH
-        yield fail("organization key", str(error), mend)
-        return
-    facts.organization, facts.accounts = client, AccountsClient(transport)
-    facts.have.add("the organization key")
+        return fail(check, str(error), mend)
     name = known[settings.atlassian_org_id]
-    yield ok("organization key", f"organization {name}, directories: {len(directories)}")
+    return ok(check, f"organization {name}, directories: {len(directories)}")
 
 
 def directories(facts: Facts) -> Iterator[Finding]:
@@ -50,7 +61,7 @@ def directories(facts: Facts) -> Iterator[Finding]:
     settings, policy = facts.settings, facts.policy
     for directory in policy.directories:
         if directory.owner == "ours" or directory.take_away:
-            yield _directory(facts, directory)
+            yield from _directory(facts, directory)
         else:
             yield ok(
                 f"directory {directory.name}", "fed by an identity provider: Gatehouse has no key and no business there"
@@ -87,13 +98,21 @@ def groups(facts: Facts) -> Iterator[Finding]:
         yield ok("groups", f"{given} of {every} entitlements can be given")
 
 
-def _directory(facts: Facts, directory: ScimDirectory) -> Finding:
+def _directory(facts: Facts, directory: ScimDirectory) -> Iterator[Finding]:
+    """Both of its keys; the checks go on with the first that works."""
     check, name = f"directory {directory.name}", directory.key or "its key"
     try:
-        key = key_of(facts.settings, directory)
-        transport = scim_transport(facts.settings.atlassian_api_url, key, name=f"SCIM directory {directory.name}")
+        slots = scim_slots(facts.settings, directory)
     except SettingsProblem as problem:
-        return fail(check, "it has no key", problem.sentences[0])
+        yield fail(check, "it has no key", problem.sentences[0])
+        return
+    for key, which in zip(slots.all, (check, f"{check}, the next key"), strict=False):
+        yield _scim_key(facts, directory, key, which, name if which == check else f"{slots.setting}{NEXT}")
+
+
+def _scim_key(facts: Facts, directory: ScimDirectory, key: SecretStr, check: str, name: str) -> Finding:
+    try:
+        transport = scim_transport(facts.settings.atlassian_api_url, key, name=f"SCIM directory {directory.name}")
     except ValueError:  # an empty key
         return fail(check, f"{name} is empty", SCIM_KEY.format(name=name))
     client = ScimClient(transport, directory.id)
@@ -108,7 +127,7 @@ def _directory(facts: Facts, directory: ScimDirectory) -> Finding:
         return fail(check, f"there is no SCIM directory {directory.id}", mend)
     except AtlassianError as error:
         return fail(check, str(error), REACH)
-    facts.ours[directory.id] = client
+    facts.ours.setdefault(directory.id, client)
     whose = "ours" if directory.owner == "ours" else "fed by an identity provider, and we may take away there"
     return ok(check, f"{whose}, the key works ({directory.id})")
 

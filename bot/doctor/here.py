@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlmodel import Session, col, select
 
+from approvals import safety
 from approvals.database import Database
 from approvals.migrations import is_current
 from approvals.models import Binding, Person, SlackUser
@@ -19,6 +20,7 @@ from approvals.policy_book import NoPolicy, PolicyBook
 from approvals.store import Store
 from bot.doctor.findings import Check, Facts, Finding, fail, ok, warn
 from bot.record.checkpoints import head, last_sent
+from bot.record.loss import differs, said_outside
 from bot.settings import Settings, load_settings
 from bot.surroundings import SettingsProblem
 
@@ -122,6 +124,30 @@ def checkpoints(facts: Facts) -> Iterator[Finding]:
     else:
         mend = "Run gatehouse audit key, and set AUDIT_SIGNING_KEY: then nobody else can make one."
         yield warn("checkpoints", f"not signed; {said}", mend)
+
+
+def loss(facts: Facts) -> Iterator[Finding]:
+    """Whether the record is older than what was said of it outside, and whether anything outside could tell."""
+    file, known = facts.settings.checkpoint_file, said_outside(facts.settings)
+    with facts.database.reading() as session:
+        lost = safety.safe_mode(session)
+        behind = differs(session, known.newest) if known.newest is not None else ""
+    if lost:
+        mend = (
+            "An admin settles who holds what with /access safe-mode; docs/runbooks/database-lost.md has the whole way."
+        )
+        yield fail("lost records", lost, mend)
+    elif behind:
+        yield fail("lost records", behind, "Start gatehouse serve: it gives nothing until an admin has settled it.")
+    elif known.trouble:
+        yield fail("lost records", known.trouble, "Mend the path or the rights, or leave CHECKPOINT_FILE out.")
+    elif known.newest is not None:
+        yield ok("lost records", f"the record agrees with {file}, which saw entry {known.newest.seq}")
+    elif file is not None:
+        yield ok("lost records", f"nothing stands in {file} yet; the bot writes into it")
+    else:
+        mend = "Set CHECKPOINT_FILE to a file on another disk: a database that was put back is recognised by it."
+        yield warn("lost records", "nothing on this machine would tell that the database was lost or put back", mend)
 
 
 def heartbeat(facts: Facts) -> Iterator[Finding]:
@@ -274,6 +300,7 @@ HERE = (
     Check("schema", ("the database",), schema),
     Check("record", ("the schema",), record),
     Check("checkpoints", ("the schema",), checkpoints),
+    Check("lost records", ("the schema",), loss),
     Check("heartbeat", ("some settings",), heartbeat),
     Check("policy file", ("some settings",), policy),
     Check("people of the policy", ("the schema", "a policy"), people),

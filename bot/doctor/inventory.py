@@ -11,6 +11,7 @@ from bot.atlassian.shapes import OrgUser
 from bot.atlassian.site import SiteClient
 from bot.atlassian.transport import site_transport
 from bot.doctor.findings import Check, Facts, Finding, fail, ok, warn
+from bot.key_slots import site_slots
 
 VERIFY = "Verify the domain under Settings, Domains: accounts on other domains are not managed by the organization."
 ENOUGH = 2  # emergency administrators
@@ -114,18 +115,20 @@ def site(facts: Facts) -> Iterator[Finding]:
         facts.site = None
         yield ok("Jira site", "not set: groups that only a site knows can't be given")
         return
-    token = settings.atlassian_site_api_token
-    client = SiteClient(site_transport(settings.atlassian_site_url, settings.atlassian_site_email, token))
-    facts.closing.callback(client.close)
-    facts.site = client
-    try:
-        client.find_group("-")
-    except AtlassianError as error:
-        yield fail(
-            "Jira site", str(error), "Set ATLASSIAN_SITE_EMAIL and a new ATLASSIAN_SITE_API_TOKEN of that person."
-        )
-    else:
-        yield ok("Jira site", f"{settings.atlassian_site_url} answers to {settings.atlassian_site_email}")
+    tokens = site_slots(settings).all
+    transports = [site_transport(settings.atlassian_site_url, settings.atlassian_site_email, key) for key in tokens]
+    clients = [SiteClient(transport) for transport in transports]
+    facts.site = clients[0]
+    for client, check in reversed(list(zip(clients, ("Jira site", "Jira site, the next token"), strict=False))):
+        facts.closing.callback(client.close)
+        try:
+            client.find_group("-")
+        except AtlassianError as error:
+            mend = "Set ATLASSIAN_SITE_EMAIL and a new ATLASSIAN_SITE_API_TOKEN of that person."
+            yield fail(check, str(error), mend)
+        else:
+            facts.site = client  # the first that works, for the checks after this one
+            yield ok(check, f"{settings.atlassian_site_url} answers to {settings.atlassian_site_email}")
 
 
 def beyond_groups(facts: Facts) -> Iterator[Finding]:

@@ -1,28 +1,12 @@
 """When each key of Atlassian's expires: no API tells it, so the settings do."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 from bot.doctor.findings import Check, Facts, Finding, fail, ok, warn
-from bot.settings import MORE_SCIM_KEYS, Settings
+from bot.key_slots import WARN_AT, expiries
 
-WARN_AT = (60, 30, 14, 7, 3, 1)  # days before the end
-RENEW = "Make a new key before that day, set it and its date, and start again; docs/setup.md says how."
-
-
-def expiries(settings: Settings) -> Mapping[str, date | None]:
-    """By the setting of each key that is there, the day after which it does not work; None where nobody wrote it down.
-
-    Organization keys live a year at most, SCIM keys made since 2025 one year
-    (https://support.atlassian.com/organization-administration/docs/manage-an-organization-with-the-admin-apis/).
-    """
-    found: dict[str, date | None] = {}
-    for key in ("atlassian_org_api_key", "atlassian_scim_api_key", "atlassian_site_api_token"):
-        if getattr(settings, key).get_secret_value():
-            found[key.upper()] = getattr(settings, f"{key}_expires")
-    for name in settings.scim_keys:
-        found[f"{MORE_SCIM_KEYS}{name}"] = settings.scim_key_expiries.get(name)
-    return found
+RENEW = "Make a new key before that day, set it and its date, and start again; docs/runbooks/rotate-a-key.md says how."
 
 
 def is_near(days: int) -> bool:
@@ -31,16 +15,20 @@ def is_near(days: int) -> bool:
 
 def keys(facts: Facts) -> Iterator[Finding]:
     today = datetime.now(UTC).date()
-    for name, expires in expiries(facts.settings).items():
-        yield one(name, expires, today)
+    for key in expiries(facts.settings):
+        yield one(key.setting, key.expires, today, replaced=key.replaced)
 
 
-def one(name: str, expires: date | None, today: date) -> Finding:
+def one(name: str, expires: date | None, today: date, *, replaced: bool = False) -> Finding:
     check = f"expiry of {name}"
     if expires is None:
         mend = f"Set {name}_EXPIRES to the day that Atlassian showed when the key was made, like 2027-05-31."
         return warn(check, "nobody has written down when it expires, and Atlassian's API does not tell", mend)
     days = (expires - today).days
+    if replaced and is_near(days):
+        when = f"it expires in {days} days" if days >= 0 else f"it expired on {expires:%Y-%m-%d}"
+        mend = f"Make {name}_NEXT and its date the {name}, and start again."
+        return warn(check, f"{when}, and the next one, which lasts longer, is there", mend)
     if days < 0:
         return fail(check, f"it expired on {expires:%Y-%m-%d}", RENEW)
     if is_near(days):

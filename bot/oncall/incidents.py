@@ -4,11 +4,11 @@ import re
 from typing import Annotated, Any
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from approvals.ports import IncidentError, IncidentState, OutsideError
 from bot.atlassian.errors import NotFound
-from bot.atlassian.transport import FREE, Basic, Brakes, Transport
+from bot.atlassian.transport import FREE, Basic, Brakes, Key, Transport
 from bot.atlassian.transport import OnCall as AfterCall
 from bot.http import IDS
 from bot.oncall.pagerduty import PagerDuty, PagerDutyError
@@ -44,7 +44,7 @@ class _Issue(BaseModel):
 def jira_transport(
     base_url: str,
     email: str,
-    token: SecretStr,
+    token: Key,
     *,
     on_call: AfterCall | None = None,
     brakes: Brakes = FREE,

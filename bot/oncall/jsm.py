@@ -7,11 +7,10 @@ from datetime import datetime
 from typing import Any
 
 import httpx
-from pydantic import SecretStr
 
 from approvals.ports import OnCallError
 from bot.atlassian.errors import NotFound
-from bot.atlassian.transport import FREE, Basic, Brakes, Transport
+from bot.atlassian.transport import FREE, Basic, Brakes, Key, Transport
 from bot.atlassian.transport import OnCall as AfterCall
 from bot.http import IDS
 from bot.oncall.reading import READ_SECONDS, Reading, as_on_call_error, in_utc
@@ -24,7 +23,7 @@ DEEPEST = 5  # escalations within escalations
 def jsm_transport(
     base_url: str,
     email: str,
-    token: SecretStr,
+    token: Key,
     *,
     on_call: AfterCall | None = None,
     brakes: Brakes = FREE,

@@ -11,6 +11,7 @@ from typing import Literal
 from approvals.ports import OnCallError
 from bot.atlassian.transport import FREE, Brakes
 from bot.atlassian.transport import OnCall as AfterCall
+from bot.key_slots import site_slots
 from bot.oncall.incidents import IncidentReader, jira_transport
 from bot.oncall.jsm import JsmSchedule, jsm_transport
 from bot.oncall.pagerduty import PagerDuty
@@ -120,7 +121,7 @@ def build_incidents(
     """Reads incidents wherever the settings lead."""
     jira, url = None, settings.atlassian_site_url
     if url:
-        email, token = settings.atlassian_site_email, settings.atlassian_site_api_token
+        email, token = settings.atlassian_site_email, site_slots(settings)
         jira = jira_transport(url, email, token, on_call=after_call, brakes=brakes, read_seconds=read_seconds)
     return IncidentReader(jira, _pagerduty(settings, read_seconds) if settings.pagerduty_api_token else None)
 
@@ -133,7 +134,7 @@ def _source(
     if isinstance(what, InPagerDuty):
         return PagerDutyShifts(_pagerduty(settings, read_seconds), Asked(what.kind, what.id, what.levels))
     transport = jsm_transport(
-        settings.atlassian_api_url, settings.atlassian_site_email, settings.atlassian_site_api_token,
+        settings.atlassian_api_url, settings.atlassian_site_email, site_slots(settings),
         on_call=after_call, brakes=brakes, read_seconds=read_seconds,
     )  # fmt: skip
     return JsmSchedule(transport, settings.atlassian_cloud_id, what.schedule)

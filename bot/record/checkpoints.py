@@ -1,9 +1,8 @@
 """What is said about the record outside the database, so that it is not cut or rewritten unseen (job `checkpoint`)."""
 
-import base64
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -14,11 +13,12 @@ from sqlmodel import Session, col, select
 from approvals import jobs
 from approvals.crash import crash_point
 from approvals.models import AuditEntry, Meta
-from approvals.plan import canonical
+from approvals.outside import Note, digest_of, open_notes
 from approvals.policy_book import PolicyBook
 from approvals.ports import OutsideError
 from approvals.store import Store
 from bot.http import HttpClient, HttpFailure, UnsafeAddress
+from bot.record.book import CHECKPOINT, Book, append, seals
 from bot.record.signing import public_part
 from bot.slack_out import SlackOut
 from handlers.cards import Drawing
@@ -27,7 +27,9 @@ ENTRIES = 100  # so many new ones, or
 AFTER = timedelta(minutes=5)  # so long after the last one, if there is anything new
 LOOK = timedelta(seconds=30)  # between two looks whether one of them is so
 LARGEST_ANSWER = 65_536  # bytes of a webhook's, which nobody reads
-PLACES = ("log", "slack", "webhook")  # each on its own: one that fails holds no other back
+PLACES = ("log", "slack", "webhook", "file")  # each on its own: one that fails holds no other back
+NAMED = 10  # grants that a message in Slack names; of more it has the digest
+SAID_AGAIN = timedelta(days=1)  # everything that is held
 
 
 @dataclass(frozen=True)
@@ -38,22 +40,33 @@ class Checkpoint:
     seq: int
     hash: str
     at: str
+    open: int = 0  # how many timed grants are held
+    digest: str = ""  # over all of them
+    grants: tuple[tuple[str | None, ...], ...] = ()  # which, where they are few
     key: str = ""  # the public one, in base64: whose signature it is, not a reason to believe it
-    signature: str = ""
+    signature: str = ""  # of the first four
+    witness: str = ""  # of all that is said
 
     def line(self) -> str:
         """As it is sent: one line of JSON, which `gatehouse_verify.py --checkpoint` reads."""
-        said = {name: value for name, value in asdict(self).items() if value != ""}
-        return json.dumps({"event": "checkpoint", **said})
+        said = {name: value for name, value in asdict(self).items() if value not in ("", ())}
+        return json.dumps({"event": CHECKPOINT, **said})
 
 
-def made(organization: str, seq: int, hash: str, at: datetime, key: Ed25519PrivateKey | None) -> Checkpoint:
-    """Signed is the canonical JSON of what is said."""
-    said: dict[str, Any] = {"organization": organization, "seq": seq, "hash": hash, "at": at.isoformat()}
-    if key is None:
-        return Checkpoint(**said)
-    signature = base64.b64encode(key.sign(canonical(said))).decode()
-    return Checkpoint(**said, key=public_part(key), signature=signature)
+def made(
+    organization: str, seq: int, hash: str, at: datetime, key: Ed25519PrivateKey | None,
+    notes: Sequence[Note] = (), *, naming: int = 0,
+) -> Checkpoint:  # fmt: skip
+    """Signed is the canonical JSON of what is said; ``naming``: so many timed grants are named at most."""
+    four: dict[str, Any] = {"organization": organization, "seq": seq, "hash": hash, "at": at.isoformat()}
+    more: dict[str, Any] = {"open": len(notes)}
+    if notes:
+        more["digest"] = digest_of(notes)
+    if 0 < len(notes) <= naming:
+        more["grants"] = tuple(tuple(note.written()) for note in notes)
+    if key is not None:
+        more |= {"key": public_part(key)} | seals(key, CHECKPOINT, four, more)
+    return Checkpoint(**four, **more)
 
 
 def head(session: Session) -> tuple[int, str]:
@@ -66,8 +79,8 @@ def checkpoint_now(store: Store, organization: str, key: Ed25519PrivateKey | Non
     """One of this moment; None while the record is empty."""
     with store.read() as session:
         seq, hash = head(session)
-        now = store.time_in(session)
-    return made(organization, seq, hash, now, key) if seq else None
+        now, notes = store.time_in(session), open_notes(session, timed=True)
+    return made(organization, seq, hash, now, key, notes) if seq else None
 
 
 def last_sent(session: Session) -> Mapping[str, Mapping[str, Any]]:
@@ -90,41 +103,59 @@ class Checkpoints:
     organization: str
     key: Ed25519PrivateKey | None
     webhook: str
-    write: Callable[[str], None]  # a line to stdout, where log drains listen
+    book: Book
+    _said_all: datetime | None = field(default=None, init=False)
 
     def start(self) -> None:
         """Ask for the first looks."""
         with self.store.write() as w:
             for place in PLACES:
-                if place != "webhook" or self.webhook:
+                if self._is_set(place):
                     w.enqueue("checkpoint", place, priority=jobs.BACKGROUND)
 
     def run(self, claim: jobs.Claim) -> None:
         """Send one if it is time, and look again later. After a crash the same one may be sent twice."""
         place = claim.about
-        if place == "webhook" and not self.webhook:
+        if not self._is_set(place):
             return
+        if place in ("log", "file"):
+            self._say_of_grants()
         with self.store.read() as session:
             seq, hash = head(session)
             now = self.store.time_in(session)
             sent = last_sent(session).get(place)
             channels = self.policies.current(session).channels
-        due = is_due(seq, now, sent)
+            due = is_due(seq, now, sent)
+            notes = open_notes(session, timed=True) if due else []
         if due:
-            checkpoint = made(self.organization, seq, hash, now, self.key)
+            naming = NAMED if place == "slack" else 0
+            checkpoint = made(self.organization, seq, hash, now, self.key, notes, naming=naming)
             crash_point("checkpoint: before sending")
             if place == "slack":
                 channel = channels.audit or channels.operators
                 self.slack.post(channel, drawn(checkpoint), about=f"checkpoint {seq}")
             elif place == "webhook":
                 call(self.webhook, checkpoint)
+            elif place == "file" and self.book.file is not None:
+                append(self.book.file, [checkpoint.line()])
             else:
-                self.write(checkpoint.line())
+                self.book.write(checkpoint.line())
             crash_point("checkpoint: sent")
         with self.store.work(claim) as w:
             if due:
                 w.session.merge(Meta(key=_meta(place), value=json.dumps({"seq": seq, "at": now.isoformat()})))
             w.enqueue("checkpoint", place, at=w.now + LOOK, priority=jobs.BACKGROUND)
+
+    def _is_set(self, place: str) -> bool:
+        return bool({"webhook": self.webhook, "file": self.book.file}.get(place, True))
+
+    def _say_of_grants(self) -> None:
+        """What is promised and what is over, soon after; and once a day everything, so that a file may be cut."""
+        now = self.store.now()
+        self.book.catch_up()
+        if self._said_all is None or not timedelta(0) <= now - self._said_all < SAID_AGAIN:
+            self.book.say_all()
+            self._said_all = now
 
 
 def is_due(seq: int, now: datetime, sent: Mapping[str, Any] | None) -> bool:

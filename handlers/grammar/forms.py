@@ -68,6 +68,8 @@ FORMS = {
     "delegate": Form(Takes.PERSON | Takes.NOBODY | Takes.LENGTH),
     "bulk": Form(Takes.NOTHING),
     "drill": Form(Takes.NOTHING),
+    "reconcile": Form(Takes.NOTHING),
+    "safe-mode": Form(Takes.NOTHING),
     "mine": Form(Takes.NOTHING),
     "help": Form(Takes.NOTHING),
 }

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection
 from sqlmodel import select
 
-from approvals import budget
+from approvals import clock
 from approvals.budget import Allowance, RateBudgets
 from approvals.database import Database
 from approvals.models import RateBudget
@@ -123,7 +123,7 @@ def test_on_postgresql_all_go_by_the_clock_of_the_database(store: Store, monkeyp
         def now(cls, tz: object = None) -> "Ahead":
             return cls(2090, 1, 1, tzinfo=UTC)
 
-    monkeypatch.setattr(budget, "datetime", Ahead)
+    monkeypatch.setattr(clock, "datetime", Ahead)
     RateBudgets(store.database).take("key", SMALL, urgent=False)
     with store.look() as connection:
         at: datetime = connection.execute(select(RateBudget.at)).scalar_one()

@@ -1,5 +1,7 @@
 """Durable work: asked for once, held by one, and never forgotten."""
 
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +10,7 @@ from sqlalchemy import update
 from sqlmodel import select
 
 from approvals import jobs
+from approvals.database import Database
 from approvals.models import Job
 from approvals.store import Store
 from tests.support.world import at_once
@@ -138,7 +141,7 @@ def test_a_job_whose_holder_died_is_taken_by_another_and_the_old_one_is_fenced_o
     assert (new.id, new.attempts) == (old.id, 2)
     assert new.lease != old.lease
     with pytest.raises(jobs.LeaseLost, match="apply:REQ-1"), store.database.writing() as session:
-        jobs.hold(session, old, clock=datetime.now(UTC))
+        jobs.hold(session, old)
     with pytest.raises(jobs.LeaseLost, match="apply:REQ-1"), store.database.writing() as session:
         jobs.finish(session, old)
     with store.database.writing() as session:
@@ -157,7 +160,7 @@ def test_a_lease_that_is_held_does_not_run_out(store: Store) -> None:
     claim = taken(store)
     let_the_lease_run_out(store)
     with store.database.writing() as session:
-        jobs.hold(session, claim, clock=datetime.now(UTC))
+        jobs.hold(session, claim)
     assert store.claim() is None
     left = job(store, "apply:REQ-1").leased_until
     assert left is not None
@@ -172,13 +175,46 @@ def test_moved_time_does_not_end_a_lease(store: Store) -> None:
     assert store.claim() is None
 
 
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_worker_whose_clock_is_wrong_takes_nothing_that_is_held_and_begins_nothing_early_or_late(
+    postgresql_url: str, hours: int
+) -> None:
+    """Several machines are PostgreSQL's, and its clock is the only one there; the worker is a process of its own."""
+    database = Database(postgresql_url)
+    store = Store(database)
+    ask(store, "apply", "held")
+    taken(store)
+    ask(store, "end", "in half an hour", after=1800)
+    ask(store, "end", "due")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.wrong_clock", str(hours), postgresql_url],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    database.close()
+    assert done.stdout.splitlines() == ["end:due"]
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_what_a_worker_with_a_wrong_clock_holds_runs_out_when_it_should(postgresql_url: str, hours: int) -> None:
+    database = Database(postgresql_url)
+    store = Store(database)
+    ask(store, "apply", "REQ-1")
+    subprocess.run(
+        [sys.executable, "-m", "tests.support.wrong_clock", str(hours), postgresql_url], timeout=120, check=True
+    )
+    left = job(store, "apply:REQ-1").leased_until
+    database.close()
+    assert left is not None
+    assert abs(left - datetime.now(UTC)) <= jobs.LEASE * 4, "an hour would be nobody's, or everybody's"
+
+
 def test_the_only_worker_takes_everything_over_at_its_start(store: Store) -> None:
     for n in range(3):
         ask(store, "apply", n)
         taken(store)
     ask(store, "plan", "dead")
     with store.database.writing() as session:
-        jobs.bury(session, jobs.claim(session, now=store_time(), clock=store_time()), trouble="x")  # type: ignore[arg-type]
+        jobs.bury(session, jobs.claim(session, now=store_time()), trouble="x")  # type: ignore[arg-type]
     assert store.claim() is None
     store.take_over()
     assert {taken(store).key for _ in range(3)} == {"apply:0", "apply:1", "apply:2"}
@@ -219,7 +255,7 @@ def test_what_waits_and_is_asked_for_meanwhile_waits_no_longer_but_a_failure_doe
 def test_what_was_put_off_waits(store: Store) -> None:
     ask(store, "apply", "REQ-1")
     with store.database.writing() as session:
-        claim = jobs.claim(session, now=store_time(), clock=store_time())
+        claim = jobs.claim(session, now=store_time())
         assert claim is not None
         jobs.put_off(session, claim, at=store_time() + timedelta(hours=1), trouble="x" * 900, failed=True)
     assert store.claim() is None

@@ -60,7 +60,13 @@ def test_lives_do_not_share_a_status_so_one_table_holds_them_all() -> None:
 
 def test_nothing_leads_out_of_an_end() -> None:
     left = {before for before, _ in TRANSITIONS}
-    assert {status for _, life in TABLES for status in life} - left == FINAL | {Grant.ENDED, Grant.VOID, Review.SETTLED}
+    assert {status for _, life in TABLES for status in life} - left == FINAL | {Grant.VOID, Review.SETTLED}
+
+
+def test_out_of_an_end_leads_only_another_end() -> None:
+    assert [(verb, to) for (before, verb), to in TRANSITIONS.items() if before is Grant.ENDED] == [
+        ("end_again", Grant.ENDING)
+    ]
 
 
 def test_the_groups_of_statuses_agree_with_the_table() -> None:

@@ -281,7 +281,7 @@ def test_a_sandbox_can_not_be_told_to_listen_elsewhere(shell: Shell, sandbox: st
 
 
 def test_without_the_sandboxes_installed_a_sentence_says_how_to_get_them(shell: Shell) -> None:
-    for words in (["sandbox", "slack"], ["sandbox", "atlassian"]):
+    for words in (["sandbox", "slack"], ["sandbox", "atlassian"], ["demo", "--once"]):
         code = f"import sys; sys.modules['starlette'] = None; sys.argv[1:] = {words}; import bot.cli; bot.cli.main()"
         done = subprocess.run(
             [sys.executable, "-c", code],
@@ -289,6 +289,7 @@ def test_without_the_sandboxes_installed_a_sentence_says_how_to_get_them(shell: 
         )  # fmt: skip
         assert done.returncode == 2
         assert done.stderr == 'The sandboxes are not installed: pip install "gatehouse[sandbox]".\n'
+        assert not (shell.folder / ".demo").exists(), "it is said before anything is begun"
 
 
 # -- the doctor's probe ---------------------------------------------------------------------------------------------

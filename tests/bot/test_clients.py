@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from sqlmodel import select
@@ -15,8 +16,10 @@ from bot.atlassian.organization import OrganizationClient
 from bot.atlassian.scim import ScimClient
 from bot.atlassian.site import SiteClient
 from bot.clients import Clients, build_clients
+from bot.key_slots import expiries, scim_slots
 from bot.sandbox import seed
 from bot.sandbox.demo_policy import demo_policy
+from bot.settings import load_settings
 from tests.support.atlassian_calls import CALLS, Call
 from tests.support.living import settings_for
 from tests.support.recording import Organization, organization
@@ -114,3 +117,39 @@ def test_the_figures_are_those_of_the_settings(there: Organization, store: Store
         with pytest.raises(RateLimited) as limited:
             made.organization.event_actions()
     assert limited.value.status is None, "Atlassian itself had to say no"
+
+
+# -- both slots of a key ----------------------------------------------------------------------------------------------
+
+
+def test_each_client_has_both_keys_of_its_credential(there: Organization, store: Store) -> None:
+    more = {
+        "ATLASSIAN_ORG_API_KEY": "revoked-4711", "ATLASSIAN_ORG_API_KEY_NEXT": seed.ORG_API_KEY,
+        "ATLASSIAN_SCIM_API_KEY": "regenerated-4711", "ATLASSIAN_SCIM_API_KEY_NEXT": seed.OURS.key,
+        "ATLASSIAN_SITE_API_TOKEN_NEXT": seed.SITE_API_TOKEN,
+    }  # fmt: skip
+    with clients(there, store, **more) as made:
+        assert made.organization.organizations()
+        assert made.scim[seed.OURS.id].service_provider_config()
+        turned = {slots.setting: slots.turned for slots in made.keys}
+    assert turned == {
+        "ATLASSIAN_ORG_API_KEY": True, "ATLASSIAN_SCIM_API_KEY": True, "ATLASSIAN_SITE_API_TOKEN": False,
+    }  # fmt: skip
+
+
+def test_a_further_directory_has_its_own_second_slot() -> None:
+    settings = load_settings(
+        {
+            "ATLASSIAN_SCIM_API_KEY_EMEA": "emea-1", "ATLASSIAN_SCIM_API_KEY_EMEA_EXPIRES": "2027-01-31",
+            "ATLASSIAN_SCIM_API_KEY_EMEA_NEXT": "emea-2", "ATLASSIAN_SCIM_API_KEY_EMEA_NEXT_EXPIRES": "2028-01-31",
+        },
+        needs=(), env_file=None,
+    )  # fmt: skip
+    directory = replace(POLICY.directories[0], id="another", key="EMEA")
+    slots = scim_slots(settings, directory)
+    assert [key.get_secret_value() for key in slots.all] == ["emea-1", "emea-2"]
+    assert slots.setting == "ATLASSIAN_SCIM_API_KEY_EMEA"
+    assert [(one.setting, str(one.expires), one.replaced) for one in expiries(settings)] == [
+        ("ATLASSIAN_SCIM_API_KEY_EMEA", "2027-01-31", True),
+        ("ATLASSIAN_SCIM_API_KEY_EMEA_NEXT", "2028-01-31", False),
+    ]

@@ -1,12 +1,17 @@
 """What can be wrong at home: the database, the record, the policy, the people in it."""
 
+import contextlib
+import sqlite3
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from approvals.database import Database
 from approvals.models import AuditEntry, SlackUser
 from bot.doctor.examination import is_well
+from bot.record.book import line_of
+from bot.record.signing import signing_key
 from bot.sandbox import seed
 from tests.support.house import MEI, SADE, SOUND, House, by_check
 
@@ -56,13 +61,45 @@ def test_checkpoints_that_are_not_signed_are_said_to_be(house: House) -> None:
     assert is_well(house.look())
 
 
+def test_a_record_that_is_behind_what_was_said_outside(house: House, tmp_path: Path) -> None:
+    found = by_check(house.look())["lost records"]
+    assert (found.state, "Set CHECKPOINT_FILE" in found.mend) == ("warn", True)
+    file = tmp_path / "outside.jsonl"
+    house.environ["CHECKPOINT_FILE"] = str(file)
+    assert by_check(house.look())["lost records"].found == f"nothing stands in {file} yet; the bot writes into it"
+    key = signing_key(house.environ["AUDIT_SIGNING_KEY"])
+    with contextlib.closing(sqlite3.connect(house.database)) as record:
+        seq, hash = record.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+    four = {"organization": seed.ORG_ID, "seq": seq, "hash": hash, "at": "2026-11-28T09:00:00+00:00"}
+    file.write_text(line_of(four, "checkpoint", key) + "\n", encoding="utf-8")
+    assert by_check(house.look())["lost records"].found == f"the record agrees with {file}, which saw entry {seq}"
+    file.write_text(line_of(four | {"seq": seq + 5}, "checkpoint", key) + "\n", encoding="utf-8")
+    (wrong,) = house.wrong()
+    assert (wrong.check, wrong.found) == (
+        "lost records",
+        f"the record ends at entry {seq}, and {file} saw entry {seq + 5} at 2026-11-28 09:00 UTC",
+    )
+
+
+def test_safe_mode_and_a_file_that_can_not_be_read_are_said(house: House, tmp_path: Path) -> None:
+    house.environ["CHECKPOINT_FILE"] = str(tmp_path)
+    (wrong,) = house.wrong()
+    assert wrong.found == f"CHECKPOINT_FILE: {tmp_path} can't be read (Is a directory)"
+    del house.environ["CHECKPOINT_FILE"]
+    house.sql("INSERT INTO safe_modes (at, why, lost_from, unread, left_by) "
+              "VALUES ('2026-11-28 09:00:00', 'a dump was put back', '2026-11-28 08:00:00', '[]', '')")  # fmt: skip
+    (wrong,) = house.wrong()
+    assert "safe mode is on since 2026-11-28 09:00 UTC: a dump was put back" in wrong.found
+    assert "/access safe-mode" in wrong.mend
+
+
 def test_a_database_without_schema(house: House) -> None:
     house.database.unlink()
     house.database.touch()
     (wrong,) = house.wrong()
     assert (wrong.check, wrong.mend) == ("schema", "Run gatehouse migrate.")
     assert {f.check for f in house.look() if f.state == "not tried"} == {
-        *("record", "checkpoints", "people of the policy", "approvers", "sources of approvers"),
+        *("record", "checkpoints", "lost records", "people of the policy", "approvers", "sources of approvers"),
     }
 
 

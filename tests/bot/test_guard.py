@@ -440,3 +440,21 @@ def test_any_signed_json_gets_a_verdict(payload: object, content_type: str) -> N
 @given(body=st.binary(max_size=400), content_type=st.sampled_from([FORM, JSON]))
 def test_any_signed_bytes_get_a_verdict(body: bytes, content_type: str) -> None:
     assert settled(Door().send(body, content_type))
+
+
+# -- while the secret is changed --------------------------------------------------------------------------------------
+
+
+def test_both_secrets_count_and_no_third_one() -> None:
+    counted: list[str] = []
+    guard = Guard(
+        SecretStr(SECRET), frozenset({TEAM}), None, lambda keys: frozenset(), lambda: NOW, counted.append,
+        next_secret=SecretStr("the-secret-that-follows"),
+    )  # fmt: skip
+    for secret, status in [(SECRET, None), ("the-secret-that-follows", None), ("a-third-secret", 401), ("", 401)]:
+        at = str(NOW)
+        digest = hmac.new(secret.encode(), f"v0:{at}:".encode() + COMMAND, hashlib.sha256).hexdigest()
+        headers = {"x-slack-request-timestamp": at, "x-slack-signature": f"v0={digest}", "content-type": FORM}
+        verdict = guard.check("POST", headers, COMMAND)
+        assert getattr(verdict, "status", None) == status
+    assert counted == ["signature", "signature"]

@@ -411,3 +411,56 @@ def test_importing_the_module_reads_nothing() -> None:
 def test_any_environment_gives_settings_or_sentences_without_a_value(environ: dict[str, str]) -> None:
     sentences = problems({**environ, "PORT": HIDDEN})  # checks that none of them holds a value
     assert any(sentence.startswith("PORT ") for sentence in sentences)
+
+
+# -- the second slots -------------------------------------------------------------------------------------------------
+
+NEXT = {
+    "SLACK_SIGNING_SECRET_NEXT": f"{HIDDEN}-signing2",
+    "ATLASSIAN_ORG_API_KEY_NEXT": f"{HIDDEN}-org2",
+    "ATLASSIAN_SCIM_API_KEY_NEXT": f"{HIDDEN}-scim2",
+    "ATLASSIAN_SITE_API_TOKEN_NEXT": f"{HIDDEN}-site2",
+    "ATLASSIAN_SCIM_API_KEY_EMEA_NEXT": f"{HIDDEN}-emea2",
+}
+
+
+def test_each_key_has_a_second_slot_that_is_as_secret_as_the_first() -> None:
+    settings = load({**GOOD, **SCIM, **SITE, "ATLASSIAN_SCIM_API_KEY_EMEA": f"{HIDDEN}-emea", **NEXT})
+    assert settings.atlassian_scim_api_key_next.get_secret_value() == f"{HIDDEN}-scim2"
+    assert settings.scim_keys.keys() == {"EMEA", "EMEA_NEXT"}, "the one of the first directory is no further one"
+    assert set(NEXT.values()) <= set(settings.secrets())
+    assert HIDDEN not in repr(settings)
+
+
+@pytest.mark.parametrize("name", [name for name in NEXT if "EMEA" not in name])
+def test_a_second_slot_needs_the_first(name: str, tmp_path: Path) -> None:
+    first = name.removesuffix("_NEXT")
+    everything = {**GOOD, **SCIM, **SITE, "SLACK_APP_TOKEN": "xapp-1", name: NEXT[name]}
+    if first in ("SLACK_SIGNING_SECRET",):
+        (sentence,) = problems({key: value for key, value in everything.items() if key != first})
+        assert sentence.startswith(f"{name} is set without {first}: ")
+    file = tmp_path / "next"
+    file.write_text(f"{HIDDEN}-from-a-file\n")
+    given = {key: value for key, value in everything.items() if key != name} | {f"{name}_FILE": str(file)}
+    assert f"{HIDDEN}-from-a-file" in load(given).secrets()
+
+
+def test_a_second_slot_has_its_own_last_day() -> None:
+    days = {
+        "ATLASSIAN_ORG_API_KEY_NEXT_EXPIRES": "2028-05-31",
+        "ATLASSIAN_SCIM_API_KEY_EMEA_NEXT_EXPIRES": "2028-06-30",
+    }
+    settings = load({**GOOD, **SCIM, **SITE, "ATLASSIAN_SCIM_API_KEY_EMEA": f"{HIDDEN}-emea", **NEXT, **days})
+    assert str(settings.atlassian_org_api_key_next_expires) == "2028-05-31"
+    assert str(settings.scim_key_expiries["EMEA_NEXT"]) == "2028-06-30"
+    (sentence,) = problems({**GOOD, "ATLASSIAN_ORG_API_KEY_NEXT_EXPIRES": "next May"})
+    assert sentence.endswith("write the day like 2027-05-31.")
+
+
+@pytest.mark.parametrize(
+    "more", [{"METRICS_PORT": "0"}, {"METRICS_PORT": "3000"}, {"PORT": "80", "METRICS_PORT": "80"}]
+)
+def test_the_port_beside_is_another_one(more: dict[str, str]) -> None:
+    (sentence,) = problems({**GOOD, **more})
+    assert sentence.startswith("METRICS_PORT can't be used as it is: ")
+    assert load({**GOOD, "METRICS_PORT": "9464"}).metrics_port == 9464

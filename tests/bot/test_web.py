@@ -12,15 +12,20 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlencode
 
 import httpx
+import psycopg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from approvals.jobs import RECURRING
+from approvals.store import Store, Write
+from bot import app
 from bot.sandbox import seed
 from tests.support.living import living
 from tests.support.outside import Bot, between_sandboxes, copied
@@ -158,7 +163,14 @@ def furnish(bot: Bot) -> None:
 def door_of(bot: Bot) -> Door:
     file = Path(bot.environ["DATABASE_URL"].removeprefix("sqlite:///"))
     token = bot.environ.get("METRICS_TOKEN", "")
-    return Door(f"http://127.0.0.1:{bot.environ['PORT']}", file, bot.log, token, works=True)
+    return Door(f"http://127.0.0.1:{bot.environ['PORT']}", file, lambda: complaints(bot), token, works=True)
+
+
+def complaints(bot: Bot) -> str:
+    """The log without the lines that say what was taken from Slack, and what the work that goes on calls."""
+    ordinary = ('"event": "heard"', '"event": "called Slack"', '"event": "called Atlassian"')
+    lines = (bot.folder / "serve.log").read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if not any(words in line for words in ordinary))
 
 
 # -- the other addresses --------------------------------------------------------------------------------------------
@@ -167,7 +179,11 @@ def door_of(bot: Bot) -> Door:
 def test_it_says_that_it_lives_and_is_ready(door: Door) -> None:
     assert (door.get("/healthz").status_code, door.get("/healthz").text) == (200, "ok\n")
     assert door.get("/readyz").status_code == 200
-    assert door.get("/readyz").text.startswith("ready\n")
+    report = door.get("/readyz").json()
+    assert report["ready"] is True
+    assert {name for name, part in report.items() if name != "ready" and part["ok"] is False} <= {
+        *("slack", "atlassian", "mirror", "whole record"),  # which are told and hold nothing up
+    }
 
 
 @pytest.mark.parametrize(
@@ -212,7 +228,7 @@ def test_a_database_without_its_schema_is_not_ready(tmp_path: Path, migrated_fil
         connection.execute("DELETE FROM alembic_version")
         connection.commit()
         answer = door.get("/readyz")
-        assert (answer.status_code, answer.text) == (503, "migrations: run gatehouse migrate\n")
+        assert (answer.status_code, answer.json()["schema"]) == (503, {"ok": False, "says": "run gatehouse migrate"})
         connection.execute("DROP TABLE grants")
         connection.commit()
         connection.close()
@@ -439,3 +455,59 @@ def test_a_port_in_use_is_a_sentence(process: Bot) -> None:
     assert done.returncode == 2
     assert "PORT: 127.0.0.1:" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# -- while the database is in trouble ---------------------------------------------------------------------------------
+
+
+def away(*_: object) -> None:
+    raise OperationalError("SELECT", {}, psycopg.OperationalError("the server closed the connection: password=secret"))
+
+
+def test_while_the_database_is_away_a_command_reads_so_and_the_rest_is_503(
+    in_process: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even whether it is new can be looked up; the signature has been checked by then."""
+    monkeypatch.setattr(app, "known", away)
+    said = in_process.send(*with_signature(command_body("grant eu-jira-admins because the database is away")))
+    assert said.status_code == 200
+    text = said.json()["text"]
+    assert "it can't be reached" in text
+    assert "nothing was asked and nothing was changed" in text
+    assert "secret" not in text
+    for body, kind in [(click_body(), FORM), (b'{"type":"event_callback","team_id":"T0HARBOUR"}', JSON)]:
+        answer = in_process.send(body, signed(body, kind=kind))
+        assert answer.status_code in (400, 503)
+    assert in_process.send(*with_signature(click_body())).status_code == 503
+    assert in_process.send(GOOD, {"Content-Type": FORM}).status_code == 401, "a stranger learns nothing"
+
+
+def test_a_commit_whose_answer_was_lost_is_acknowledged_as_what_it_is(
+    in_process: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction is there, and the connection broke before it could be said: asked again would be asked twice."""
+    before, real = in_process.rows("SELECT count(*) FROM requests")[0][0], Store.write
+
+    @contextmanager
+    def write(self: Store) -> Iterator[Write]:
+        with real(self) as w:
+            yield w
+        away()
+
+    monkeypatch.setattr(Store, "write", write)
+    said = in_process.send(
+        *with_signature(command_body(f"grant eu-jira-admins for {next(MINUTES)}m because its answer was lost"))
+    )
+    monkeypatch.undo()
+    assert said.status_code == 200
+    assert "It is written down" in said.json()["text"]
+    assert in_process.rows("SELECT count(*) FROM requests")[0][0] == before + 1
+
+
+def test_while_the_signing_secret_is_changed_both_are_accepted(tmp_path: Path, migrated_file: Path) -> None:
+    more = {"SLACK_SIGNING_SECRET_NEXT": "the-secret-that-follows"}
+    with living(copied(migrated_file, tmp_path), works=False, **more) as bot:
+        door = Door(bot.url, tmp_path / "gatehouse.db", lambda: "")
+        for secret, status in [(seed.SLACK_SIGNING_SECRET, 200), ("the-secret-that-follows", 200), ("a third", 401)]:
+            body = command_body("help")
+            assert door.send(body, signed(body, secret=secret)).status_code == status

@@ -6,16 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import update
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlmodel import select
+from structlog.testing import capture_logs
 
 import bot.worker
 from approvals import jobs
 from approvals.budget import Allowance, RateBudgets
 from approvals.database import Database
-from approvals.models import AccessRequest, Job, News
+from approvals.models import AccessRequest, AuditEntry, Job, News
 from approvals.ports import DirectoryError, OutsideError, PeopleError
-from approvals.store import Stale, Store
+from approvals.store import MACHINE, Stale, Store, Write
 from bot.atlassian.budget import Allowances, Budget
 from bot.worker import BUGS_FORGIVEN, Worker
 
@@ -66,6 +68,13 @@ def raising(error: Exception) -> Callable[[jobs.Claim], None]:
         raise error
 
     return act
+
+
+@pytest.fixture(autouse=True)
+def quietly() -> Iterator[None]:
+    """Nobody reads the log here, and drawing a traceback with all it holds takes seconds."""
+    with capture_logs():
+        yield
 
 
 @pytest.fixture
@@ -137,7 +146,7 @@ def test_a_database_in_trouble_is_no_bug_of_the_job_and_tried_again_for_ever(ben
     bench.run(times=BUGS_FORGIVEN + 5)
     job = bench.job()
     assert job is not None
-    assert (job.status, job.attempts) == ("ready", BUGS_FORGIVEN + 5)
+    assert (job.status, job.attempts) == ("ready", 0)
     bench.act = lambda claim: None
     bench.run()
     assert bench.job() is None
@@ -178,15 +187,134 @@ def test_only_the_most_pressing_work_uses_the_calls_that_are_kept_back(bench: Be
 
 
 @pytest.mark.parametrize("kind", ["draw", "tell"])
-def test_trouble_with_talking_is_not_talked_about(store: Store, kind: str) -> None:
+def test_a_message_that_can_not_be_sent_is_no_secret_either(store: Store, kind: str) -> None:
     bench = Bench(store, kind)
     bench.act = raising(OutsideError("Slack: invalid_blocks"))
-    bench.enqueue()
+    bench.enqueue("17")
     bench.run()
     job = bench.job()
     assert job is not None
     assert job.status == "dead"
-    assert bench.told() == []
+    (news,) = bench.told()
+    assert f'"job": "{kind}:17"' in news.facts
+
+
+def test_trouble_with_telling_of_trouble_is_not_told_for_ever(store: Store) -> None:
+    with store.write() as w:
+        w.tell("job_in_trouble", place="operators", once="x", job="apply:1", dead=True, attempts=8, why="x", about="")
+    bench = Bench(store, "tell")
+    bench.act = raising(OutsideError("Slack: invalid_blocks"))
+    bench.run()
+    job = bench.job()
+    assert job is not None
+    assert job.status == "dead"
+    assert len(bench.told()) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "about"),
+    [
+        *(("mirror", "slack"), ("checkpoint", "log"), ("watch", "keys")),
+        *(("wait", "REQ-1"), ("review due", "REQ-1"), ("glass heard", "REQ-1")),
+    ],
+)
+def test_what_comes_again_and_again_is_never_given_up_and_its_bug_is_told_once(
+    store: Store, kind: str, about: str
+) -> None:
+    bench = Bench(store, kind)
+    bench.act = raising(ZeroDivisionError("division by zero"))
+    bench.enqueue(about)
+    bench.run(times=2 * BUGS_FORGIVEN)
+    job = bench.job()
+    assert job is not None
+    assert job.status == "ready"
+    (news,) = bench.told()
+    assert '"dead": false' in news.facts
+
+
+# -- what is given up -----------------------------------------------------------------------------------------------
+
+
+def dies(bench: Bench) -> None:
+    bench.act = raising(DirectoryError("no"))
+    bench.enqueue()
+    bench.run()
+
+
+def test_each_death_is_told_once_also_of_a_job_that_lived_again(bench: Bench) -> None:
+    for deaths in (1, 2, 3):
+        dies(bench)
+        assert len(bench.told()) == deaths
+
+
+def test_last_words_are_written_with_the_death_and_told_with_it(bench: Bench) -> None:
+    def last_words(w: Write, claim: jobs.Claim) -> bool:
+        w.audit("closed", actor=MACHINE, data={"about": claim.about})
+        return True
+
+    bench.worker.last_words["apply"] = last_words
+    dies(bench)
+    (news,) = bench.told()
+    assert '"closed": true' in news.facts
+    with bench.store.read() as session:
+        assert session.exec(select(AuditEntry).where(AuditEntry.event == "closed")).one()
+
+
+def test_last_words_that_fail_too_leave_no_trace_and_the_job_is_buried_all_the_same(bench: Bench) -> None:
+    def last_words(w: Write, claim: jobs.Claim) -> bool:
+        w.audit("closed", actor=MACHINE)
+        raise ZeroDivisionError
+
+    bench.worker.last_words["apply"] = last_words
+    dies(bench)
+    job = bench.job()
+    assert job is not None
+    assert job.status == "dead"
+    (news,) = bench.told()
+    assert '"closed": false' in news.facts
+    with bench.store.read() as session:
+        assert session.exec(select(AuditEntry).where(AuditEntry.event == "closed")).first() is None
+
+
+def test_what_is_asked_for_while_it_dies_is_tried_once_more(bench: Bench) -> None:
+    def act(claim: jobs.Claim) -> None:
+        bench.enqueue()
+        raise DirectoryError("no")
+
+    bench.act = act
+    bench.enqueue()
+    bench.run()
+    job = bench.job()
+    assert job is not None
+    assert (job.status, bench.told()) == ("ready", [])
+    dies(bench)
+    assert len(bench.told()) == 1
+
+
+def test_a_job_that_somebody_else_holds_by_now_is_not_given_up(bench: Bench) -> None:
+    def act(claim: jobs.Claim) -> None:
+        with bench.store.database.writing() as session:
+            session.execute(update(Job).values(lease="another"))
+        raise DirectoryError("no")
+
+    bench.act = act
+    bench.enqueue()
+    bench.run()
+    job = bench.job()
+    assert job is not None
+    assert (job.status, job.lease, bench.told()) == ("running", "another", [])
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError, InternalError])
+def test_trouble_of_the_database_never_kills_a_job(bench: Bench, error: type[DBAPIError]) -> None:
+    """A server that is restarted every few seconds is not a mistake of the work that it interrupts."""
+    bench.act = raising(error("UPDATE", {}, Exception("the server closed the connection unexpectedly")))
+    bench.enqueue()
+    bench.run(times=BUGS_FORGIVEN + 5)
+    job = bench.job()
+    assert job is not None
+    assert (job.status, job.attempts, bench.told()) == ("ready", 0, [])
+    assert job.run_at <= datetime.now(UTC) + timedelta(seconds=5), "what goes on must go on soon"
 
 
 def test_who_comes_too_late_is_done(bench: Bench) -> None:
@@ -359,4 +487,61 @@ def test_a_database_that_goes_away_in_the_middle_of_work_leaves_the_job(bench: B
     bench.run()
     job = bench.job()
     assert job is not None
-    assert (job.status, job.attempts) == ("ready", 1)
+    assert (job.status, job.attempts) == ("ready", 0)
+
+
+# -- told to stop ---------------------------------------------------------------------------------------------------
+
+
+def test_what_is_in_the_middle_of_a_call_when_patience_ends_is_given_back_and_can_write_nothing(bench: Bench) -> None:
+    begun, go_on, over = threading.Event(), threading.Event(), threading.Event()
+    lost: list[Exception] = []
+
+    def act(claim: jobs.Claim) -> None:
+        begun.set()
+        go_on.wait(LONG)
+        try:
+            with bench.store.work(claim) as w:
+                w.audit("too late", actor=MACHINE)
+        except jobs.LeaseLost as error:
+            lost.append(error)
+        finally:
+            over.set()
+
+    bench.act = act
+    bench.worker.start()
+    bench.enqueue()
+    assert begun.wait(LONG)
+    bench.worker.stop(patience=0.1)
+    job = bench.job()
+    assert job is not None
+    assert (job.status, job.lease, job.attempts) == ("ready", None, 0)
+    assert job.run_at > bench.store.now(), "Atlassian may still be doing what it was asked"
+    go_on.set()
+    assert over.wait(LONG)
+    bench.worker.stop(patience=LONG)
+    assert len(lost) == 1
+    with bench.store.read() as session:
+        assert session.exec(select(AuditEntry).where(AuditEntry.event == "too late")).first() is None
+
+
+def test_a_job_that_is_told_to_stop_between_two_calls_is_ready_for_another_at_once(bench: Bench) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def act(claim: jobs.Claim) -> None:
+        begun.set()
+        go_on.wait(LONG)
+        if claim.halted:
+            raise jobs.Halted(claim.key)
+
+    bench.act = act
+    bench.worker.start()
+    bench.enqueue()
+    assert begun.wait(LONG)
+    bench.worker.halt()
+    go_on.set()
+    bench.worker.stop(patience=LONG)
+    job = bench.job()
+    assert job is not None
+    assert (job.status, job.attempts, job.trouble) == ("ready", 0, "")
+    assert job.run_at <= bench.store.now()

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,19 @@ import pytest
 from approvals.breaking import DRILL
 from approvals.facts import AccountFacts, Held, Holder, TokenFacts
 from approvals.glass import Wanted
-from approvals.models import AuditEntry, Call, Grant, Proposal, ProposalVote, Review, ReviewRead
+from approvals.models import (
+    AuditEntry,
+    Call,
+    Drift,
+    EventRead,
+    Grant,
+    Proposal,
+    ProposalVote,
+    Review,
+    ReviewRead,
+    SafeMode,
+    Stray,
+)
 from approvals.plan import Survey
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
@@ -33,6 +46,7 @@ from handlers.private_lines import (
 )
 from handlers.request_form import LONGEST_NAME, TITLES, Filled, draw_form, hints
 from handlers.review import ReviewView, draw_review, draw_verdict
+from handlers.safe_mode import Window, draw_window
 from tests.handlers import mrkdwn, slack_limits
 from tests.handlers.hostile_texts import HOSTILE_TEXTS
 from tests.handlers.mrkdwn import insist_nothing_foreign_lives
@@ -119,7 +133,14 @@ def private(text: str, only: str) -> Iterator[Shown]:
     lines = [
         lines_of_account(about, [grant]),
         lines_of_tokens([TokenFacts("t1", at("words"), NOON, None, None)]),
-        lines_of_holders(entitlement, [Holder("712020:ada", at("name"), at("mail"), True, at("words"))], True, {}),
+        lines_of_holders(
+            entitlement,
+            [Holder("712020:ada", at("name"), at("mail"), True, at("words"))],
+            True,
+            {},
+            [a_drift("712020:ada", "left over"), a_drift("712020:mei", "missing")],
+            {"712020:mei": at("name")},
+        ),
         how_to_delete_tokens(at("mail")),
         lines_of_record([an_entry(at("words"))], {"712020:ada": at("name")}),
     ]
@@ -127,6 +148,12 @@ def private(text: str, only: str) -> Iterator[Shown]:
         assert beyond_in_view(draw_private(kind, "private:x", some)) == []
         for line in some:  # longer words need more sections, and no more lines
             yield of_view(draw_private(kind, "private:x", [line]))
+
+
+def a_drift(account: str, kind: str) -> Drift:
+    return Drift(
+        grant_id=1, request_id="REQ-1", entitlement="e", account=account, kind=kind, state="open", first_seen_at=NOON
+    )  # fmt: skip
 
 
 def an_entry(words: str) -> AuditEntry:
@@ -178,9 +205,33 @@ def glass_forms(text: str, only: str) -> Iterator[Shown]:
     yield of_view(breakglass.draw_form(policy, None, Wanted("", words, reason, "source", "C0ACCESS01", "1.2")))
 
 
+def safe_mode_windows(text: str, only: str) -> Iterator[Shown]:
+    """With everybody who may be in it, and with nobody."""
+
+    def at(field: str) -> str:
+        return text if only in ("", field) else ORDINARY
+
+    mode = SafeMode(id=1, at=NOON, why=at("because"), lost_from=NOON, read_at=NOON)
+    ways = (("outside", NOON), ("outside", None), ("event", None), ("none", None))
+    rows = [
+        Stray(
+            id=number, safe_mode_id=1, entitlement=at("group"), account="712020:ada", evidence=evidence,
+            request=at("words"), ends_at=ends_at, event=at("words"), state=state, trouble=at("reason"),
+        )
+        for number, ((evidence, ends_at), state) in enumerate(product(ways, ("open", "deciding")), 1)
+    ]  # fmt: skip
+    event = EventRead(id=at("words"), action="user_added_to_group", at=NOON, about="[]", says=at("about"))
+    for some, events, waits in ((rows, [event] * 9, at("because")), ([], [], "")):
+        window = Window(
+            mode, 1, some, len(some) * 9, {"left": 1}, 2 * len(some), {POLICY.entitlements[0].name: 3}, events, waits,
+            {"712020:ada": at("name")}, {"712020:ada": at("mail")}, at("words"),
+        )  # fmt: skip
+        yield of_view(draw_window(window, POLICY, NOON, "safe:x"))
+
+
 SHOWN: dict[str, Callable[[str, str], Iterator[Shown]]] = {
     "cards": cards, "forms": forms, "private answers": private, "proposals": proposals,
-    "reviews": reviews, "glass forms": glass_forms,
+    "reviews": reviews, "glass forms": glass_forms, "safe mode": safe_mode_windows,
     **{f"news {kind}": news(kind) for kind in SENTENCES},
 }  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The other buttons of a card, the mention in its thread, and a request at home in somebody's thread."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from shutil import copy
@@ -10,6 +11,7 @@ import pytest
 
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
+from handlers.request_form import TITLES
 from tests.handlers.test_asking import fill, form
 from tests.support.living import Living, living
 
@@ -106,6 +108,32 @@ def test_extend_asks_the_same_rule_again_and_the_last_one_ends_it(bot: Living) -
     press(bot, "ada", card(bot, "ada", f"REQ-{second}", "End now"), "end")
     card(bot, "ada", f"REQ-{second}", "Ended")
     assert COMPANY.person("ada").account_id not in bot.atlassian.members("eu-jira-admins")
+
+
+def test_before_it_ends_who_holds_it_hears_so_and_one_click_asks_for_longer_or_anew(sqlite_url: str) -> None:
+    """First there is room for more within the longest of 8 hours, then none: the same button asks anew."""
+    with living(sqlite_url) as bot:
+        request, _ = ask(bot, length="2h")
+        given(bot, "ada", request)
+        bot.store.move_time(timedelta(minutes=109))
+        warned = bot.slack.wait_for(lambda: said(bot, "ada", request, "needed longer"), timeout=20)
+        press(bot, "ada", warned, "ask_again")
+        longer = form(bot, "ada")
+        assert longer["title"]["text"] == TITLES["extend"]
+        bot.slack.submit("ada", longer["id"], {"length": {"length": "6h"}})
+        second = text_of(form(bot, "ada")).split("REQ-")[1].split()[0]
+        bot.slack.close_view("ada", all=True)
+        given(bot, "ada", f"REQ-{second}")
+        bot.store.move_time(timedelta(hours=7, minutes=55))
+        latest = bot.slack.wait_for(lambda: said(bot, "ada", f"REQ-{second}", "needed longer"), timeout=20)
+        press(bot, "ada", latest, "ask_again")
+        anew = form(bot, "ada")
+        assert anew["title"]["text"] == TITLES["grant"]
+        assert "eu-jira-admins" in str(anew["blocks"])
+
+
+def said(bot: Living, who: str, request: str, words: str) -> dict[str, Any] | None:
+    return next((m for m in bot.slack.dms(who) if request in text_of(m) and words in text_of(m)), None)
 
 
 def test_a_mention_in_the_thread_of_a_card_is_answered_there(bot: Living) -> None:

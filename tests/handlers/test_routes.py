@@ -10,7 +10,7 @@ import pytest
 from sqlmodel import func, select
 
 from approvals.glass import Wanted
-from approvals.models import AccessRequest, AuditEntry, Proposal, Review
+from approvals.models import AccessRequest, AuditEntry, Proposal, Review, SafeMode, Stray
 from approvals.policy import Policy
 from approvals.proposals import open_proposal
 from approvals.states import QUIET
@@ -18,7 +18,7 @@ from approvals.store import Actor
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from bot.sandbox.slack.limits import problems_of_message
-from handlers import breakglass, bulk, change, confirm, decide, routes
+from handlers import breakglass, bulk, change, confirm, decide, routes, safe_mode
 from handlers.administration import proposal_card
 from handlers.cards import draw
 from handlers.help import HOW, help_message
@@ -192,11 +192,19 @@ def test_every_button_that_is_listened_to_is_drawn_somewhere(running: Living) ->
     drawn |= actions(pages)
     page = bulk.draw_page("REQ-1", 1, [], more=True, external="x")["blocks"]
     drawn |= actions({"blocks": page}) | actions({"blocks": bulk.draw_question({"id": "list:1"})})
-    for kind in ("glass", "glass_second", "drill_asked", "offer"):
+    for kind in ("glass", "glass_second", "drill_asked", "offer", "ends_soon"):
         blocks = draw_news(news_of(kind, "https://x.example/"), view_with("x", value="INC-42"), audit_log="x").blocks
         drawn |= actions({"blocks": blocks})
     judged = Review(request_id="REQ-1", person="712020:ada", status="due", opened_at=NOON, due_at=NOON)
     drawn |= actions({"blocks": draw_review(ReviewView(judged, view_with("x"), [])).blocks})
+    strays = [
+        Stray(id=n, safe_mode_id=1, entitlement="eu-jira-admins", account="712020:ada", ends_at=NOON) for n in (1, 2)
+    ]
+    mode, names = SafeMode(id=1, at=NOON, why="x", lost_from=NOON, read_at=NOON), {"712020:ada": "Ada"}
+    for waits in ("2 people are left", ""):
+        window = safe_mode.Window(mode, 1, strays, 30, {}, 2, {"eu-jira-admins": 1}, [], waits, names, {})
+        view: dict[str, Any] = safe_mode.draw_window(window, Policy.parse(POLICY), NOON, "x")
+        drawn |= actions(view) | {block.get("accessory", {}).get("action_id") for block in view["blocks"]}
     assert set(ACTIONS) <= drawn
     click = decide._click({"team": {"id": "T"}, "user": {"id": "U"}, "container": {}}, "REQ-1:1", "deny", "source")
     medium = next(every_view("ordinary words"))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from approvals.authority import Candidate, Case, Facts
-from approvals.models import AccessRequest, Card, Grant, News, StepRow
+from approvals.models import AccessRequest, Card, Drift, Grant, News, StepRow
 from approvals.plan import Plan, Step, Survey
 from approvals.policy import Policy
 from approvals.states import Grant as GrantStatus
@@ -70,6 +70,13 @@ def view_with(
         approvers=[Candidate(f"712020:{n}", candidate, f"712020:{n}") for n in range(approvers)],
         rule=entitlement, case=Case(POLICY, entitlement, "grant", ADA, TOMAS, Facts(GRACE)),
         subject_name=name, subject_mail=mail, names=names, slack={}, answers={0: answer},
+        drifts=[
+            Drift(
+                grant_id=1, request_id=request.id, entitlement="eu-jira-admins", account=TOMAS, kind=kind,
+                state=state, first_seen_at=NOON,
+            )
+            for kind, state in (("missing", "open"), ("left over", "open"), ("left over", "explained"))
+        ] if grant else (),
         thread=Card(request_id=request.id, place="channel", channel="C0ACCESS01", ts="1.2", link="https://w.slack.com/p1"),
     )  # fmt: skip
 
@@ -125,7 +132,9 @@ FACTS: dict[str, dict[str, str]] = {
     "partly": {"because": "?"},
     "left": {},
     "welcomed": {"in lists": "?"},
-    "job_in_trouble": {"why": "?", "job": "?"},
+    "job_in_trouble": {"why": "?", "job": "?", "about": "?"},
+    "key_expires": {"setting": "?", "on": "?"}, "key_next": {"setting": "?", "why": "?"},
+    "key_refused": {"setting": "?", "what": "?"}, "record_broken": {"problem": "?"},
     "logged": {"in lists": "?"}, "not_logged": {"what": "?"}, "event_missing": {"did": "?"},
     "key_used": {"says": "?", "action": "?", "with_": "?"}, "log_unreadable": {"why": "?"},
     "emergency_trouble": {"name": "?", "account": "?", "found": "?", "mend": "?"}, "emergency_unreadable": {"why": "?"},
@@ -137,6 +146,9 @@ FACTS: dict[str, dict[str, str]] = {
     "drill_asked": {"by": "?"}, "by_hand": {"by": "?"},
     "offer": {"incident": "?", "title": "?", "link": "?"},
     "offer_to_nobody": {"incident": "?", "title": "?", "link": "?", "why": "?"},
+    "ends_soon": {}, "bulk_ends_soon": {}, "ends_late": {"in lists": "?"},
+    "drift": {"in lists": "?"}, "reconciled": {"in lists": "?"},
+    "safe_mode": {"why": "?"}, "safe_mode_left": {"by": "?"}, "adopted": {},
 }  # fmt: skip
 
 
@@ -149,6 +161,7 @@ def news_of(kind: str, text: str, place: str = "person", only: str = "") -> News
         "where": "C0ACCESS01",
         "dead": True,
         "attempts": 3,
+        **{"days": 14, "replaced": False, "both": True},
         "text": "an answer",
         "wanted": 1,
         "stage": 1,
@@ -182,6 +195,12 @@ def news_of(kind: str, text: str, place: str = "person", only: str = "") -> News
             for listed in [text if only in ("", "in lists") else ORDINARY]
         ],
         "cancelled": [["REQ-1", NOON.timestamp()]],
+        **{"known": 3, "figures": {"adopted": 2, "left": 1}},
+        **{"kind_": "left over", "repairs": True, "holdings": 3, "people": 9, "suspected": 1},
+        "differs": [["missing", *[listed] * 4] for listed in [text if only in ("", "in lists") else ORDINARY]],
+        "unread": [[listed, listed] for listed in [text if only in ("", "in lists") else ORDINARY]],
+        **{"count": 12, "ending": 2, "held": 5},
+        "some": [[text if only in ("", "in lists") else ORDINARY, "REQ-1"]],
         **{"did": False, "since": NOON.timestamp(), "over": False, "shown": False, "was_member": False},
         **foreign,
     }

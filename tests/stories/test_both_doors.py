@@ -165,11 +165,11 @@ def test_an_event_that_comes_twice_is_acknowledged_twice(bot: Living) -> None:
 def test_with_a_socket_and_no_secret_the_http_door_is_shut_and_health_is_served(by_socket: Living) -> None:
     assert httpx.post(f"{by_socket.url}/slack/events", content=b"x").status_code == 404
     assert httpx.get(f"{by_socket.url}/healthz").text == "ok\n"
-    assert httpx.get(f"{by_socket.url}/readyz").text == "ready\nslack: socket connected\n"
+    assert httpx.get(f"{by_socket.url}/readyz").json()["slack"]["socket"] == "connected"
     assert "gatehouse_slack_socket_connected 1.0" in httpx.get(f"{by_socket.url}/metrics").text
     assert by_socket.house.socket is not None
     by_socket.house.socket.stop(patience=10)
-    until(lambda: "slack: socket not connected" in httpx.get(f"{by_socket.url}/readyz").text)
+    until(lambda: httpx.get(f"{by_socket.url}/readyz").json()["slack"]["socket"] == "not connected")
     assert httpx.get(f"{by_socket.url}/readyz").status_code == 200
 
 

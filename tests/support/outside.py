@@ -95,7 +95,9 @@ class Bot:
         return subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=60, check=False)
 
     def log(self) -> str:
-        return (self.folder / "serve.log").read_text(encoding="utf-8")[-8000:]
+        """The end of what each process has logged."""
+        logs = sorted(self.folder.glob("*.log"))
+        return "\n".join(f"{log.name}:\n{log.read_text(encoding='utf-8')[-8000:]}" for log in logs)
 
     # -- people ---------------------------------------------------------------------------------------------------
 

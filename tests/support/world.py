@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,9 +25,13 @@ from approvals.policy import Person as Speaker
 from approvals.policy_book import PolicyBook, adopt_first
 from approvals.ports import Arrived, Impossible, IncidentError, IncidentState
 from approvals.provisioning import Effects, Provisioning
+from approvals.reconciliation import Reconciliation
 from approvals.reviews import Reviews
+from approvals.safe_mode import SafeDesk
 from approvals.store import Actor, Store
+from approvals.strays import Strays
 from approvals.waiting import Waiting
+from approvals.warning import Warning
 from approvals.welcoming import Welcoming
 from approvals.workflow import Ask, Asked, Click, Workflow
 from bot.people_import import apply, read_csv
@@ -46,6 +50,8 @@ class MemoryDirectory:
     members: dict[str, set[str]] = field(default_factory=dict)  # group -> accounts
     calls: list[tuple[str, str, str]] = field(default_factory=list)  # does, group, account
     reads: int = 0
+    listed: list[str] = field(default_factory=list)  # groups whose list was read
+    shown: dict[str, set[str]] = field(default_factory=dict)  # group -> accounts its list shows, where that is wrong
     trouble: list[Exception] = field(default_factory=list)  # raised by the next performs, before the effect
     lost_answers: list[Exception] = field(default_factory=list)  # raised by the next performs, after the effect
     unreadable: list[Exception] = field(default_factory=list)  # raised by the next reads
@@ -59,6 +65,7 @@ class MemoryDirectory:
     at_site: tuple[str, ...] = ()  # groups that only the site knows
     shows_newcomers: bool = True
     without_record: set[str] = field(default_factory=set)  # accounts that no directory of ours has
+    untouched: set[str] = field(default_factory=set)  # accounts that nothing may be changed of
     per_call: int = 100
     more_tokens: bool = False  # one more step is found when it is begun
     on_perform: Callable[[Step], None] = lambda step: None
@@ -144,6 +151,24 @@ class MemoryDirectory:
     def records_in(self, step: Step) -> frozenset[str]:
         self._read()
         return frozenset(f"scim-{one}" for one in self.held(step.target_name))
+
+    def who_hold(self, step: Step, members: Collection[str]) -> frozenset[str]:
+        self._read()
+        self.listed.append(step.target_name)
+        return frozenset(members) & {
+            f"scim-{one}" for one in self.shown.get(step.target_name, self.held(step.target_name))
+        }
+
+    def accounts_with(self, entitlement: Entitlement) -> frozenset[str]:
+        self._read()
+        if entitlement.group in self.impossible:
+            raise Impossible(self.impossible[entitlement.group])
+        return frozenset(self.shown.get(entitlement.group, self.held(entitlement.group)))
+
+    def step_for(self, account: str, entitlement: Entitlement) -> Step:
+        if account in self.untouched:
+            raise Impossible(f"The account {account} is protected, so nothing of it is changed.")
+        return self.survey_grant(account, entitlement).steps[0]
 
     def _about(self, account: str, *does: str, owner: str = "") -> Survey:
         self._read()
@@ -278,6 +303,12 @@ class World:
         self.glass_desk = GlassDesk(store, self.policies)
         self.glass = Glass(store, self.policies, self.directory, self.people, self.incidents)
         self.reviews = Reviews(store, self.policies, self.workflow)
+        self.others_put_in: set[str] = {"user_added_to_group"}
+        writes = effects is not Effects.OFF
+        puts_in = self.others_put_in.__contains__
+        self.reconciliation = Reconciliation(store, self.directory, self.policies, puts_in, writes)
+        self.safe = SafeDesk(store, self.policies)
+        self.strays = Strays(store, self.directory, self.policies)
         self.offers = Offers(store, self.policies, self.people)
         self.told: list[Claim] = []
         self.worker = Worker(
@@ -288,6 +319,7 @@ class World:
                 "wait": Waiting(store, self.policies).look,
                 "apply": self.provisioning.apply,
                 "end": self.provisioning.ending.end,
+                "ends soon": Warning(store).warn,
                 "welcome": Welcoming(store, self.directory, self.policies, self.workflow).welcome,
                 "bulk end": self.provisioning.bulk_ending.end,
                 "glass": self.glass.judge,
@@ -302,7 +334,17 @@ class World:
                 "draw": self.told.append,
                 "tell": self.told.append,
                 "events": lambda claim: None,
+                "reconcile": self.reconciliation.run,
+                "safe mode": self.strays.read,
+                "stray": self.strays.settle,
+                "safe mode over": self.told.append,
                 "heartbeat": self.told.append,
+            },
+            last_words={
+                "plan": self.planning.last_words,
+                "count": self.counting.last_words,
+                "apply": self.provisioning.last_words,
+                "glass": self.glass.last_words,
             },
         )
         self.clicks = after.clicks if after else 0
@@ -422,9 +464,10 @@ class World:
             return [json.loads(row.body) for row in rows]
 
     def jobs(self) -> dict[str, Job]:
-        """The jobs that are left, by their key; drawing, telling and looking into the audit log excepted."""
+        """The jobs that are left, by their key; drawing, telling, warning and the audit log's reading excepted."""
         with self.store.read() as session:
-            quiet = (*RECURRING, "draw", "tell", "review", "review events", "bulk progress", "bulk result")
+            quiet = (*RECURRING, "draw", "tell", "review", "review events", "bulk progress", "bulk result", "ends soon",
+                     "safe mode")  # fmt: skip
             return {job.key: job for job in session.exec(select(Job)) if job.kind not in quiet}
 
     def holds(self, who: str, group: str = "eu-jira-admins") -> bool:

@@ -69,6 +69,10 @@ class Facts:
             found.append(holder)
         return found, False
 
+    def everybody(self, entitlement: Entitlement) -> Iterator[Holder]:
+        """All who hold it, however many there are."""
+        return self._holders(entitlement)
+
     def _holders(self, entitlement: Entitlement) -> Iterator[Holder]:
         ways = Ways(self.organization)
         if entitlement.kind == "role":

@@ -84,6 +84,19 @@ def conversations_members(workspace: Workspace, args: Arguments) -> Json:
     return {"members": page, "response_metadata": {"next_cursor": cursor}}
 
 
+def conversations_history(workspace: Workspace, args: Arguments) -> Json:
+    """The newest first, without what stands in threads. https://docs.slack.dev/reference/methods/conversations.history"""
+    room = workspace.rooms.get(args.required("channel"))
+    if room is None or (room.private and seed.SLACK_BOT_USER not in room.members):
+        raise SlackError("channel_not_found")
+    require_scope(workspace, "im:history" if room.dm_with else "groups:history" if room.private else "channels:history")
+    if seed.SLACK_BOT_USER not in room.members:
+        raise SlackError("not_in_channel")
+    posts = [p for p in workspace.posts if p.room == room.id and not p.only_for and p.thread in (None, p.ts)]
+    page, cursor = _page([post.body for post in reversed(posts)], args, default=100)
+    return {"messages": page, "has_more": bool(cursor), "pin_count": 0, "response_metadata": {"next_cursor": cursor}}
+
+
 def conversations_open(workspace: Workspace, args: Arguments) -> Json:
     """https://docs.slack.dev/reference/methods/conversations.open"""
     users = [name for name in args.text("users").split(",") if name]

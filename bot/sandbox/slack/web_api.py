@@ -46,6 +46,7 @@ METHODS = {
     "usergroups.users.list": Method(people.usergroups_users_list, TIER_2, "usergroups:read"),
     "conversations.info": Method(people.conversations_info, TIER_3),
     "conversations.members": Method(people.conversations_members, TIER_4),
+    "conversations.history": Method(people.conversations_history, TIER_3),
     "conversations.open": Method(people.conversations_open, TIER_3, "im:write"),
     "chat.postMessage": Method(chat.post_message, SPECIAL, "chat:write"),
     "chat.update": Method(chat.update, TIER_3, "chat:write"),

@@ -137,7 +137,7 @@ def test_without_a_key_it_says_that_it_is_not_signed(
         bot.house.checkpoints.start()
         look(bot)
         (said,) = lines(capsys.readouterr().out)
-        assert said.keys() == {"event", "organization", "seq", "hash", "at"}
+        assert said.keys() == {"event", "organization", "seq", "hash", "at", "open"}
         (shown,) = in_channel(bot)
         assert "It is not signed: no AUDIT_SIGNING_KEY is set." in shown
 

@@ -1,0 +1,60 @@
+"""Hears PostgreSQL say that there is work, on a connection of its own; whoever commits elsewhere is heard at once."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import sql
+
+from approvals.database import Database
+from approvals.jobs import CHANNEL
+
+log = structlog.get_logger()
+AWAY = 1.0  # seconds before a server that is away is tried again
+LOOK = 1.0  # seconds between two looks whether it is time to stop
+
+
+class Listening:
+    """LISTEN for as long as the worker works, again after each loss. https://www.postgresql.org/docs/current/sql-listen.html
+
+    What was said while nobody listened is lost, so after each connect the worker looks by itself; and it looks every
+    ``Worker.poll`` seconds anyway, should a connection be dead without having been closed.
+    """
+
+    def __init__(self, database: Database, wake: Callable[[], None], stopping: threading.Event) -> None:
+        self._database = database
+        self._wake = wake
+        self._stopping = stopping
+        self.connected = threading.Event()
+
+    def run(self) -> None:
+        """The body of a thread."""
+        said = False
+        while not self._stopping.is_set():
+            try:
+                with self._connect() as connection:
+                    said = False
+                    self._hear(connection)
+            except psycopg.Error as error:
+                if not said:  # once for each loss, not at every try
+                    log.warning("PostgreSQL can't be listened to; work is looked for", kind=type(error).__name__)
+                said = True
+            finally:
+                self.connected.clear()
+            self._stopping.wait(AWAY)
+
+    def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
+        """By the very address, with the very patience, that the pool has."""
+        _, names = self._database.engine.dialect.create_connect_args(self._database.engine.url)
+        given: dict[str, Any] = {**names, **self._database.patience}
+        return psycopg.connect(**given, autocommit=True, application_name="gatehouse listens")
+
+    def _hear(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+        connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
+        self.connected.set()
+        self._wake()
+        while not self._stopping.is_set():
+            for _ in connection.notifies(timeout=LOOK, stop_after=1):
+                self._wake()

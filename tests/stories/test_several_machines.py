@@ -1,0 +1,208 @@
+"""Several machines on one PostgreSQL: two web sides, two workers; a kill; a server that loses every connection."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from sqlmodel import col, select
+
+from approvals.database import Database
+from approvals.models import AccessRequest, Grant
+from bot.sandbox.slack.control import NotPossible, text_of
+from tests.support.living import living
+from tests.support.machines import Machine, Machines, as_judge, losing_connections, machines
+from tests.support.outside import CHANNEL, COMPANY, Bot, between_sandboxes
+from tests.support.share import SHARE
+
+GROUP = "eu-jira-admins"
+ADA = COMPANY.person("ada").account_id
+LONG = 240  # seconds after which a test gives up waiting
+
+
+@pytest.fixture
+def bot(tmp_path: Path, postgresql_url: str) -> Iterator[Bot]:
+    """Nothing runs yet; the record has its first morning."""
+    with living(postgresql_url, works=False):
+        pass
+    with between_sandboxes(tmp_path / "bot", postgresql_url.replace("%3Doff", "%3Don")) as bot:
+        yield bot
+
+
+class Judge:
+    """Looks into the record over a connection that nobody cuts."""
+
+    def __init__(self, bot: Bot) -> None:
+        self._database = Database(as_judge(bot.environ["DATABASE_URL"]))
+
+    def asked(self) -> list[str]:
+        with self._database.reading() as session:
+            return list(session.exec(select(AccessRequest.id).order_by(col(AccessRequest.asked_at))))
+
+    def status(self, request: str) -> str:
+        with self._database.reading() as session:
+            return session.exec(select(AccessRequest.status).where(AccessRequest.id == request)).one()
+
+    def grant(self, request: str) -> str:
+        with self._database.reading() as session:
+            return session.exec(select(Grant.status).where(Grant.request_id == request)).first() or "none"
+
+    def close(self) -> None:
+        self._database.close()
+
+
+@pytest.fixture
+def judge(bot: Bot) -> Iterator[Judge]:
+    judge = Judge(bot)
+    yield judge
+    judge.close()
+
+
+# -- what people do, as often as it takes -----------------------------------------------------------------------------
+
+
+def typed(bot: Bot, words: str) -> str:
+    """What Ada reads when she types it; a sentence, or Slack's own complaint, when it was not written down."""
+    said = bot.slack.command("ada", words, channel=CHANNEL)
+    return str(said["error"] or text_of(said["body"] or {}) or said["text"])
+
+
+def ask(bot: Bot, judge: Judge, number: int) -> str:
+    """Ada asks, again for as long as she reads that it was not written down; the request's id."""
+    before = set(judge.asked())
+
+    def look() -> str | None:
+        new = set(judge.asked()) - before
+        if not new:
+            typed(bot, f"grant {GROUP} for 2h because INC-42: number {number}")
+        return next(iter(new), None)
+
+    return bot.until(look, seconds=LONG)
+
+
+def approve(bot: Bot, judge: Judge, request: str) -> None:
+    """Grace presses her button until the question is answered."""
+
+    def answered() -> bool:
+        if judge.status(request) not in ("asked", "pending"):
+            return True
+        card = bot.card("grace", request)
+        with suppress(NotPossible):  # it was drawn anew meanwhile, without a button
+            bot.slack.click("grace", "approve", ts=card["ts"], channel=card["channel"])
+        return False
+
+    bot.until(answered, seconds=LONG)
+
+
+def end(bot: Bot, judge: Judge, request: str) -> None:
+    """Ada gives it back before its time, again until it is gone."""
+
+    def over() -> bool:
+        if judge.grant(request) == "active":
+            typed(bot, f"end {request}")
+        return judge.grant(request) == "ended"
+
+    bot.until(over, seconds=LONG)
+
+
+def given(bot: Bot, judge: Judge, request: str) -> None:
+    bot.until(lambda: judge.status(request) == "done", seconds=LONG)
+
+
+# -- what is seen from outside ----------------------------------------------------------------------------------------
+
+
+def writes(machine: Machine) -> list[str]:
+    """For which jobs this process has changed something at Atlassian, in order."""
+    lines = [json.loads(line) for line in machine.text().splitlines() if line.startswith("{")]
+    return [line["job"] for line in lines if line["event"] == "called Atlassian" and line["method"] == "PATCH"]
+
+
+def works(machine: Machine) -> bool:
+    """Whether this process has called anybody for a job."""
+    lines = [json.loads(line) for line in machine.text().splitlines() if line.startswith("{")]
+    return any(line["event"].startswith("called ") and "job" in line for line in lines)
+
+
+def look_from_outside(bot: Bot, judge: Judge, requests: list[str]) -> None:
+    """Each was given once and taken once, in turn, and said so; nothing is left over, and the record is whole."""
+    bot.until(lambda: not [key for key, _ in bot.jobs() if not key.startswith("wait:")], seconds=LONG)
+    assert judge.asked() == requests, "nothing was lost, nothing was asked twice"
+    operations = [effect["body"]["Operations"][0]["op"] for effect in bot.effects(ADA)]
+    assert operations == ["add", "remove"] * len(requests)
+    assert ADA not in bot.atlassian.members(GROUP)
+    for request in requests:
+        assert bot.told(request, "is given")
+        assert bot.told(request, "ended early")
+    proof = bot.gatehouse("audit", "verify")
+    assert (proof.returncode, proof.stdout.strip()[-6:]) == (0, "whole.")
+
+
+def test_what_is_asked_on_one_is_answered_on_another_and_done_by_whoever_is_free(bot: Bot, judge: Judge) -> None:
+    with machines(bot) as every:
+        requests = []
+        for number in range(6):
+            every.speak_to(every.webs[number % 2])
+            requests.append(ask(bot, judge, number))
+            every.speak_to(every.webs[(number + 1) % 2])
+            approve(bot, judge, requests[-1])
+            given(bot, judge, requests[-1])
+            end(bot, judge, requests[-1])
+        look_from_outside(bot, judge, requests)
+        assert all(works(worker) for worker in every.workers), "both work"
+        done = [job for worker in every.workers for job in writes(worker)]
+        assert len(done) == len(set(done)) == 2 * len(requests), "each deed is one process's, and one call"
+
+
+def test_a_worker_that_is_killed_in_the_middle_of_a_call_is_made_up_for_by_the_other(bot: Bot, judge: Judge) -> None:
+    with machines(bot) as every:
+        every.speak_to(every.webs[0])
+        bot.atlassian.fault(method="PATCH", delay=60)  # the effect is there, its answer is not
+        request = ask(bot, judge, 1)
+        approve(bot, judge, request)
+        bot.until(lambda: bot.effects(ADA), seconds=LONG)
+        busy = whoever_has(every, f"apply:{request}")
+        os.killpg(busy.process.pid, signal.SIGKILL)
+        busy.process.wait()
+        bot.atlassian.clear_faults()
+        assert judge.status(request) == "applying", "nobody has written down what became of it"
+        given(bot, judge, request)
+        assert len(bot.effects(ADA)) == 1, "it was read before it was called again"
+        end(bot, judge, request)
+        look_from_outside(bot, judge, [request])
+
+
+def whoever_has(every: Machines, job: str) -> Machine:
+    """The worker that has read for this job; the other one has made no call for it."""
+
+    def has(machine: Machine) -> bool:
+        lines = [json.loads(line) for line in machine.text().splitlines() if line.startswith("{")]
+        return any(line.get("job") == job for line in lines if line["event"] == "called Atlassian")
+
+    (busy,) = [machine for machine in every.workers if has(machine)]
+    return busy
+
+
+@pytest.mark.torture
+def test_a_server_that_loses_every_connection_again_and_again_loses_nothing(bot: Bot, judge: Judge) -> None:
+    """As when it is restarted every few seconds: what people do is taken or told, what was taken is done."""
+    count = max(3, round(20 * SHARE))
+    with machines(bot) as every:
+        requests = []
+        with losing_connections(bot.environ["DATABASE_URL"], every=2.0) as ended:
+            for number in range(count):
+                every.speak_to(every.webs[number % 2])
+                requests.append(ask(bot, judge, number))
+                every.speak_to(every.webs[(number + 1) % 2])
+                approve(bot, judge, requests[-1])
+                given(bot, judge, requests[-1])
+                end(bot, judge, requests[-1])
+        assert len(ended) >= 3, "it was cut too rarely to mean anything"
+        assert sum(ended) >= 10
+        processes = (*every.webs, *every.workers)
+        assert all(machine.process.poll() is None for machine in processes), "all of them bore it"
+        look_from_outside(bot, judge, requests)
+        assert "Traceback" not in "".join(machine.text() for machine in every.webs)
