@@ -340,9 +340,10 @@ def need_schema(database: "Database") -> None:
 
 def prepare(database: "Database") -> None:
     """Bring one machine's own database up to date; a shared one must have been migrated by the release."""
+    from approvals.migrations import is_current
     from approvals.migrations import migrate as run
 
-    if database.is_sqlite:
+    if database.is_sqlite and not is_current(database):
         run(database)
     need_schema(database)
 

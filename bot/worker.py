@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,8 +16,10 @@ from approvals.store import Stale, Store, Write
 from approvals.trace import new_trace, traced
 from approvals.writable import DATABASE, trouble_of
 from bot.atlassian.budget import urgently
-from bot.listening import Listening
 from bot.turn import TURN
+
+if TYPE_CHECKING:
+    from bot.listening import Listening
 
 log = structlog.get_logger()
 Run = Callable[[jobs.Claim], None]
@@ -64,6 +67,8 @@ class Worker:
         self._stopping = threading.Event()
         self.listening: Listening | None = None
         if not store.database.is_sqlite:
+            from bot.listening import Listening  # with its driver, ten megabytes that SQLite has no use for
+
             self.listening = Listening(store.database, self.wake, self._stopping)
             self._threads.append(threading.Thread(target=self.listening.run, name="listening", daemon=True))
         store.on_work(self.wake)
@@ -210,9 +215,9 @@ class Worker:
             self._put_off(claim, 0.0, "", failed=False)
         except jobs.LeaseLost:
             log.warning("lease lost", job=claim.key)
-        except Stale as stale:
+        except Stale as stale:  # as it is now there may still be something to do: an end that met its own gift has
             log.info("moved by somebody else", job=claim.key, now=stale.now.status)
-            self._finish(claim)
+            self._failed(claim, f"moved by somebody else: {stale.now.status}", None, claim.attempts >= BUGS_FORGIVEN)
         except OutsideError as error:
             self._outside(claim, error)
         except DATABASE as error:

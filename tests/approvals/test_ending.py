@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from approvals.jobs import Claim
 from approvals.models import AccessRequest
 from approvals.models import Grant as GrantRow
 from approvals.plan import Step
@@ -276,6 +277,35 @@ def test_nothing_is_told_as_ended_before_a_read_shows_it(world: World) -> None:
     at(world, 2.2)
     assert grant(world, request).status == GrantStatus.ENDED
     assert world.news("ended")
+
+
+def test_an_end_that_meets_the_last_word_of_its_own_gift_comes_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Due at the very moment in which another thread writes down that what was given shows: the end looks again."""
+    request = given(world)
+    number = grant(world, request).id or 0
+
+    def to(status: GrantStatus) -> None:
+        with world.store.database.writing() as session:
+            row = session.get(GrantRow, number)
+            assert row is not None
+            row.status = status
+
+    ending = world.provisioning.ending
+    insist = ending._insist_on_the_record
+
+    def meanwhile(claim: Claim, row: GrantRow, purpose: str) -> None:
+        insist(claim, row, purpose)
+        to(GrantStatus.ACTIVE)
+
+    to(GrantStatus.PROMISED)
+    monkeypatch.setattr(ending, "_insist_on_the_record", meanwhile)
+    at(world, 2.1)
+    monkeypatch.undo()
+    assert grant(world, request).status == GrantStatus.ACTIVE, "what was read was old, so nothing was moved"
+    at(world, 2.2)
+    assert (grant(world, request).status, world.holds("ada")) == (GrantStatus.ENDED, False)
 
 
 def test_a_grant_that_is_gone_from_the_record_ends_nothing(world: World) -> None:
