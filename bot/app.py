@@ -415,7 +415,10 @@ def not_written_down(error: Exception, body: dict[str, Any], context: BoltContex
 
     Unless the commit was made and only the answer of the database was lost; then it is as if it had arrived.
     """
-    log.error("not written down", kind=type(error).__name__, exc_info=error)
+    if isinstance(error, DATABASE):  # which is no mistake of ours, so nobody need read where it happened
+        log.error("not written down", kind=type(error).__name__, why=trouble_of(error).why)
+    else:
+        log.error("not written down", kind=type(error).__name__, exc_info=error)
     if isinstance(error, DATABASE) and _is_written(context):
         text = "It is written down, although my database was in trouble just then. Look at `/access mine`."
         answer = {"response_type": "ephemeral", "text": text}

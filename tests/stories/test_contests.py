@@ -154,7 +154,7 @@ def cards_of(bot: Living, who: str) -> dict[str, str]:
 def wait_until_idle(bot: Living) -> None:
     def idle() -> dict[str, Any] | None:
         with bot.store.read() as session:
-            due = select(Job.key).where(col(Job.kind).not_in([*RECURRING, "wait", "end"]))
+            due = select(Job.key).where(col(Job.kind).not_in([*RECURRING, "wait", "ends soon", "end"]))
             return None if session.exec(due.limit(1)).first() else {"idle": True}
 
     bot.slack.wait_for(idle, timeout=120)
