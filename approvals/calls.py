@@ -87,6 +87,42 @@ class Calls:
         crash_point(f"{what}: called")
         self._record(claim, row, step, call, answer)
 
+    def call_together(
+        self, claim: jobs.Claim, many: Sequence[tuple[StepRow, Step, Grant]], step: Step, what: str
+    ) -> None:  # fmt: skip
+        """One call, ``step``, for a step of each of several requests: each has it in its own record.
+
+        Nobody else may be at it: a grant that was moved, or that has a job ``end`` of its own by now, puts all off.
+        """
+        if claim.halted:
+            raise jobs.Halted(claim.key)
+        with self.store.work(claim) as w:
+            insist_untouched(w.session, [grant for *_, grant in many])
+            calls = [self._intended(w, row, one, len(many)) for row, one, _ in many]
+        crash_point(f"{what}: intended")
+        try:
+            answer: str | None = self.directory.perform(step)
+        except DirectoryError as error:
+            crash_point(f"{what}: refused")
+            self._record_together(claim, many, calls, None if error.maybe_done else f"error: {error}")
+            raise
+        crash_point(f"{what}: called")
+        self._record_together(claim, many, calls, answer)
+
+    def _intended(self, w: Write, row: StepRow, step: Step, together: int) -> Call:
+        call = w.add(Call(step_id=row.id or 0, method=step.method, path=step.path, intended_at=w.now))
+        w.session.merge(row).status = "called"
+        data = {"call": call.id, "does": step.does, "method": step.method, "path": step.path, "together": together}
+        w.audit("call.intended", actor=MACHINE, request=row.request_id, data=data)
+        return call
+
+    def _record_together(
+        self, claim: jobs.Claim, many: Sequence[tuple[StepRow, Step, Grant]], calls: Sequence[Call], answer: str | None
+    ) -> None:  # fmt: skip
+        with self.store.work(claim) as w:
+            for (row, step, _), call in zip(many, calls, strict=True):
+                self._answered(w, row, step, call, answer, quiet=True)
+
     def answered_well(self, session: Session, row: StepRow) -> bool:
         """Whether a call of this step was answered, and not with an error: then only a read can tell more."""
         answers = session.exec(select(Call.answer).where(Call.step_id == row.id)).all()
@@ -94,16 +130,22 @@ class Calls:
 
     def _record(self, claim: jobs.Claim, row: StepRow, step: Step, call: Call, answer: str | None) -> None:
         with self.store.work(claim) as w:
-            fresh = w.session.merge(call)
-            fresh.answer, fresh.answered_at = answer, w.now
-            w.audit(
-                "call.answered",
-                actor=MACHINE,
-                request=row.request_id,
-                data={"call": call.id, "in_doubt": answer is None},
-                details={"answer": answer} if answer else None,
-            )
-            self.loop.want(w, call.id or 0, row.request_id, step, answer)
+            self._answered(w, row, step, call, answer)
+
+    def _answered(
+        self, w: Write, row: StepRow, step: Step, call: Call, answer: str | None, *, quiet: bool = False
+    ) -> None:  # fmt: skip
+        """``quiet``: Atlassian's event of it is looked for, but its thread is not told."""
+        fresh = w.session.merge(call)
+        fresh.answer, fresh.answered_at = answer, w.now
+        w.audit(
+            "call.answered",
+            actor=MACHINE,
+            request=row.request_id,
+            data={"call": call.id, "in_doubt": answer is None},
+            details={"answer": answer} if answer else None,
+        )
+        self.loop.want(w, call.id or 0, row.request_id, step, answer, quiet=quiet)
 
 
 def steps_of(session: Session, request_id: str, purpose: str) -> Sequence[StepRow]:
@@ -182,6 +224,15 @@ def same_holding(
     return session.exec(
         select(Grant).where(Grant.account == account, Grant.holding == holding, Grant.request_id != but, wanted)
     ).all()
+
+
+def insist_untouched(session: Session, grants: Sequence[Grant]) -> None:
+    """Raises ``Later`` where one of them was moved meanwhile, or has a job ``end`` of its own."""
+    seen = {grant.id: grant.status for grant in grants}
+    moved = session.exec(select(Grant.id, Grant.status).where(col(Grant.id).in_(seen))).all()
+    own = select(Job.id).where(col(Job.key).in_([f"end:{id}" for id in seen]))
+    if dict(moved) != seen or session.exec(own.limit(1)).first() is not None:
+        raise jobs.Later(0.5, "a grant was moved by somebody else")
 
 
 def is_over(grant: Grant, now: datetime) -> bool:

@@ -11,6 +11,7 @@ from approvals.calls import (
     Calls,
     are_in_the_chain,
     being_applied,
+    is_over,
     may_have_been_given,
     same_holding,
     steps_of,
@@ -25,6 +26,9 @@ from approvals.states import LIVE
 from approvals.states import Grant as GrantStatus
 from approvals.store import MACHINE, Store, Write
 from approvals.telling import alarm, tell_outcome
+
+CROWD = 10  # grants of one group that are over at once are a matter of ``approvals.ending_together``
+TIME_IS_OVER = "its time is over"
 
 
 class Ending:
@@ -45,6 +49,8 @@ class Ending:
             return self._end_with_its_list(claim, grant)
         if grant is None or grant.status in (GrantStatus.ENDED, GrantStatus.VOID):
             return
+        if self._is_in_a_crowd(grant):
+            return self._end_with_the_crowd(claim, grant)
         if grant.status in LIVE:
             grant = self._begin_end(claim, grant)
         if grant.status == GrantStatus.ENDING:
@@ -53,6 +59,19 @@ class Ending:
     def _end_with_its_list(self, claim: jobs.Claim, grant: Grant) -> None:
         with self.store.work(claim, last=True) as w:
             w.enqueue("bulk end", grant.request_id, priority=jobs.ENDS)
+
+    def _is_in_a_crowd(self, grant: Grant) -> bool:
+        """Whether enough others of the same group are over now that one call had better take them all."""
+        with self.store.read() as session:
+            now = self.store.time_in(session)
+            if grant.status != GrantStatus.ACTIVE or not is_over(grant, now) or not grant.holding.startswith("scim:"):
+                return False
+            over = (Grant.holding == grant.holding, Grant.status == GrantStatus.ACTIVE, col(Grant.ends_at) <= now)
+            return len(session.exec(select(Grant.id).where(*over).limit(CROWD)).all()) == CROWD
+
+    def _end_with_the_crowd(self, claim: jobs.Claim, grant: Grant) -> None:
+        with self.store.work(claim, last=True) as w:
+            w.enqueue("group end", grant.holding, priority=jobs.ENDS)
 
     def _begin_end(self, claim: jobs.Claim, grant: Grant) -> Grant:
         """Decide whether anything has to be taken: not what was held before, not what another grant gives."""
@@ -63,7 +82,7 @@ class Ending:
                 raise jobs.Later(max(1.0, (grant.ends_at - w.now).total_seconds()) if grant.ends_at else 3600)
             if grant.status == GrantStatus.PROMISED and being_applied(w.session, grant.request_id):
                 raise jobs.Later(1.0, "it is being given at this moment")
-            return self.begin(w, grant, because=grant.because or "its time is over")
+            return self.begin(w, grant, because=grant.because or TIME_IS_OVER)
 
     def begin(self, w: Write, grant: Grant, *, because: str) -> Grant:
         """Move a grant to its end: with a removal for the job ``end`` to make, or at once where nothing is taken."""
@@ -103,20 +122,25 @@ class Ending:
         self._insist_on_the_record(claim, grant, "end")
         with self.store.read() as session:
             steps = steps_of(session, grant.request_id, "end")
-            unproven = [row.id for row in steps if self._may_still_come(session, grant, row)]
+            unproven = [row.id for row in steps if self.may_still_come(session, grant, row)]
         for row in steps:
             self.calls.make_true(claim, row, grant, "end", seen=False if row.id in unproven else None)
         crash_point("end: read back")
         with self.store.work(claim, last=True) as w:
-            for row in steps_of(w.session, grant.request_id, "end"):
-                row.status, row.true_at = "true", w.now
-            again = len(audit.find(w.session, event="grant.ended", request=grant.request_id))
-            over = w.now if again else self._over_at(w, grant)
-            late = 0.0 if again or grant.ends_at is None else round((over - grant.ends_at).total_seconds(), 1)
-            data = {"late": late} if grant.ends_at is not None and not again else {}
-            now = w.move_grant(grant, "confirm_end", actor=MACHINE, because=grant.because, data=data, ended_at=over)
-            self._tell_end(w, now, kept="", late=late, times=again)
+            self.confirm(w, grant)
         crash_point("end: finished")
+
+    def confirm(self, w: Write, grant: Grant, *, in_thread: bool = True) -> float:
+        """It was read back that it is gone: close it, and tell it. How many seconds late it is."""
+        for row in steps_of(w.session, grant.request_id, "end"):
+            row.status, row.true_at = "true", w.now
+        again = len(audit.find(w.session, event="grant.ended", request=grant.request_id))
+        over = w.now if again else self._over_at(w, grant)
+        late = 0.0 if again or grant.ends_at is None else round((over - grant.ends_at).total_seconds(), 1)
+        data = {"late": late} if grant.ends_at is not None and not again else {}
+        now = w.move_grant(grant, "confirm_end", actor=MACHINE, because=grant.because, data=data, ended_at=over)
+        self._tell_end(w, now, kept="", late=late, times=again, in_thread=in_thread)
+        return late
 
     def _over_at(self, w: Write, grant: Grant) -> datetime:
         """Now; of what was given and taken by hand when it was said to be over, if nothing had to be taken for it."""
@@ -126,7 +150,7 @@ class Ending:
         called = w.session.exec(select(Call.id).where(col(Call.step_id).in_(steps)).limit(1)).first()
         return w.now if called is not None else min(w.now, grant.ends_at)
 
-    def _may_still_come(self, session: Session, grant: Grant, row: StepRow) -> bool:
+    def may_still_come(self, session: Session, grant: Grant, row: StepRow) -> bool:
         """Whether what was given may only not show yet: "it is not there" would be believed, and it would stay.
 
         Atlassian shows a change up to 30 seconds late. A removal that was answered comes after the gift in any case.
@@ -134,9 +158,15 @@ class Ending:
         unseen = grant.active_at is None and may_have_been_given(session, grant.request_id)
         return unseen and not self.calls.answered_well(session, row)
 
-    def _tell_end(self, w: Write, grant: Grant, *, kept: str, late: float = 0.0, times: int = 0) -> None:
-        """``times`` is how often it had ended before: it was found there again, and taken away once more."""
+    def _tell_end(
+        self, w: Write, grant: Grant, *, kept: str, late: float = 0.0, times: int = 0, in_thread: bool = True
+    ) -> None:  # fmt: skip
+        """``times`` is how often it had ended before: it was found there again, and taken away once more.
+
+        Not ``in_thread``: the channel hears of many ends in one message.
+        """
         request = w.request(grant.request_id)
-        tell_outcome(w, request, "ended", times, kept=kept, late=late, once_more=bool(times))
+        facts = {"kept": kept, "late": late, "once_more": bool(times)}
+        tell_outcome(w, request, "ended", times, in_thread=in_thread, **facts)
         if incident_of(request):
             w.enqueue("review events", request.id, at=w.now + EVENTS_SHOW_LATE)

@@ -24,6 +24,7 @@ class CallEvent(SQLModel, table=True):
     found_at: datetime | None = None
     told: bool = Field(default=False, index=True)  # the thread has it, or it is not for the thread
     late: bool = False  # the thread has heard of its neighbours already
+    quiet: bool = False  # one of so many at once that threads are not told of each
 
 
 class EventKind(SQLModel, table=True):

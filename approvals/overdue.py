@@ -29,25 +29,32 @@ def ask_for_every_end(store: Store, *, due_too: bool) -> int:
     while True:
         with store.write() as w:
             found = w.session.exec(_to_be_asked_for(w.now, after, due_too)).all()
-            for id, ends_at, request_id, verb in found:
-                at = max(ends_at, w.now) if ends_at is not None else w.now
-                kind, about = ("bulk end", request_id) if verb == BULK else ("end", str(id))
-                w.enqueue(kind, about, at=at, priority=jobs.ENDS)
+            for grant, verb, job in found:
+                at = max(grant.ends_at, w.now) if grant.ends_at is not None else w.now
+                w.enqueue(*_whose(grant, verb, job), at=at, priority=jobs.ENDS)
         asked += len(found)
         if len(found) < PAGE:
             return asked
-        after = found[-1][0] or 0
+        after = found[-1][0].id or 0
+
+
+def _whose(grant: Grant, verb: str, job: str | None) -> tuple[str, str]:
+    """The kind of job that ends it, and what about."""
+    if verb == BULK:
+        return "bulk end", grant.request_id
+    return ("group end", grant.holding) if job == "group end" else ("end", str(grant.id))
 
 
 def _to_be_asked_for(now: datetime, after: int, due_too: bool) -> Any:
     """The grants of a page that have no job which will end them, or are due."""
     of_one = col(Job.key) == literal("end:") + cast(col(Grant.id), String)
     of_a_list = and_(col(AccessRequest.verb) == BULK, col(Job.key) == literal("bulk end:") + col(Grant.request_id))
-    alive = and_(or_(of_one, of_a_list), col(Job.status) != "dead")
+    of_a_group = and_(col(AccessRequest.verb) != BULK, col(Job.key) == literal("group end:") + col(Grant.holding))
+    alive = and_(or_(of_one, of_a_list, of_a_group), col(Job.status) != "dead")
     ending = Grant.status == GrantStatus.ENDING
     lost = and_(or_(col(Grant.ends_at).is_not(None), ending), col(Job.id).is_(None))
     return (
-        select(Grant.id, Grant.ends_at, Grant.request_id, AccessRequest.verb)
+        select(Grant, AccessRequest.verb, Job.kind)
         .join(AccessRequest, col(AccessRequest.id) == col(Grant.request_id))
         .outerjoin(Job, alive)
         .where(col(Grant.id) > after, col(Grant.status).in_(HELD))

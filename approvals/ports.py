@@ -106,6 +106,11 @@ class Holders(Protocol):
 class ManyAtOnce(Protocol):
     """Atlassian, for what is done to many accounts with one call. Errors as ``Directory``."""
 
+    @property
+    def per_call(self) -> int:
+        """How many one call may be about."""
+        ...
+
     def survey_group(self, entitlement: Entitlement, wanted: Sequence[tuple[str, str]]) -> GroupSurvey | None:
         """What puts these (account, address) into the entitlement's group; None where each needs a call of their own.
 

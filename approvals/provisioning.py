@@ -26,6 +26,7 @@ from approvals.changing import Changing, Forged
 from approvals.crash import crash_point
 from approvals.dead_letters import SORRY
 from approvals.ending import Ending
+from approvals.ending_together import EndingTogether
 from approvals.models import AccessRequest, Grant
 from approvals.outside import Nowhere, Outside
 from approvals.plan import Plan
@@ -69,6 +70,7 @@ class Provisioning:
         self.bulk = BulkApplying(
             store, directory, policies, self.beginning, self.calls, self._rehearses_a_list, self.outside
         )
+        self.ending_together = EndingTogether(self.ending, directory)
         self.bulk_ending = BulkEnding(store, directory, policies, self.calls, effects is not Effects.OFF)
 
     def apply(self, claim: jobs.Claim) -> None:

@@ -13,13 +13,17 @@ from approvals.store import Write
 YES = frozenset({Status.APPROVED, Status.SCHEDULED, Status.APPLYING, Status.PARTLY, Status.DONE})
 
 
-def tell_outcome(w: Write, request: AccessRequest, kind: str, again: int = 0, **facts: Any) -> None:
+def tell_outcome(
+    w: Write, request: AccessRequest, kind: str, again: int = 0, *, in_thread: bool = True, **facts: Any
+) -> None:  # fmt: skip
     """An end of the story: into the thread, to the requester, and to the subject when that is somebody else.
 
-    ``again`` counts the times that the same may happen to one request.
+    ``again`` counts the times that the same may happen to one request. Not ``in_thread``: somebody tells its channel of
+    many at once. What was given by break-glass is never among those.
     """
     nth = f":{again}" if again else ""
-    w.tell(kind, place="thread", request=request.id, once=f"{kind}:{request.id}{nth}", **facts)
+    if in_thread or request.value:
+        w.tell(kind, place="thread", request=request.id, once=f"{kind}:{request.id}{nth}", **facts)
     if request.verb == "grant" and request.value:  # taken by break-glass: security hears all of it
         w.tell(kind, place="security", request=request.id, once=f"{kind}:{request.id}:security{nth}", **facts)
         w.enqueue("review", request.id)

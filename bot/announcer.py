@@ -210,7 +210,7 @@ class Announcer:
         elif news.place == "room":  # where it was typed, unless strangers read there
             if not self.slack.channel(news.channel).get("is_ext_shared"):
                 self.slack.post(news.channel, drawing, about=about)
-        elif news.place in ("operators", "security"):
+        elif news.place in ("operators", "security", "requests"):
             self.slack.post(getattr(channels, news.place), drawing, about=about)
         elif not (news.channel and not news.channel.startswith("D") and self._whispered(news, drawing)):
             self.slack.post(self.slack.direct(news.user), drawing, about=about)

@@ -282,6 +282,7 @@ def build_worker(
         "end": provisioning.ending.end,
         "ends soon": Warning(store).warn,
         "bulk end": provisioning.bulk_ending.end,
+        "group end": provisioning.ending_together.end,
         "draw": announcer.draw,
         "tell": announcer.tell,
         "mirror": mirror.run,

@@ -54,7 +54,7 @@ class EventThread:
             return
         if looking and (looking[0].late or w.now - rows[-1].at < PATIENCE):
             return
-        shown = [row for row in settled if row.state in FOR_THE_THREAD]
+        shown = [row for row in settled if row.state in FOR_THE_THREAD and not row.quiet]
         if shown:
             once = f"logged:{request}:{shown[0].call_id}"
             lines = [self._line(w.session, row) for row in shown[:LINES]]

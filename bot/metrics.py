@@ -112,7 +112,7 @@ class Metrics:
     def on_failure(self, kind: str) -> None:
         """For the worker: a job that failed, whatever becomes of it."""
         self.failures.labels(kind).inc()
-        if kind in ("end", "bulk end"):
+        if kind in ("end", "bulk end", "group end"):
             self.end_failures.inc()
 
     def on_happened(self, happened: Iterable[Happened], tier: Callable[[AccessRequest], str]) -> None:

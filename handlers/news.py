@@ -309,6 +309,7 @@ SENTENCES = {
     "drill_asked": news_of_glass.drill_asked,
     "ends_soon": news_of_ends.ends_soon,
     "bulk_ends_soon": news_of_ends.bulk_ends_soon,
+    "ended_together": news_of_ends.ended_together,
     "ends_late": news_of_ends.ends_late,
     "drift": news_of_ends.drift,
     "safe_mode": news_of_ends.safe_mode,

@@ -35,6 +35,19 @@ def bulk_ends_soon(facts: Facts, view: RequestView | None, _: str) -> str:
     )
 
 
+def ended_together(facts: Facts, view: RequestView | None, audit_log: str) -> str:
+    """Once for all, where each of them has a thread of its own."""
+    some, count, late = facts["some"], facts["count"], facts["late"]
+    named = ", ".join(esc(request) for request in some)
+    more = f" and {count - len(some):,} more" if count > len(some) else ""
+    lines = [
+        f":white_circle: The time of {count:,} grants of `{esc(facts['entitlement'])}` was over at once. All were "
+        f"taken away and read back: {named}{more}."
+    ]
+    lines += [f":warning: {late / 60:.0f} minutes late."] if late > 60 else []
+    return "\n".join([*lines, f"<{audit_log}|Atlassian's audit log>"])
+
+
 def ends_late(facts: Facts, view: RequestView | None, _: str) -> str:
     count, late = facts["count"], _length(facts["late"])
     ends = "One end is late" if count == 1 else f"{count:,} ends are late"

@@ -12,6 +12,7 @@ WHAT = {  # what a kind of job does, to complete "the job that …"
     "apply": "does what was approved",
     "end": "takes away what is over",
     "bulk end": "takes away what is over, of a list",
+    "group end": "takes away what is over at once, of a group",
     "draw": "draws a card",
     "tell": "sends a message",
     "mirror": "copies who people are",

@@ -131,6 +131,11 @@ class AtlassianDirectory:
         road = self.road_to(entitlement)
         return self._batches.plan(road, entitlement, wanted) if isinstance(road, ScimRoad) else None
 
+    @property
+    def per_call(self) -> int:
+        """See ``approvals.ports.ManyAtOnce``."""
+        return self._batches.per_call
+
     def records_in(self, step: Step) -> frozenset[str]:
         return self._batches.records_in(step)
 

@@ -322,6 +322,7 @@ class World:
                 "ends soon": Warning(store).warn,
                 "welcome": Welcoming(store, self.directory, self.policies, self.workflow).welcome,
                 "bulk end": self.provisioning.bulk_ending.end,
+                "group end": self.provisioning.ending_together.end,
                 "glass": self.glass.judge,
                 "glass heard": self.glass.heard,
                 "review": self.told.append,

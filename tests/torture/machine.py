@@ -70,6 +70,7 @@ class Machine(Body):
             "wait": Waiting(store, BOOK).look,
             "apply": provisioning.apply,
             "end": provisioning.ending.end,
+            "group end": provisioning.ending_together.end,
             "glass": glass.judge,
             "glass heard": glass.heard,
             "review": ReviewCards(store, slack, BOOK).draw if run.cards else nothing,

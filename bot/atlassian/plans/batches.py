@@ -23,6 +23,11 @@ class Batches:
         self.lookups = lookups
         self.limits = limits
 
+    @property
+    def per_call(self) -> int:
+        """How many one call names."""
+        return min(self.limits.members_per_call, self.limits.batch_below - 1)
+
     def plan(self, road: ScimRoad, entitlement: Entitlement, wanted: Sequence[tuple[str, str]]) -> GroupSurvey:
         """The directory is listed once, however many are wanted: a hundred people a call."""
         group_id = self.lookups.scim_group(road.directory, self.lookups.group(entitlement.group).name)
@@ -42,8 +47,7 @@ class Batches:
             words="",
         )
         size = len(members | set(records.values()))
-        per_call = min(self.limits.members_per_call, self.limits.batch_below - 1)
-        return GroupSurvey(step, records, refused, members, per_call, tuple(self._warnings(entitlement, size)))
+        return GroupSurvey(step, records, refused, members, self.per_call, tuple(self._warnings(entitlement, size)))
 
     def _records(self, road: ScimRoad, wanted: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
         """The record of each account: by the account id it carries, else by its address."""

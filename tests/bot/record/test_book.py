@@ -50,6 +50,7 @@ class Kept:
         world.worker.kinds |= {
             "apply": world.provisioning.apply, "end": world.provisioning.ending.end,
             "bulk end": world.provisioning.bulk_ending.end,
+            "group end": world.provisioning.ending_together.end,
         }  # fmt: skip
 
     def lines(self) -> list[dict[str, Any]]:
