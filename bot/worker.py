@@ -67,9 +67,9 @@ class Worker:
         self._stopping = threading.Event()
         self.listening: Listening | None = None
         if not store.database.is_sqlite:
-            from bot.listening import Listening  # with its driver, ten megabytes that SQLite has no use for
+            from bot import listening  # with its driver, ten megabytes that SQLite has no use for
 
-            self.listening = Listening(store.database, self.wake, self._stopping)
+            self.listening = listening.Listening(store.database, self.wake, self._stopping)
             self._threads.append(threading.Thread(target=self.listening.run, name="listening", daemon=True))
         store.on_work(self.wake)
 
