@@ -40,7 +40,7 @@ from bot.demo import gatehouse
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.settings import load_settings
-from tests.bench import bench
+from tests.bench.stage import quiet, stage
 
 SERVER = os.environ.get("GATEHOUSE_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
 NAME = f"gatehouse_bench_{os.getpid()}"
@@ -57,7 +57,8 @@ def measured(folder: Path, requests: int) -> dict[str, Any]:
         psycopg.connect(SERVER, connect_timeout=5).close()
     except psycopg.OperationalError:
         return {"not measured": f"no PostgreSQL at {SERVER.rpartition('@')[2]}"}
-    found = {crew: _of_a_crew(folder, crew, requests) for crew in CREWS}
+    with quiet():
+        found = {crew: _of_a_crew(folder, crew, requests) for crew in CREWS}
     alone = found[CREWS[0]][0]
     return {
         "requests": requests,
@@ -70,7 +71,7 @@ def measured(folder: Path, requests: int) -> dict[str, Any]:
 
 def _of_a_crew(folder: Path, crew: int, requests: int) -> tuple[float, float]:
     """Requests a second, and how busy the machine was with them and with everything else."""
-    with _emptied() as url, bench.stage(folder) as (ports, environ):
+    with _emptied() as url, stage(folder) as (ports, environ):
         environ |= {"DATABASE_URL": url, "ATLASSIAN_CALLS_A_MINUTE": "100000"}
         gatehouse(environ, "migrate")
         gatehouse(environ, "people", "import", str(folder / "people.csv"))
