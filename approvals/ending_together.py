@@ -175,7 +175,7 @@ def _due(w: Write, holding: str) -> Any:
     return (
         select(Grant)
         .where(*wanted, ~_own_job(col(Job.status) == "running"), _is_single())
-        .order_by(col(Grant.id))
+        .order_by(col(Grant.ends_at), col(Grant.id))
         .limit(AT_ONCE)
     )
 

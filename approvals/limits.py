@@ -31,7 +31,9 @@ _OPEN = select(func.count()).where(
     AccessRequest.requester == bindparam("requester"), col(AccessRequest.status).in_(OPEN)
 )
 _LATELY = select(func.count()).where(
-    AccessRequest.requester == bindparam("requester"), AccessRequest.asked_at > bindparam("since")
+    AccessRequest.requester == bindparam("requester"),
+    col(AccessRequest.status).in_(list(Status)),  # each of them, so that the index is searched down to the time
+    AccessRequest.asked_at > bindparam("since"),
 )
 
 

@@ -55,7 +55,7 @@ class AccessRequest(SQLModel, table=True):
     """A person's wish that something be changed, and how far it came."""
 
     __tablename__ = "requests"
-    __table_args__ = (one_of("status", Status), Index("requests_by_requester", "requester", "asked_at"))
+    __table_args__ = (one_of("status", Status), Index("requests_by_requester", "requester", "status", "asked_at"))
     id: str = Field(primary_key=True)
     verb: str
     subject: str  # account
@@ -161,7 +161,7 @@ class Grant(SQLModel, table=True):
     __tablename__ = "grants"
     __table_args__ = (
         one_of("status", GrantStatus),
-        Index("grants_by_holding", "account", "holding", "status"),
+        Index("grants_by_account", "account", "status", "holding"),
         Index("grants_by_status", "status", "ends_at"),
         Index("grants_by_state", "status", "ended_at"),
         UniqueConstraint("request_id", "account", "holding"),

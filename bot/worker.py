@@ -31,12 +31,12 @@ AWAY = 1.0  # seconds before a database that failed is tried again
 BUGS_FORGIVEN = 8  # tries of a job that raised something nobody expected
 # An end is retried until it is true; what comes again and again, or guards a lost record, would be missing for ever.
 NEVER_BURIED = jobs.RECURRING | {
-    *("end", "bulk end", "group end", "glass heard", "wait", "review due"),
+    *("end", "bulk end", "glass heard", "wait", "review due"),
     *("outside", "safe mode", "safe mode over", "stray"),
 }
 BLINK = 0.05  # seconds that whoever comes next leaves a deed alone with the interpreter
-DEEDS = frozenset({"count", "apply", "end", "bulk end", "group end"})
-ENDS = frozenset({"end", "bulk end", "group end"})
+DEEDS = frozenset({"count", "apply", "end", "bulk end"})
+ENDS = frozenset({"end", "bulk end"})
 
 
 class Worker:
@@ -66,14 +66,14 @@ class Worker:
         self._left_alone_until = 0.0  # monotonic seconds
         self._stopping = threading.Event()
         self.listening = None if store.database.is_sqlite else self._listening()
+        if self.listening is not None:
+            self._threads.append(threading.Thread(target=self.listening.run, name="listening", daemon=True))
         store.on_work(self.wake)
 
     def _listening(self) -> "Listening":
-        from bot import listening  # with its driver, ten megabytes that SQLite has no use for
+        from bot.listening import Listening  # with its driver, ten megabytes that SQLite has no use for
 
-        heard = listening.Listening(self.store.database, self.wake, self._stopping)
-        self._threads.append(threading.Thread(target=heard.run, name="listening", daemon=True))
-        return heard
+        return Listening(self.store.database, self.wake, self._stopping)
 
     def start(self) -> None:
         for thread in self._threads:

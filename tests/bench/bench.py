@@ -4,33 +4,26 @@ import argparse
 import json
 import os
 import platform
-import signal
 import socket
 import sqlite3
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, astuple
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 from approvals import authority
 from approvals.authority import Case, Facts
 from approvals.policy import Person, Policy
-from bot.demo import Ports, choose_ports, gatehouse, settings, until_it_answers
+from bot.demo import Ports
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.slack.control import SlackControl, text_of
-from tests.bench import bulk, glass, record
+from tests.bench import bulk, ends, glass, questions, record, tables, workers
 from tests.bench.floor import Floor
 from tests.bench.load import Figures, accepted, read_answer, signed
+from tests.bench.stage import memory, server, stage
 from tests.support.policies import roomy
 
 CONNECTIONS = (1, 8, 64)
@@ -43,33 +36,56 @@ def main() -> None:
     parser.add_argument("--clicks", type=int, default=30)
     parser.add_argument("--rows", type=int, default=10_000, help="of a list into one group")
     parser.add_argument("--glasses", type=int, default=100, help="so often glass is broken")
+    parser.add_argument("--waiting", type=int, default=10_000, help="results that nobody was told of yet meanwhile")
+    parser.add_argument("--ends", type=int, default=10_000, help="single grants that are due in the same minute")
+    parser.add_argument("--within", type=float, default=ends.WITHIN, help="seconds in which they are due")
+    parser.add_argument("--decisions", type=int, default=96, help="requests for one, two and four workers each")
+    parser.add_argument("--few", type=int, default=1000, help="requests in the small record")
+    parser.add_argument("--many", type=int, default=1_000_000, help="requests in the large one")
+    parser.add_argument("--entries", type=int, default=200_000, help="of the record that is verified")
     parser.add_argument("--json", type=Path, default=Path("bench.json"))
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), given.requests, given.clicks, given.glasses)
-        figures["a list into one group"] = bulk.measured(Path(folder), given.rows)
-        figures["verifying the record"] = record.measured(Path(folder), 200_000)
-    show(figures)
-    given.json.write_text(json.dumps(figures, indent=2) + "\n")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        figures = measure(folder, given)
+        figures["a list into one group"] = bulk.measured(folder, given.rows)
+        figures["single ends in one minute"] = ends.measured(folder, given.ends, given.within)
+        figures["several workers"] = workers.measured(folder, given.decisions)
+        figures["questions to a large record"] = questions.measured(folder, given.few, given.many)
+        figures["verifying the record"] = record.measured(folder, given.entries)
+    figures["bars"] = tables.judged(figures)
+    tables.show(figures)
+    given.json.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"\nWritten to {given.json}.")
 
 
-def measure(folder: Path, requests: int, clicks: int, glasses: int) -> dict[str, object]:
-    """Everything, on fresh databases."""
-    figures: dict[str, object] = {"machine": machine(), "requests a line": requests, "rounds": ROUNDS}
+def measure(folder: Path, given: argparse.Namespace) -> dict[str, object]:
+    """What one bot and both stand-ins are enough for, on fresh databases."""
+    figures: dict[str, object] = {"machine": machine(), "requests a line": given.requests, "rounds": ROUNDS}
     figures["deciding, µs"] = deciding()
     commit = durable_commit(folder)
     with stage(folder) as (ports, environ):
         with server(folder, environ, "serve") as process:
             figures["cold start s"] = process.cold
-            figures["memory MB"] = {"serve, idle": memory(process.pid)}
-            figures["click to first call"] = click_to_call(ports, clicks, commit)
-            figures["break-glass"] = glass.measured(ports, folder, glasses, 10_000)
+            idle = memory(process.pid)
+            figures["click to first call"] = click_to_call(ports, given.clicks, commit)
+            figures["break-glass"] = glass.measured(ports, folder, given.glasses, given.waiting)
+            figures["memory MB"] = {"serve, idle": idle, **after_work(ports, process.pid, given.requests)}
         figures["accepted"] = {
             name: {str(n): asdict(middle) for n, middle in lines.items()}
-            for name, lines in accepted_lines(folder, ports, environ, requests).items()
+            for name, lines in accepted_lines(folder, ports, environ, given.requests).items()
         }
     return figures
+
+
+def after_work(ports: Ports, group: int, requests: int) -> dict[str, float]:
+    """Once glass was broken and so many commands more were taken: the middle of ten looks, while it still plans."""
+    accepted(ports.bot, 8, requests, b"REQ-")
+    looks = []
+    for _ in range(10):
+        time.sleep(1)
+        looks.append(memory(group))
+    return {"serve, after work": round(statistics.median(looks), 1), "serve, the most of it": max(looks)}
 
 
 def accepted_lines(folder: Path, ports: Ports, environ: dict[str, str], requests: int) -> dict[str, dict[int, Figures]]:
@@ -92,72 +108,6 @@ def _line(name: str, folder: Path, ports: Ports, environ: dict[str, str], connec
     with server(folder, environ, name):
         accepted(ports.bot, connections, 100, expected)  # warm: imports, pools, statement caches
         return accepted(ports.bot, connections, requests, expected)
-
-
-class Running(subprocess.Popen[bytes]):
-    """A server's process group, and how long it took until it was ready."""
-
-    cold: float = 0.0
-
-
-@contextmanager
-def server(folder: Path, environ: dict[str, str], name: str) -> Iterator[Running]:
-    """The floor, or the bot with a fresh database."""
-    database = folder / "gatehouse.db"
-    for path in folder.glob("gatehouse.db*"):
-        path.unlink()
-    (folder / "floor.db").unlink(missing_ok=True)
-    if name == "floor":
-        words = ["-m", "tests.bench.bench_floor", environ["PORT"], str(folder / "floor.db")]
-    else:
-        gatehouse(environ, "people", "import", str(folder / "people.csv"))
-        fill_mirror(database)
-        words = ["-m", "bot.cli", name]
-    begin = time.perf_counter()
-    with (folder / f"{name}.log").open("ab") as log:
-        command_line = [sys.executable, *words]
-        process = Running(command_line, env=environ, stdout=log, stderr=log, start_new_session=True)
-        try:
-            until_it_answers(f"http://127.0.0.1:{environ['PORT']}/readyz")
-            process.cold = round(time.perf_counter() - begin, 2)
-            yield process
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(timeout=20)
-
-
-def fill_mirror(database: Path) -> None:
-    """Who is a member of the workspace, as the mirror would know after its first minute; `web` alone reads nobody."""
-    now = datetime.now(UTC).isoformat(sep=" ")
-    with sqlite3.connect(database) as connection:
-        connection.executemany(
-            "INSERT INTO slack_users (team, user, name, mail, standing, read_at) VALUES (?, ?, ?, ?, ?, ?)",
-            [(seed.SLACK_TEAM, p.slack_id, p.name, p.email, p.slack_kind, now) for p in seed.company().people],
-        )
-    connection.close()
-
-
-@contextmanager
-def stage(folder: Path) -> Iterator[tuple[Ports, dict[str, str]]]:
-    """Both sandboxes, and the environment of the bot."""
-    ports = choose_ports(3900)
-    environ = {**settings(folder, ports), "PYTHONPATH": os.getcwd(), "LOG_LEVEL": "ERROR"}
-    (folder / "policy.toml").write_text(roomy(), encoding="utf-8")  # nobody has asked enough
-    with ExitStack() as started:
-        events = f"http://127.0.0.1:{ports.bot}/slack/events"
-        for words in (
-            ["slack", "--port", str(ports.slack), "--events-url", events],
-            ["atlassian", "--port", str(ports.atlassian)],
-        ):
-            process = subprocess.Popen(
-                [sys.executable, "-m", "bot.cli", "sandbox", *words], env=environ, stdout=subprocess.DEVNULL
-            )
-            started.callback(process.wait)
-            started.callback(process.terminate)
-        until_it_answers(f"http://127.0.0.1:{ports.slack}/control/calls")
-        until_it_answers(f"http://127.0.0.1:{ports.atlassian}/control/ledger")
-        SlackControl(f"http://127.0.0.1:{ports.slack}").settings(rate_limits=False)
-        yield ports, environ
 
 
 def deciding(entitlements: int = 1000, rounds: int = 2000) -> dict[str, float]:
@@ -257,20 +207,6 @@ def _click(port: int, slack: SlackControl, card: dict[str, str]) -> float:
     return sent
 
 
-def memory(group: int) -> float:
-    """Proportional memory of a process group in MB, from the kernel's own sums."""
-    total = 0
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.getpgid(int(folder.name)) != group:
-                continue
-            sums = (folder / "smaps_rollup").read_text()
-        except (OSError, ProcessLookupError):
-            continue
-        total += sum(int(line.split()[1]) for line in sums.splitlines() if line.startswith("Pss:"))
-    return round(total / 1024, 1)
-
-
 def machine() -> dict[str, object]:
     return {
         "cores": os.cpu_count(),
@@ -278,43 +214,6 @@ def machine() -> dict[str, object]:
         "sqlite": sqlite3.sqlite_version,
         "system": platform.system(),
     }
-
-
-def show(figures: dict[str, object]) -> None:
-    """The table people read."""
-    table = Table(title="Accepted /access grant …, signed, on SQLite with synchronous=FULL")
-    for column in (
-        "connections",
-        "floor /s",
-        "web /s",
-        "of floor",
-        "serve /s",
-        "floor p50/p99",
-        "web p50/p99",
-        "p99 x",
-    ):
-        table.add_column(column, justify="right")
-    lines: dict[str, dict[str, dict[str, float]]] = figures["accepted"]  # type: ignore[assignment]
-    for connections in map(str, CONNECTIONS):
-        floor, web, serve = (lines[name][connections] for name in ("floor", "web", "serve"))
-        table.add_row(
-            connections, f"{floor['rate']:.0f}", f"{web['rate']:.0f}", f"{web['rate'] / floor['rate']:.2f}",
-            f"{serve['rate']:.0f}", f"{floor['p50']:.1f}/{floor['p99']:.1f}", f"{web['p50']:.1f}/{web['p99']:.1f}",
-            f"{web['p99'] / floor['p99']:.1f}",
-        )  # fmt: skip
-    console = Console()
-    console.print(table)
-    for name in (
-        "deciding, µs",
-        "click to first call",
-        "break-glass",
-        "a list into one group",
-        "verifying the record",
-        "cold start s",
-        "memory MB",
-        "machine",
-    ):
-        console.print(f"{name}: {figures[name]}")
 
 
 if __name__ == "__main__":

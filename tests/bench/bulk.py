@@ -36,6 +36,7 @@ from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.atlassian.server import create_app, running
 from handlers.bulk_file import read_list
+from tests.bench.stage import quiet
 from tests.support.bulk import DRILL, bulk_policy
 from tests.support.living import settings_for
 from tests.support.world import MemoryIncidents, World
@@ -231,7 +232,9 @@ if __name__ == "__main__":
         case ["serve"]:
             serve()
         case ["run", url, folder, rows]:
-            print(json.dumps(run(url, Path(folder), int(rows))))
+            with quiet():
+                found = run(url, Path(folder), int(rows))
+            print(json.dumps(found))
         case ["bare", url, rows]:
             print(json.dumps(bare(url, int(rows))))
         case [rows]:

@@ -20,6 +20,7 @@ from bot.demo import Ports
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.slack.control import SlackControl, text_of
+from tests.bench.stage import server, stage
 
 GROUP = "eu-jira-admins"
 TYPED = f"{GROUP} incident INC-42 because the release is stuck"
@@ -144,8 +145,6 @@ def measured(ports: Ports, folder: Path, rounds: int, waiting: int) -> dict[str,
 
 
 if __name__ == "__main__":
-    from tests.bench.bench import server, stage
-
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with stage(folder) as (ports, environ), server(folder, environ, "serve"):

@@ -21,6 +21,7 @@ from typing import Any
 from approvals.database import Database
 from approvals.migrations import migrate
 from bot.sandbox import seed
+from tests.bench.stage import quiet
 from tests.support.living import Living, living
 from tests.support.policies import roomy
 
@@ -44,7 +45,8 @@ COPIES = {
 
 def measured(folder: Path, small: int, large: int) -> dict[str, Any]:
     """The middle of the rounds at both sizes, and how many times the small one's the large one's is."""
-    at = {size: _at(folder / f"{size}.db", size) for size in (small, large)}
+    with quiet():
+        at = {size: _at(folder / f"{size}.db", size) for size in (small, large)}
     times = {name: round(at[large][name] / at[small][name], 2) for name in at[small]}
     return {"ms at": at, "times as long": times}
 
