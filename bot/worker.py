@@ -65,13 +65,15 @@ class Worker:
         self._doer: threading.Thread | None = None
         self._left_alone_until = 0.0  # monotonic seconds
         self._stopping = threading.Event()
-        self.listening: Listening | None = None
-        if not store.database.is_sqlite:
-            from bot.listening import Listening  # with its driver, ten megabytes that SQLite has no use for
-
-            self.listening = Listening(store.database, self.wake, self._stopping)
+        self.listening = None if store.database.is_sqlite else self._listening()
+        if self.listening is not None:
             self._threads.append(threading.Thread(target=self.listening.run, name="listening", daemon=True))
         store.on_work(self.wake)
+
+    def _listening(self) -> "Listening":
+        from bot.listening import Listening  # with its driver, ten megabytes that SQLite has no use for
+
+        return Listening(self.store.database, self.wake, self._stopping)
 
     def start(self) -> None:
         for thread in self._threads:
