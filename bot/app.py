@@ -176,6 +176,8 @@ def build(
     upkeep = build_upkeep(settings, store, slack, directory)
     reconciliation = build_reconciliation(settings, store, directory, policies, events)
     loss = Loss(store, book, slack, policies, given)
+    if worker.listening is not None:
+        worker.listening.after_a_loss = loss.look_again
     worker.kinds |= {
         "checkpoint": checkpoints.run, "texts": retention.run, "events": events.run, "emergency": watch.run,
         "heartbeat": heartbeat.run, "watch": upkeep.run, "reconcile": reconciliation.run,

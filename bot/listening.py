@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import structlog
 from psycopg import sql
+from sqlalchemy.exc import SQLAlchemyError
 
 from approvals.database import Database
 from approvals.jobs import CHANNEL
@@ -31,6 +32,8 @@ class Listening:
         self._wake = wake
         self._stopping = stopping
         self._said = False  # of this loss: once, not at every try
+        self._lost = False  # and not looked yet what came instead
+        self.after_a_loss: Callable[[], None] = lambda: None  # for whoever must know that it may be another server
         self.connected = threading.Event()
 
     def run(self) -> None:
@@ -39,10 +42,10 @@ class Listening:
             try:
                 with self._connect() as connection:
                     self._hear(connection)
-            except psycopg.Error as error:
+            except (psycopg.Error, SQLAlchemyError) as error:
                 if not self._said:
                     log.warning("PostgreSQL can't be listened to; work is looked for", kind=type(error).__name__)
-                self._said = True
+                self._said = self._lost = True
             finally:
                 self.connected.clear()
             self._stopping.wait(AWAY)
@@ -56,7 +59,9 @@ class Listening:
     def _hear(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
         connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
         insist_written_to(connection)
-        self._said, looked = False, time.monotonic()
+        if self._lost:
+            self.after_a_loss()
+        self._said, self._lost, looked = False, False, time.monotonic()
         self.connected.set()
         self._wake()
         while not self._stopping.is_set():

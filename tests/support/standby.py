@@ -25,10 +25,11 @@ HERE = "127.0.0.1"
 NAME = "gatehouse"  # the database that the test uses
 FOLLOWER = "follower"
 LONG = 60  # seconds after which a server that does nothing is given up
-# No socket files and little memory; all else is as PostgreSQL is installed.
+# No socket files, little memory, and none of it outside of the folder; all else is as PostgreSQL is installed.
 CONFIGURATION = f"""
 listen_addresses = '{HERE}'
 unix_socket_directories = ''
+dynamic_shared_memory_type = 'mmap'
 shared_buffers = '16MB'
 max_connections = 120
 max_wal_senders = 4
@@ -120,6 +121,17 @@ class Server:
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
         self.process = None
+        self._forget_memory()
+
+    def _forget_memory(self) -> None:
+        """What nobody takes away who was killed: the file that the server leaves as well has its number.
+
+        https://www.postgresql.org/docs/current/storage-file-layout.html
+        """
+        for line in (self.folder / "postmaster.pid").read_text(encoding="utf-8").splitlines():
+            words = line.split()
+            if len(words) == 2 and all(word.isdigit() for word in words):
+                subprocess.run(["ipcrm", "-m", words[1]], capture_output=True, check=False)
 
     def promote(self) -> None:
         """From now on it may be written; back when it can be."""
