@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
@@ -19,13 +20,17 @@ READ_ONLY = "25006"  # https://www.postgresql.org/docs/current/errcodes-appendix
 AUDIT_LOCK = 0x67617465  # any constant; the same for every process that appends
 
 
+class InDoubt(OperationalError):
+    """The server was lost between a commit and its answer: what was written is there, or nothing of it is."""
+
+
 class Database:
     """One engine, and its transactions: ``reading`` and ``writing``."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
-        self.patience = {} if self.is_sqlite else _patience(url)
+        self.patience: dict[str, int | str] = {} if self.is_sqlite else _patience(url)
         self.engine = _sqlite(url) if self.is_sqlite else _postgresql(url, self.patience)
         # SQLite's own busy back-off makes writers of one process wait far longer than they need to.
         self.batches = Batches(self._begin_immediately)
@@ -58,7 +63,7 @@ class Database:
     @contextmanager
     def changing(self) -> Iterator[Connection]:
         """A write transaction that sees what it writes upon: committed at the end, rolled back by any exception."""
-        transaction = self.batches.member() if self.is_sqlite else self.engine.begin()
+        transaction = self.batches.member() if self.is_sqlite else self._of_its_own()
         with self._alone_in_thread(), transaction as connection:
             yield connection
 
@@ -68,6 +73,18 @@ class Database:
         with self.changing() as connection, session_on(connection) as session:
             yield session
             session.flush()
+
+    @contextmanager
+    def _of_its_own(self) -> Iterator[Connection]:
+        """A transaction on PostgreSQL, which sees by itself to a commit for many."""
+        with self.engine.connect() as connection, connection.begin() as transaction:
+            yield connection
+            try:
+                transaction.commit()
+            except DBAPIError as error:
+                if not error.connection_invalidated or error.orig is None:
+                    raise
+                raise InDoubt(error.statement, error.params, error.orig, connection_invalidated=True) from error
 
     def _begin_immediately(self) -> RootTransaction:
         """A transaction that will not find out at its first write that somebody else has written meanwhile."""
@@ -116,13 +133,19 @@ def journal_mode() -> str:
     return "WAL" if sqlite3.sqlite_version_info >= FIRST_SOUND_WAL else "TRUNCATE"
 
 
-def _patience(url: str) -> dict[str, int]:
-    """How soon a server that is gone without a word is given up; what the address itself says goes before.
+def _patience(url: str) -> dict[str, int | str]:
+    """How soon a server that is gone without a word is given up, and which one is meant where several are named.
+
+    What the address itself says goes before.
 
     https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
     """
-    ours = {
-        "connect_timeout": 5,  # seconds
+    several = _names_several(url)
+    ours: dict[str, int | str] = {
+        # Seconds for each server. Where there is another one, a command is answered within Slack's three all the same.
+        "connect_timeout": 2 if several else 5,
+        # Only one of several is written to; the others follow it, and are passed over.
+        **({"target_session_attrs": "read-write"} if several else {}),
         "keepalives_idle": 15,  # seconds
         "keepalives_interval": 5,  # seconds
         "keepalives_count": 3,
@@ -131,7 +154,13 @@ def _patience(url: str) -> dict[str, int]:
     return {name: value for name, value in ours.items() if name not in make_url(url).query}
 
 
-def _postgresql(url: str, patience: Mapping[str, int]) -> Engine:
+def _names_several(url: str) -> bool:
+    """Whether an address names more than one server, in either of SQLAlchemy's ways."""
+    hosts = make_url(url).query.get("host", "")
+    return len(hosts.split(",") if isinstance(hosts, str) else hosts) > 1
+
+
+def _postgresql(url: str, patience: Mapping[str, int | str]) -> Engine:
     """A connection that died is replaced before it is used, and one to a server that lets nobody write is given up."""
     engine = create_engine(url, pool_size=20, pool_pre_ping=True, hide_parameters=True, connect_args={**patience})
 

@@ -43,6 +43,14 @@ def cannot_write(trouble: Trouble) -> str:
     return f"{first} and nothing was changed. {rest}Please try again in a few minutes."
 
 
+def cannot_tell(trouble: Trouble) -> str:
+    """The acknowledgement of what was written down, or was not: the database was lost before it could say so."""
+    first = (
+        f"My database was lost ({trouble.why}) at the very moment when I wrote that down, so I can't tell whether it"
+    )
+    return f"{first} was. Please look at `/access mine` in a few minutes, before you ask again."
+
+
 _FULL = Trouble("the disk is full", reads=True)
 _NOT_WRITABLE = Trouble("it may only be read", reads=True)
 _AWAY = Trouble("it can't be reached", reads=False)

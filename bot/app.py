@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from approvals.bindings import confirm
 from approvals.counting import Counting
-from approvals.database import Database
+from approvals.database import Database, InDoubt
 from approvals.delegating import Delegating
 from approvals.glass import Glass, GlassDesk
 from approvals.offers import Offers
@@ -38,7 +38,7 @@ from approvals.waiting import Waiting
 from approvals.warning import Warning
 from approvals.welcoming import Welcoming
 from approvals.workflow import Workflow
-from approvals.writable import DATABASE, cannot_write, trouble_of
+from approvals.writable import DATABASE, cannot_tell, cannot_write, trouble_of
 from bot.announcer import Announcer
 from bot.atlassian.directory import AtlassianDirectory
 from bot.atlassian.event_kinds import read_config
@@ -176,6 +176,8 @@ def build(
     upkeep = build_upkeep(settings, store, slack, directory)
     reconciliation = build_reconciliation(settings, store, directory, policies, events)
     loss = Loss(store, book, slack, policies, given)
+    if worker.listening is not None:
+        worker.listening.after_a_loss = loss.look_again
     worker.kinds |= {
         "checkpoint": checkpoints.run, "texts": retention.run, "events": events.run, "emergency": watch.run,
         "heartbeat": heartbeat.run, "watch": upkeep.run, "reconcile": reconciliation.run,
@@ -420,7 +422,8 @@ def not_written_down(error: Exception, body: dict[str, Any], context: BoltContex
         log.error("not written down", kind=type(error).__name__, why=trouble_of(error).why)
     else:
         log.error("not written down", kind=type(error).__name__, exc_info=error)
-    if isinstance(error, DATABASE) and _is_written(context):
+    written = _is_written(context) if isinstance(error, DATABASE) else False
+    if written:
         text = "It is written down, although my database was in trouble just then. Look at `/access mine`."
         answer = {"response_type": "ephemeral", "text": text}
         return BoltResponse(status=200, body=answer if "command" in body else "")
@@ -428,16 +431,20 @@ def not_written_down(error: Exception, body: dict[str, Any], context: BoltContex
         return BoltResponse(status=500, body="")
     text = "I could not write that down just now, so nothing was asked and nothing was changed. Please try again."
     if isinstance(error, DATABASE):
-        text = cannot_write(trouble_of(error))
+        in_doubt = written is None and isinstance(error, InDoubt)
+        text = cannot_tell(trouble_of(error)) if in_doubt else cannot_write(trouble_of(error))
     return BoltResponse(status=200, body={"response_type": "ephemeral", "text": text})
 
 
-def _is_written(context: BoltContext) -> bool:
-    """Whether the payload is known after all; what it is done under is written in the transaction of what it caused."""
+def _is_written(context: BoltContext) -> bool | None:
+    """Whether the payload is known after all; what it is done under is written in the transaction of what it caused.
+
+    None: that can't be read either.
+    """
     try:
         return bool(_seen(context["desk"].store, keys_of(context["source"])))
     except SQLAlchemyError:
-        return False
+        return None
 
 
 def audit_log_address(settings: Settings) -> str:

@@ -26,6 +26,7 @@ from bot.watch import LATELY, watched
 Part = dict[str, Any]
 MOST_SKEW = 30.0  # seconds
 WRITTEN = 5.0  # seconds for which it need not be tried again whether the database can be written
+HANGS = 5.0  # seconds that whoever asks waits for somebody else's try
 NEVER = {"ok": False, "says": "nobody has looked yet; a worker looks every two minutes"}
 
 
@@ -56,17 +57,18 @@ class Health:
 
     def _database(self) -> Part:
         """Whether it can be written: tried, as what can be read may still be full."""
-        with self._trying:
+        if not self._trying.acquire(timeout=HANGS):  # or all threads would come to wait where one does
+            return _part(False, "it has not answered a try to write; a synchronous standby may be away")
+        try:
             if time.monotonic() - self._written >= WRITTEN:
-                try:
-                    insist_room(self.store.database)
-                except SQLAlchemyError as error:
-                    trouble = trouble_of(error)
-                    reading = "; reading goes on" if trouble.reads else ""
-                    return _part(
-                        False, f"it can't be written, so nothing is asked, given or taken: {trouble.why}{reading}"
-                    )
+                insist_room(self.store.database)
                 self._written = time.monotonic()
+        except SQLAlchemyError as error:
+            trouble = trouble_of(error)
+            reading = "; reading goes on" if trouble.reads else ""
+            return _part(False, f"it can't be written, so nothing is asked, given or taken: {trouble.why}{reading}")
+        finally:
+            self._trying.release()
         return _part(True, self.store.database.journal)
 
     def _inside(self) -> Part:

@@ -64,7 +64,8 @@ WHERE = {
 MEND = {
     **WHERE,
     "SLACK_ENTERPRISE_ID": "give the organization's id, which begins with E, or leave it out",
-    "DATABASE_URL": "write it like sqlite:///gatehouse.db or postgresql://user:password@host/database",
+    "DATABASE_URL": "write it like sqlite:///gatehouse.db or postgresql://user:password@host/database, or with several "
+    "servers like postgresql://user:password@one:5432,two:5432/database",
     "AUDIT_LOG_FILE": "give the path of a file, or leave it out",
     "EFFECTS": "write off, listed or on",
     "ATLASSIAN_CALLS_A_MINUTE": "give a number from 20 to 100000, or leave it out",
@@ -131,7 +132,28 @@ def _database(secret: SecretStr) -> SecretStr:
     url = re.sub(r"\Apostgres(ql)?://", "postgresql+psycopg://", secret.get_secret_value())
     if not re.match(r"sqlite://|postgresql\+psycopg://", url):
         raise ValueError("not a database that is tested")
-    return SecretStr(url)
+    return SecretStr(_with_several_hosts(url))
+
+
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS
+SEVERAL_HOSTS = re.compile(
+    r"(?P<who>postgresql\+psycopg://(?:[^@]*@)?)(?P<hosts>[^@/?]*,[^@/?]*)(?P<name>/[^?]*)?(?:\?(?P<more>.*))?"
+)
+HOST_AND_PORT = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>[0-9]*))?")
+
+
+def _with_several_hosts(url: str) -> str:
+    """PostgreSQL's own way to name several servers (``//user@one:5432,two:5432/name``) written in SQLAlchemy's."""
+    found = SEVERAL_HOSTS.fullmatch(url)
+    if found is None:
+        return url
+    servers = [HOST_AND_PORT.fullmatch(server) for server in found["hosts"].split(",")]
+    hosts = ",".join(server["host"].strip("[]") for server in servers if server is not None)
+    ports = ",".join(server["port"] or "5432" for server in servers if server is not None)
+    if None in servers:
+        raise ValueError("not servers with their ports")
+    more = f"&{found['more']}" if found["more"] else ""
+    return f"{found['who']}{found['name'] or '/'}?host={hosts}&port={ports}{more}"
 
 
 def _signing_key(secret: SecretStr) -> SecretStr:

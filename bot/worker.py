@@ -124,7 +124,6 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 self._look()
-                self._weather("")
             except SQLAlchemyError as error:  # the database is away: what was claimed comes back with its lease
                 self._weather(trouble_of(error).why)
                 self._stopping.wait(AWAY)
@@ -144,6 +143,7 @@ class Worker:
             asked = self._asked
         self._let_others_begin()
         claim = self.store.claim()
+        self._weather("")  # not after the wait: whoever has waited knows nothing of what came meanwhile
         if claim is not None:
             for each in self._one_after_another(claim):
                 if each.kind in DEEDS:

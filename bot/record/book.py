@@ -90,6 +90,7 @@ class Book:
     key: Ed25519PrivateKey | None
     file: Path | None
     write: Callable[[str], None]
+    seen: Said | None = field(default=None, init=False)  # the newest entry that this process has looked at
     _said_to: int | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -148,6 +149,8 @@ class Book:
         newest = select(AuditEntry.seq, AuditEntry.hash).order_by(col(AuditEntry.seq).desc()).limit(1)
         seq, hash = session.exec(newest).first() or (0, "")
         at = self.store.time_in(session).isoformat()
+        if seq:
+            self.seen = Said(self.organization, seq, hash, at, "a worker")
         return {"organization": self.organization, "seq": seq, "hash": hash, "at": at}
 
     def _put(self, lines: Iterable[str]) -> None:

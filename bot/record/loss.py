@@ -1,4 +1,4 @@
-"""Whether the record is older than what was said of it outside: looked at before anything is given.
+"""Whether the record is older than what was said of it outside: looked at before anything is given, and after a loss.
 
 The jobs ``outside`` and ``safe mode over``.
 """
@@ -93,6 +93,14 @@ class Loss:
                 w.enqueue("outside", "agreed" if knows else "slack", priority=jobs.ENDS)
         if self.trouble:
             log.error("what was said outside can't be read", why=self.trouble)
+
+    def look_again(self) -> None:
+        """After the server was away: another one may have taken over, and have less than was seen of the first."""
+        places = [read_file(self.book.file, self.book.organization, self.book.key)] if self.book.file else []
+        places.append(Known(newest=self.book.seen))
+        with self.store.write() as w:
+            if self._compare(w, places):
+                self._begin_the_book(w, places)
 
     def run(self, claim: jobs.Claim) -> None:
         """What the audit channel shows, where the bot may read it; a copy that nothing outside speaks for is one."""

@@ -1,5 +1,7 @@
 """The database: what happens to the pool when the server ends connections, or lets nobody write any more."""
 
+import socket
+
 import psycopg
 import pytest
 from psycopg import sql
@@ -53,6 +55,31 @@ def test_after_a_server_let_nobody_write_for_a_while_all_goes_on(postgresql_url:
         w.audit("kept", actor=MACHINE)
     assert store.verify().entries == 1
     database.close()
+
+
+def test_a_server_that_stands_still_is_passed_over_for_the_other_one(postgresql_url: str) -> None:
+    """Its machine takes the connection and says nothing, as one that is frozen does."""
+    url = make_url(postgresql_url)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hosts = [f"127.0.0.1:{silent.getsockname()[1]}", f"{url.host}:{url.port or 5432}"]
+        both = url.set(host=None, port=None).update_query_dict({"host": hosts})
+        database = Database(both.render_as_string(hide_password=False))
+        with Store(database).write() as w:
+            w.audit("kept", actor=MACHINE)
+        assert Store(database).verify().entries == 1
+        database.close()
+
+
+def test_of_several_servers_only_the_one_that_may_be_written_is_meant(postgresql_url: str) -> None:
+    for url, wanted in (
+        (postgresql_url, None),  # the only one may be read while it can't be written
+        ("postgresql+psycopg://nobody@/none?host=one&host=two", "read-write"),
+        ("postgresql+psycopg://nobody@/none?host=one,two", "read-write"),
+        ("postgresql+psycopg://nobody@/none?host=one&host=two&target_session_attrs=primary", None),  # it says so itself
+    ):
+        database = Database(url)
+        assert database.patience.get("target_session_attrs") == wanted
+        database.close()
 
 
 @pytest.mark.parametrize(("more", "wanted"), [("", 5), ("?connect_timeout=9", None)])

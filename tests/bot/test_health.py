@@ -1,7 +1,9 @@
 """/readyz: fails for database, schema and record; of vendors, mirror, clock, ends and jobs it tells."""
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,27 @@ def test_before_anybody_has_looked_it_is_ready_and_says_so(bot: Living) -> None:
     assert (report["slack"]["ok"], report["atlassian"]["ok"]) == (False, False)
     assert "nobody has looked yet" in report["slack"]["says"]
     assert report["mirror"]["ok"], "it was filled on the first morning"
+
+
+def test_while_one_try_to_write_gets_no_answer_the_others_say_so(bot: Living, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As while PostgreSQL waits for its standby: one thread waits, and not all of them."""
+    tried, answered = threading.Event(), threading.Event()
+
+    def wait(database: Database) -> None:
+        tried.set()
+        answered.wait(60)
+
+    monkeypatch.setattr(health, "insist_room", wait)
+    monkeypatch.setattr(health, "HANGS", 0.01)
+    with ThreadPoolExecutor(1) as thread:
+        first = thread.submit(bot.house.health.look)
+        assert tried.wait(60)
+        ready, report = bot.house.health.look()
+        answered.set()
+        assert first.result()[0]
+    assert not ready
+    assert "has not answered a try to write" in report["database"]["says"]
+    assert bot.house.health.look()[0]
 
 
 def test_what_answers_is_reachable_until_nobody_has_looked_for_long(bot: Living) -> None:

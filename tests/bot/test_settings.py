@@ -19,7 +19,10 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
+from sqlalchemy import make_url
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+from approvals.database import Database
 from bot.settings import SECRETS, Settings, SettingsProblem, load_settings
 
 HIDDEN = "canary-0f3d"
@@ -240,6 +243,44 @@ def test_time_may_be_moved_only_when_both_apis_are_on_this_machine() -> None:
 def test_a_postgresql_address_is_written_for_the_driver_that_is_installed(scheme: str) -> None:
     settings = load({**GOOD, "DATABASE_URL": f"{scheme}://user:p@host/db", "DYNO": "web.1"})
     assert settings.database_url.get_secret_value() == "postgresql+psycopg://user:p@host/db"
+
+
+@pytest.mark.parametrize(
+    ("written", "hosts", "ports"),
+    [
+        ("user:p@one:5433,two:5434/db", "one,two", "5433,5434"),
+        ("user:p@one,two/db", "one,two", "5432,5432"),
+        ("user:p@one:5433,two,three/db?connect_timeout=3", "one,two,three", "5433,5432,5432"),
+        ("user:p@[::1]:5433,[fe80::2]/db", "::1,fe80::2", "5433,5432"),
+        ("one,two/db?user=user&password=p", "one,two", "5432,5432"),
+        ("user:p@/db?host=one:5433&host=two:5434", "one,two", "5433,5434"),
+        ("user:p@/db?host=one,two&port=5433,5434", "one,two", "5433,5434"),
+    ],
+)
+def test_several_servers_are_understood_as_postgresql_and_as_sqlalchemy_write_them(
+    written: str, hosts: str, ports: str
+) -> None:
+    address = load({**GOOD, "DATABASE_URL": f"postgres://{written}"}).database_url.get_secret_value()
+    url = make_url(address)
+    _, names = PGDialect_psycopg().create_connect_args(url)
+    assert (names["host"], names["port"], names["dbname"]) == (hosts, ports, "db")
+    assert (names["user"], names["password"]) == ("user", "p")
+    database = Database(address)
+    assert database.patience["target_session_attrs"] == "read-write"
+    assert ("connect_timeout" in database.patience) == ("connect_timeout" not in url.query)
+    database.close()
+
+
+def test_a_comma_in_a_password_names_no_second_server() -> None:
+    database = load({**GOOD, "DATABASE_URL": "postgres://user:one,two@host:5433/db"}).database_url
+    assert database.get_secret_value() == "postgresql+psycopg://user:one,two@host:5433/db"
+
+
+def test_servers_that_make_no_sense_are_refused_without_the_password() -> None:
+    sentences = problems({**GOOD, "DATABASE_URL": f"postgres://user:{HIDDEN}@one:x,two:y:z/db"})
+    assert len(sentences) == 1
+    assert sentences[0].startswith("DATABASE_URL can't be used")
+    assert HIDDEN not in sentences[0]
 
 
 @pytest.mark.parametrize("url", [None, "sqlite:///other.db"])

@@ -23,6 +23,7 @@ import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from approvals.database import InDoubt
 from approvals.jobs import RECURRING
 from approvals.store import Store, Write
 from bot import app
@@ -502,6 +503,31 @@ def test_a_commit_whose_answer_was_lost_is_acknowledged_as_what_it_is(
     assert said.status_code == 200
     assert "It is written down" in said.json()["text"]
     assert in_process.rows("SELECT count(*) FROM requests")[0][0] == before + 1
+
+
+def test_a_commit_whose_server_was_lost_is_neither_acknowledged_nor_denied(
+    in_process: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection broke in the middle of the commit, and the server can't be asked what became of it."""
+    real = Store.write
+
+    @contextmanager
+    def write(self: Store) -> Iterator[Write]:
+        with real(self) as w:
+            yield w
+        monkeypatch.setattr(app, "known", away)
+        raise InDoubt(None, None, psycopg.OperationalError("the server closed the connection: password=secret"))
+
+    monkeypatch.setattr(Store, "write", write)
+    said = in_process.send(
+        *with_signature(command_body(f"grant eu-jira-admins for {next(MINUTES)}m because its server was lost"))
+    )
+    monkeypatch.undo()
+    assert said.status_code == 200
+    text = said.json()["text"]
+    assert "I can't tell whether it was" in text
+    assert "nothing was asked" not in text
+    assert "secret" not in text
 
 
 def test_while_the_signing_secret_is_changed_both_are_accepted(tmp_path: Path, migrated_file: Path) -> None:
