@@ -31,12 +31,12 @@ AWAY = 1.0  # seconds before a database that failed is tried again
 BUGS_FORGIVEN = 8  # tries of a job that raised something nobody expected
 # An end is retried until it is true; what comes again and again, or guards a lost record, would be missing for ever.
 NEVER_BURIED = jobs.RECURRING | {
-    *("end", "bulk end", "glass heard", "wait", "review due"),
+    *("end", "bulk end", "group end", "glass heard", "wait", "review due"),
     *("outside", "safe mode", "safe mode over", "stray"),
 }
 BLINK = 0.05  # seconds that whoever comes next leaves a deed alone with the interpreter
-DEEDS = frozenset({"count", "apply", "end", "bulk end"})
-ENDS = frozenset({"end", "bulk end"})
+DEEDS = frozenset({"count", "apply", "end", "bulk end", "group end"})
+ENDS = frozenset({"end", "bulk end", "group end"})
 
 
 class Worker:
