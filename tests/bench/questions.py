@@ -12,8 +12,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -44,14 +44,27 @@ COPIES = {
 
 
 def measured(folder: Path, small: int, large: int) -> dict[str, Any]:
-    """The middle of the rounds at both sizes, and how many times the small one's the large one's is."""
-    with quiet():
-        at = {size: _at(folder / f"{size}.db", size) for size in (small, large)}
+    """The middle of the rounds at both sizes, in turn, and how many times the small one's the large one's is."""
+    took: dict[int, dict[str, list[float]]] = {}
+    with quiet(), ExitStack() as bots:
+        asks = {size: bots.enter_context(_asked(folder / f"{size}.db", size)) for size in (small, large)}
+        for _ in range(ROUNDS):
+            for size, questions in asks.items():
+                for name, ask in questions.items():
+                    begin = time.perf_counter()
+                    ask()
+                    took.setdefault(size, {}).setdefault(name, []).append((time.perf_counter() - begin) * 1000)
+    at = {
+        size: {name: round(statistics.median(times), 2) for name, times in found.items()}
+        for size, found in took.items()
+    }
     times = {name: round(at[large][name] / at[small][name], 2) for name in at[small]}
-    return {"ms at": at, "times as long": times}
+    return {"ms at": {str(size): found for size, found in at.items()}, "times as long": times}
 
 
-def _at(path: Path, size: int) -> dict[str, float]:
+@contextmanager
+def _asked(path: Path, size: int) -> Iterator[dict[str, Callable[[], object]]]:
+    """The questions to a whole bot with so many requests in its record."""
     database = Database(f"sqlite:///{path}")
     migrate(database)
     database.close()
@@ -61,20 +74,13 @@ def _at(path: Path, size: int) -> dict[str, float]:
         for n in range(OPEN):
             bot.slack.command("tomas", f"grant eu-jira-admins for {n + 1}h because INC-{n}: it is down")
         bot.house.worker.run_until_idle()
-        asks: dict[str, Callable[[], object]] = {
+        yield {
             "mine": lambda: _said(bot, "tomas", "mine", "REQ-"),
             "mine, of who answers": lambda: _said(bot, "grace", "mine", "REQ-"),
             "status": lambda: _said(bot, "ada", f"status {request}", request),
             "who, window filled": lambda: _who(bot),
         }
-        took: dict[str, list[float]] = {name: [] for name in asks}
-        for _ in range(ROUNDS):
-            for name, ask in asks.items():
-                begin = time.perf_counter()
-                ask()
-                took[name].append((time.perf_counter() - begin) * 1000)
     path.unlink()
-    return {name: round(statistics.median(times), 2) for name, times in took.items()}
 
 
 def _played(bot: Living) -> str:
