@@ -61,6 +61,7 @@ LONG = (
     "hostile_pair",
     "test_memory",
     "test_kill",
+    "test_failover",
     "test_story",
     "contests",
     "lost_and_found",

@@ -44,14 +44,10 @@ class NoBinaries(Exception):
 
 def binaries() -> Path:
     """The folder of initdb, pg_basebackup, pg_ctl and postgres: the newest that is complete."""
-    asked = shutil.which("pg_config")
-    said = (
-        [subprocess.run([asked, "--bindir"], capture_output=True, text=True, check=True).stdout.strip()]
-        if asked
-        else []
-    )
+    named = shutil.which("pg_config")
+    said = subprocess.run([named, "--bindir"], capture_output=True, text=True, check=True).stdout if named else ""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: float(folder.parent.name))
-    for folder in [*map(Path, said), *reversed(installed)]:
+    for folder in [Path(said.strip()), *reversed(installed)]:
         if all((folder / name).is_file() for name in ("initdb", "pg_basebackup", "pg_ctl", "postgres")):
             return folder
     raise NoBinaries("initdb, pg_basebackup, pg_ctl and postgres are not installed")
@@ -245,7 +241,11 @@ def run(program: str, *words: object) -> None:
 
 def children_of(pid: int) -> list[int]:
     """Of a process that may be ending: each of a server's processes is a child of its first one."""
-    said = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False).stdout
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    if listed.exists():
+        said = listed.read_text(encoding="ascii")
+    else:  # no Linux
+        said = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout
     return [int(word) for word in said.split()]
 
 
