@@ -143,7 +143,7 @@ class House:
 
 
 def build(
-    settings: Settings, *, budget: Budget | None = None, threads: int = 4, given: Sequence[Path] = ()
+    settings: Settings, *, budget: Budget | None = None, given: Sequence[Path] = ()
 ) -> House:  # fmt: skip
     """Wire everything; opens no connection and starts nothing. ``given``: files of checkpoints, named at the start."""
     database = Database(settings.database_url.get_secret_value())
@@ -163,7 +163,7 @@ def build(
     safe = SafeDesk(store, policies)
     desk = Desk(store, workflow, delegating, proposals, policies, glass, reviews, safe, slack.open_view)
     book = build_book(settings, store)
-    worker = build_worker(settings, store, policies, directory, mirror, proposals, slack, book, threads)
+    worker = build_worker(settings, store, policies, directory, mirror, proposals, slack, book)
     glassy, last_words = build_glass(settings, desk, directory, mirror, slack, metrics)
     worker.kinds |= build_lists(settings, desk, slack) | glassy
     worker.last_words |= last_words
@@ -269,7 +269,6 @@ def build_worker(
     proposals: Proposals,
     slack: SlackOut,
     book: Book,
-    threads: int,
 ) -> Worker:
     """Which job is whose: the kinds are named where they are enqueued."""
     planning = Planning(store, directory, policies, mirror)
@@ -299,7 +298,7 @@ def build_worker(
         "preview": Previews(store, slack, directory, policies).fill,
     }
     last_words = {"plan": planning.last_words, "count": counting.last_words, "apply": provisioning.last_words}
-    return Worker(store, kinds, last_words=last_words, threads=threads)
+    return Worker(store, kinds, last_words=last_words, threads=settings.worker_threads)
 
 
 def build_events(settings: Settings, store: Store, directory: AtlassianDirectory, watch: EmergencyWatch) -> Events:

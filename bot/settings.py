@@ -83,6 +83,7 @@ MEND = {
     ),
     "PORT": "give a number from 1 to 65535",
     "METRICS_PORT": "give a number from 1 to 65535 that is not PORT, or leave it out",
+    "WORKER_THREADS": "give a number from 1 to 16, or leave it out",
     "LOG_LEVEL": "write DEBUG, INFO, WARNING or ERROR",
     **dict.fromkeys(
         ("SLACK_API_URL", "ATLASSIAN_API_URL", "ATLASSIAN_ADMIN_URL", "ATLASSIAN_SITE_URL", "PAGERDUTY_API_URL"),
@@ -240,6 +241,7 @@ class Settings(BaseSettings):
     port: int = Field(default=3000, ge=1, le=65535)
     metrics_port: int | None = Field(default=None, ge=1, le=65535)  # for health and figures only; None: the same port
     metrics_token: Token = SecretStr("")
+    worker_threads: int = Field(default=4, ge=1, le=16)  # jobs that one process does at once
     audit_signing_key: Annotated[SecretStr, AfterValidator(_signing_key)] = SecretStr("")  # PEM, or a seed in base64
     audit_texts_kept_days: Annotated[int, Field(ge=30, le=36_500)] | None = None  # None: for good
     checkpoint_file: Path | None = (

@@ -498,6 +498,14 @@ def test_a_second_slot_has_its_own_last_day() -> None:
     assert sentence.endswith("write the day like 2027-05-31.")
 
 
+@pytest.mark.parametrize("number", ["0", "17", "many"])
+def test_a_worker_does_from_one_to_sixteen_jobs_at_once(number: str) -> None:
+    (sentence,) = problems({**GOOD, "WORKER_THREADS": number})
+    assert sentence == "WORKER_THREADS can't be used as it is: give a number from 1 to 16, or leave it out."
+    assert load(GOOD).worker_threads == 4
+    assert load({**GOOD, "WORKER_THREADS": "1"}).worker_threads == 1
+
+
 @pytest.mark.parametrize(
     "more", [{"METRICS_PORT": "0"}, {"METRICS_PORT": "3000"}, {"PORT": "80", "METRICS_PORT": "80"}]
 )
