@@ -1,6 +1,6 @@
 """Many single grants of one group whose time is over at once: taken away with few calls, told once (``group end``)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -45,26 +45,27 @@ class EndingTogether:
         self.directory = directory
 
     def end(self, claim: jobs.Claim) -> None:
-        """All of them, in portions; one that fails does not hold up the others."""
-        trouble: list[Exception] = []
-        after = 0
-        while True:
-            self._begin(claim)
-            with self.store.read() as session:
-                going = session.exec(self._going(claim.about, after)).all()
-            if not going:
-                break
-            after = going[-1].id or 0
+        """All of them, in portions; those that do not show as gone yet do not hold up the others."""
+        tried: set[int] = set()
+        later: jobs.Later | None = None
+        while going := self._next(claim, tried):
+            tried.update(grant.id or 0 for grant in going)
             if not self.ending.writes:
-                raise DirectoryError(
-                    "EFFECTS=off holds these ends back: access stays until it is on again.", retry=True
-                )
+                raise DirectoryError("EFFECTS=off holds ends back: access stays until it is on again.", retry=True)
             try:
                 self._take_away(claim, going)
-            except (DirectoryError, jobs.Later) as error:
-                trouble.append(error)
-        if trouble:
-            raise next((error for error in trouble if isinstance(error, DirectoryError)), trouble[0])
+            except jobs.Later as wait:
+                later = wait
+        if later is not None:
+            raise later
+
+    def _next(self, claim: jobs.Claim, tried: Collection[int]) -> Sequence[Grant]:
+        """As many as one call takes, of those whose end has begun by now."""
+        self._begin(claim)
+        with self.store.read() as session:
+            fresh = [id for id in session.exec(_going(claim.about)).all() if id not in tried]
+            some = col(Grant.id).in_(fresh[: self.directory.per_call])
+            return session.exec(select(Grant).where(some).order_by(col(Grant.id))).all()
 
     # -- beginning ------------------------------------------------------------------------------------------------
 
@@ -81,15 +82,6 @@ class EndingTogether:
                 return
             begun += len(due)
             crash_point("group end: begun")
-
-    def _going(self, holding: str, after: int) -> Any:
-        wanted = (Grant.holding == holding, Grant.status == GrantStatus.ENDING, col(Grant.remove).is_(True))
-        return (
-            select(Grant)
-            .where(*wanted, col(Grant.id) > after, ~_own_job(), _is_single())
-            .order_by(col(Grant.id))
-            .limit(self.directory.per_call)
-        )
 
     # -- taking away ----------------------------------------------------------------------------------------------
 
@@ -167,6 +159,12 @@ class EndingTogether:
 def is_for_many(step: Step) -> bool:
     """Whether a call can take several of such: members out of a group of a SCIM directory."""
     return step.does == "remove_member" and step.owner.startswith("scim:")
+
+
+def _going(holding: str) -> Any:
+    """The grants whose end has begun and that have no job of their own."""
+    wanted = (Grant.holding == holding, Grant.status == GrantStatus.ENDING, col(Grant.remove).is_(True))
+    return select(Grant.id).where(*wanted, ~_own_job(), _is_single()).order_by(col(Grant.id))
 
 
 def _due(w: Write, holding: str) -> Any:

@@ -200,6 +200,27 @@ def test_more_than_one_transaction_takes_are_told_in_parts(world: World, monkeyp
 # -- trouble ----------------------------------------------------------------------------------------------------------
 
 
+def test_who_is_over_first_and_asked_last_is_taken_as_well(world: World) -> None:
+    """In whatever order they are begun, nobody is passed over."""
+    asked = given(world)
+    world.directory.per_call = 5
+    with world.store.write() as w:
+        for number, grant in enumerate(w.session.exec(select(GrantRow).order_by(col(GrantRow.id).desc()))):
+            assert grant.ends_at is not None
+            grant.ends_at += timedelta(seconds=number)
+    over(world)
+    all_ended(world, asked)
+    assert takes(world) == [("remove_members", "")] * 3
+
+
+def test_while_atlassian_is_away_it_is_asked_once_a_try(world: World) -> None:
+    given(world)
+    world.directory.per_call = 5
+    world.directory.trouble = [DirectoryError("503", retry=True) for _ in range(3)]
+    over(world)
+    assert takes(world) == [("remove_members", "")]
+
+
 def test_a_lost_answer_is_read_back_and_nobody_is_taken_twice(world: World) -> None:
     asked = given(world)
     world.directory.lost_answers = [DirectoryError("no answer", retry=True, maybe_done=True)]
