@@ -10,8 +10,7 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from approvals import calls, ending_together
-from approvals.ending import CROWD
+from approvals import calls, ending, ending_together
 from approvals.ending_together import EndingTogether
 from approvals.models import AccessRequest, Call, CallEvent, Job, SlackUser, StepRow
 from approvals.models import Grant as GrantRow
@@ -28,7 +27,21 @@ from tests.support.world import COMPANY, World, account
 
 GROUP = "eu-jira-admins"
 ASKERS = [p for p in COMPANY.people if p.slack_kind == "member" and p.manager and p.handle != seed.EMERGENCY]
-MANY = 12
+MANY = 6
+
+
+@pytest.fixture(autouse=True)
+def small_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five are a crowd here, so that a test need not play ten requests."""
+    crowd_from(monkeypatch, 5)
+
+
+def crowd_from(monkeypatch: pytest.MonkeyPatch, many: int) -> None:
+    for module in (ending, ending_together):
+        monkeypatch.setattr(module, "CROWD", many)
+
+
+REAL = ending.CROWD
 
 
 @pytest.fixture
@@ -37,7 +50,7 @@ def world(store: Store) -> World:
     world = World(store, roomy())
     world.directory.members.clear()
     head, *rows = seed.people_csv().splitlines()
-    needed = {p.handle for p in ASKERS[:MANY]} | {str(p.manager) for p in ASKERS[:MANY]}
+    needed = {p.handle for p in ASKERS[:10]} | {str(p.manager) for p in ASKERS[:10]}
     story, rest = COMPANY.people[: len(seed.STORY)], COMPANY.people[len(seed.STORY) :]
     more = [p for p in rest if p.handle in needed]
     lines = [row for row in rows if any(p.slack_id in row for p in (*story, *more))]
@@ -100,7 +113,7 @@ def test_one_call_takes_all_and_stands_in_the_record_of_each(world: World) -> No
     assert all(body["data"]["late"] > 0 for body in world.record("grant.ended"))
 
 
-@pytest.mark.parametrize(("per_call", "wanted"), [(5, 3), (11, 2), (12, 1), (100, 1)])
+@pytest.mark.parametrize(("per_call", "wanted"), [(2, 3), (5, 2), (6, 1), (100, 1)])
 def test_a_call_takes_as_many_as_one_may_and_no_more(world: World, per_call: int, wanted: int) -> None:
     asked = given(world)
     world.directory.per_call = per_call
@@ -109,11 +122,20 @@ def test_a_call_takes_as_many_as_one_may_and_no_more(world: World, per_call: int
     assert takes(world) == [("remove_members", "")] * wanted
 
 
-def test_fewer_than_a_crowd_are_taken_one_by_one(world: World) -> None:
-    asked = given(world, CROWD - 1)
+def test_fewer_than_ten_are_taken_one_by_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd_from(monkeypatch, REAL)
+    asked = given(world, 9)
     over(world)
     all_ended(world, asked)
     assert sorted(takes(world)) == sorted(("remove_member", account(handle)) for handle in asked)
+
+
+def test_ten_are_a_crowd(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd_from(monkeypatch, REAL)
+    asked = given(world, 10)
+    over(world)
+    all_ended(world, asked)
+    assert takes(world) == [("remove_members", "")]
 
 
 def test_two_groups_are_two_calls(world: World) -> None:
@@ -188,13 +210,13 @@ def test_the_threads_are_not_told_of_the_events_either(world: World) -> None:
 
 
 def test_more_than_one_transaction_takes_are_told_in_parts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ending_together, "AT_ONCE", 7)
+    monkeypatch.setattr(ending_together, "AT_ONCE", 4)
     asked = given(world)
     over(world)
     all_ended(world, asked)
     assert takes(world) == [("remove_members", "")]
     counts = [news.facts.split('"count": ')[1].split(",")[0] for news in world.news("ended_together")]
-    assert counts == ["7", "5"]
+    assert counts == ["4", "2"]
 
 
 # -- trouble ----------------------------------------------------------------------------------------------------------
@@ -203,7 +225,7 @@ def test_more_than_one_transaction_takes_are_told_in_parts(world: World, monkeyp
 def test_who_is_over_first_and_asked_last_is_taken_as_well(world: World) -> None:
     """In whatever order they are begun, nobody is passed over."""
     asked = given(world)
-    world.directory.per_call = 5
+    world.directory.per_call = 2
     with world.store.write() as w:
         for number, grant in enumerate(w.session.exec(select(GrantRow).order_by(col(GrantRow.id).desc()))):
             assert grant.ends_at is not None
@@ -215,7 +237,7 @@ def test_who_is_over_first_and_asked_last_is_taken_as_well(world: World) -> None
 
 def test_while_atlassian_is_away_it_is_asked_once_a_try(world: World) -> None:
     given(world)
-    world.directory.per_call = 5
+    world.directory.per_call = 2
     world.directory.trouble = [DirectoryError("503", retry=True) for _ in range(3)]
     over(world)
     assert takes(world) == [("remove_members", "")]
@@ -330,10 +352,9 @@ def test_a_grant_that_is_moved_before_the_call_puts_it_off(world: World, monkeyp
 
 def test_what_is_begun_and_has_lost_its_job_is_asked_for_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = given(world)
-    kill(monkeypatch, ending_together, "group end: begun")
-    with suppress(Killed):
+    with monkeypatch.context() as for_now, suppress(Killed):
+        kill(for_now, ending_together, "group end: begun")
         over(world)
-    monkeypatch.undo()
     with world.store.write() as w:
         w.connection.execute(update(Job).where(col(Job.kind) == "group end").values(status="dead"))
     world = world.restarted()
@@ -377,10 +398,10 @@ def test_killed_anywhere_each_is_taken_once_and_told_once(
     module = calls if label.split(": ")[1] in ("intended", "called", "refused") else ending_together
     if label.endswith("refused"):
         world.directory.trouble = [DirectoryError("429", retry=True)]
-    kill(monkeypatch, module, label)
-    with pytest.raises(Killed):
-        over(world)
-    monkeypatch.undo()
+    with monkeypatch.context() as for_now:
+        kill(for_now, module, label)
+        with pytest.raises(Killed):
+            over(world)
     world = world.restarted()
     ask_for_every_end(world.store, due_too=True)
     over(world, 2.2)
