@@ -148,11 +148,12 @@ class EndingTogether:
             crash_point("group end: noted")
 
     def _tell(self, w: Write, ended: Sequence[Grant], late: float) -> None:
-        told = [grant.request_id for grant in ended if not incident_of(w.request(grant.request_id))]
+        told = [grant for grant in ended if not incident_of(w.request(grant.request_id))]
         if told:
+            some = [[grant.entitlement, grant.request_id] for grant in told[:SHOWN]]
             w.tell(
-                "ended_together", place="requests", once=f"ended together:{told[0]}:{told[-1]}",
-                entitlement=ended[0].entitlement, some=told[:SHOWN], count=len(told), late=late,
+                "ended_together", place="requests", once=f"ended together:{told[0].id}:{told[-1].id}:{len(told)}",
+                entitlement=told[0].entitlement, some=some, count=len(told), late=late,
             )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def bulk_ends_soon(facts: Facts, view: RequestView | None, _: str) -> str:
 def ended_together(facts: Facts, view: RequestView | None, audit_log: str) -> str:
     """Once for all, where each of them has a thread of its own."""
     some, count, late = facts["some"], facts["count"], facts["late"]
-    named = ", ".join(esc(request) for request in some)
+    named = ", ".join(esc(request) for _, request in some)
     more = f" and {count - len(some):,} more" if count > len(some) else ""
     lines = [
         f":white_circle: The time of {count:,} grants of `{esc(facts['entitlement'])}` was over at once. All were "

@@ -147,7 +147,7 @@ FACTS: dict[str, dict[str, str]] = {
     "offer": {"incident": "?", "title": "?", "link": "?"},
     "offer_to_nobody": {"incident": "?", "title": "?", "link": "?", "why": "?"},
     "ends_soon": {}, "bulk_ends_soon": {}, "ends_late": {"in lists": "?"},
-    "ended_together": {"entitlement": "?", "in lists": "?"},
+    "ended_together": {"entitlement": "?"},
     "drift": {"in lists": "?"}, "reconciled": {"in lists": "?"},
     "safe_mode": {"why": "?"}, "safe_mode_left": {"by": "?"}, "adopted": {},
 }  # fmt: skip
