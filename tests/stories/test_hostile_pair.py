@@ -43,6 +43,8 @@ OUT_OF_REACH = {
     "break_glass": "its people type no /breakglass", "resume": "nothing stops in the middle in this run",
     "record": "nothing was given by hand",
     "stop_partly": "Atlassian refuses nothing in the middle in this run",
+    "adopt": "no record is lost in this run",
+    "end_again": "nobody puts back by hand what was taken in this run",
 }  # fmt: skip
 SELDOM = {"void"}  # what was promised is refused at the last look: in one run of several, so nothing rests on it
 REFUSALS = {
@@ -199,7 +201,9 @@ class Judge:
 def ends_left(pair: Pair) -> int:
     with pair.bot.store.read() as session:
         soon = pair.bot.store.time_in(session) + timedelta(hours=1)
-        return len(session.exec(select(Job.id).where(Job.kind == "end", Job.run_at <= soon)).all())
+        return len(
+            session.exec(select(Job.id).where(col(Job.kind).in_(("end", "group end")), Job.run_at <= soon)).all()
+        )
 
 
 def grants_of(pair: Pair, accounts: set[str]) -> list[str]:
@@ -243,5 +247,5 @@ def missed(pair: Pair) -> set[str]:
 
 def expected() -> set[str]:
     requests = {f"request {verb}" for _, verb, _, _ in REQUEST_MOVES} - {f"request {verb}" for verb in OUT_OF_REACH}
-    grants = {f"grant {verb}" for _, verb, _, _ in GRANT_MOVES if verb not in ("promise", *SELDOM)}
+    grants = {f"grant {verb}" for _, verb, _, _ in GRANT_MOVES if verb not in ("promise", *SELDOM, *OUT_OF_REACH)}
     return (requests - {"request ask"}) | grants | {f"refusal {n}" for n in REFUSALS} | {f"safety {n}" for n in SAFETY}
