@@ -40,13 +40,15 @@ def watch(bot: Living, *what: str) -> None:
 
 
 def test_before_anybody_has_looked_it_is_ready_and_says_so(bot: Living) -> None:
+    bot.house.mirror.start()
+    bot.house.worker.run_until_idle()
     ready, report = bot.house.health.look()
     assert ready
     assert report["ready"] is True
     assert (report["database"]["ok"], report["schema"]["ok"], report["record"]["ok"]) == (True, True, True)
     assert (report["slack"]["ok"], report["atlassian"]["ok"]) == (False, False)
     assert "nobody has looked yet" in report["slack"]["says"]
-    assert report["mirror"]["ok"], "it was filled on the first morning"
+    assert report["mirror"]["ok"], "it was filled a moment ago"
 
 
 def test_while_one_try_to_write_gets_no_answer_the_others_say_so(bot: Living, monkeypatch: pytest.MonkeyPatch) -> None:
