@@ -115,6 +115,10 @@ def test_a_request_cancelled_while_atlassian_is_read_stays_cancelled(world: Worl
     world.directory.survey_grant = cancel_meanwhile  # type: ignore[method-assign,assignment]
     world.run()
     assert world.request(request).status == Status.CANCELLED
+    reads = world.directory.reads
+    world.later(timedelta(minutes=1))
+    world.run()  # it looks once more, and finds nothing to do
+    assert (world.request(request).status, world.directory.reads) == (Status.CANCELLED, reads)
     assert not [key for key in world.jobs() if key.startswith("plan")]
 
 
