@@ -73,14 +73,14 @@ class Drill:
 
     def window(self) -> Json:
         """Opened anew: what it shows is the record as it is now."""
+        return self.bot.until(self.look)
 
-        def look() -> Json | None:
-            if self.bot.slack.open_view("omar"):
-                self.bot.slack.close_view("omar", all=True)
-            self.bot.slack.command("omar", "safe-mode", channel="dm:omar")
-            return self.bot.slack.open_view("omar")
-
-        return self.bot.until(look)
+    def look(self) -> Json | None:
+        """None when it did not open: the bot is dead, or safe mode is over."""
+        if self.bot.slack.open_view("omar"):
+            self.bot.slack.close_view("omar", all=True)
+        self.bot.slack.command("omar", "safe-mode", channel="dm:omar")
+        return self.bot.slack.open_view("omar")
 
     def choose(self, account: str, words: str) -> None:
         """Choose in the menu of somebody who holds the group, again until it is written down."""
@@ -112,7 +112,9 @@ class Drill:
         def attempt() -> bool:
             if self.is_over():
                 return True
-            view = self.window()
+            view = self.look()
+            if view is None:  # left since it was asked, most likely; then it is over when it is asked again
+                return False
             buttons = [e for b in view["blocks"] if b["type"] == "actions" for e in b["elements"]]
             for button in buttons:
                 if button["action_id"] in (ALL_LEFT, LEAVE):
