@@ -88,7 +88,7 @@ class Calls:
         self._record(claim, row, step, call, answer)
 
     def call_together(
-        self, claim: jobs.Claim, many: Sequence[tuple[StepRow, Step, Grant]], step: Step, what: str
+        self, claim: jobs.Claim, many: Sequence[tuple[StepRow, Step, Grant]], step: Step
     ) -> None:  # fmt: skip
         """One call, ``step``, for a step of each of several requests: each has it in its own record.
 
@@ -99,14 +99,14 @@ class Calls:
         with self.store.work(claim) as w:
             insist_untouched(w.session, [grant for *_, grant in many])
             calls = [self._intended(w, row, one, len(many)) for row, one, _ in many]
-        crash_point(f"{what}: intended")
+        crash_point("group end: intended")
         try:
             answer: str | None = self.directory.perform(step)
         except DirectoryError as error:
-            crash_point(f"{what}: refused")
+            crash_point("group end: refused")
             self._record_together(claim, many, calls, None if error.maybe_done else f"error: {error}")
             raise
-        crash_point(f"{what}: called")
+        crash_point("group end: called")
         self._record_together(claim, many, calls, answer)
 
     def _intended(self, w: Write, row: StepRow, step: Step, together: int) -> Call:

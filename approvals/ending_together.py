@@ -133,7 +133,7 @@ class EndingTogether:
         step = first.model_copy(
             update={"does": "remove_members", "account": "", "member": "", "value": value, "words": words}
         )
-        self.ending.calls.call_together(claim, [(one.row, one.step, one.grant) for one in left], step, "group end")
+        self.ending.calls.call_together(claim, [(one.row, one.step, one.grant) for one in left], step)
 
     def _ended(self, claim: jobs.Claim, ones: Sequence[One]) -> None:
         """As the job ``end`` closes each; a crowd is told once, and each person of their own."""

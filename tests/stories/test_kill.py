@@ -29,7 +29,7 @@ KINDS = (
     "preview",
 )
 FILLS = {
-    "what": ("give", "end", "change", "batch", "batch end", "group end"),
+    "what": ("give", "end", "change", "batch", "batch end"),
     "claim.kind": KINDS,
     "kind": ("bulk result", "review events"),
 }  # what an f-string label can hold
