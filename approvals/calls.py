@@ -69,14 +69,7 @@ class Calls:
                 raise jobs.Later(0.5, "the grant was moved by somebody else")
             if unless_over and fresh is not None and is_over(fresh, w.now):
                 raise jobs.Later(0.1, "it was ended before it was given")
-            call = w.add(Call(step_id=row.id or 0, method=step.method, path=step.path, intended_at=w.now))
-            w.session.merge(row).status = "called"
-            w.audit(
-                "call.intended",
-                actor=MACHINE,
-                request=row.request_id,
-                data={"call": call.id, "does": step.does, "method": step.method, "path": step.path},
-            )
+            call = self._intended(w, row, step)
         crash_point(f"{what}: intended")
         try:
             answer = self.directory.perform(step)
@@ -109,11 +102,13 @@ class Calls:
         crash_point("group end: called")
         self._record_together(claim, many, calls, answer)
 
-    def _intended(self, w: Write, row: StepRow, step: Step, together: int) -> Call:
+    def _intended(self, w: Write, row: StepRow, step: Step, together: int = 1) -> Call:
+        """``together`` is how many steps share the call."""
         call = w.add(Call(step_id=row.id or 0, method=step.method, path=step.path, intended_at=w.now))
         w.session.merge(row).status = "called"
-        data = {"call": call.id, "does": step.does, "method": step.method, "path": step.path, "together": together}
-        w.audit("call.intended", actor=MACHINE, request=row.request_id, data=data)
+        data = {"call": call.id, "does": step.does, "method": step.method, "path": step.path}
+        shared = {"together": together} if together > 1 else {}
+        w.audit("call.intended", actor=MACHINE, request=row.request_id, data={**data, **shared})
         return call
 
     def _record_together(

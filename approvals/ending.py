@@ -49,6 +49,8 @@ class Ending:
             return self._end_with_its_list(claim, grant)
         if grant is None or grant.status in (GrantStatus.ENDED, GrantStatus.VOID):
             return
+        if grant.ends_at is not None and grant.ends_at <= self.store.now() and grant.status in LIVE:
+            self._insist_on_the_record(claim, grant, "apply")
         if self._is_in_a_crowd(grant):
             return self._end_with_the_crowd(claim, grant)
         if grant.status in LIVE:
@@ -75,8 +77,6 @@ class Ending:
 
     def _begin_end(self, claim: jobs.Claim, grant: Grant) -> Grant:
         """Decide whether anything has to be taken: not what was held before, not what another grant gives."""
-        if grant.ends_at is not None and grant.ends_at <= self.store.now():
-            self._insist_on_the_record(claim, grant, "apply")
         with self.store.work(claim) as w:
             if grant.ends_at is None or grant.ends_at > w.now:
                 raise jobs.Later(max(1.0, (grant.ends_at - w.now).total_seconds()) if grant.ends_at else 3600)

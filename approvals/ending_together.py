@@ -71,17 +71,25 @@ class EndingTogether:
 
     def _begin(self, claim: jobs.Claim) -> None:
         """As the job ``end`` begins each, for as many as one call takes; that job has nothing left to do then."""
-        begun = 0
+        begun, forged = 0, set[int]()
         while begun < self.directory.per_call:
             with self.store.work(claim) as w:
-                due = w.session.exec(_due(w, claim.about)).all()
+                due = w.session.exec(_due(w, claim.about, forged)).all()
                 for grant in due:
+                    if not self._is_known(w.session, grant):
+                        forged.add(grant.id or 0)
+                        w.enqueue("end", str(grant.id), priority=jobs.ENDS)  # which raises the alarm
+                        continue
                     jobs.cancel(w.session, "end", str(grant.id))
                     self.ending.begin(w, grant, because=grant.because or TIME_IS_OVER)
             if not due:
                 return
             begun += len(due)
             crash_point("group end: begun")
+
+    def _is_known(self, session: Session, grant: Grant) -> bool:
+        """What takes it is made from the steps that gave it, so those must be the ones of the chain."""
+        return are_in_the_chain(session, grant.request_id, steps_of(session, grant.request_id, "apply"))
 
     # -- taking away ----------------------------------------------------------------------------------------------
 
@@ -168,12 +176,12 @@ def _going(holding: str) -> Any:
     return select(Grant.id).where(*wanted, ~_own_job(), _is_single()).order_by(col(Grant.id))
 
 
-def _due(w: Write, holding: str) -> Any:
+def _due(w: Write, holding: str, but: Collection[int]) -> Any:
     """Whose time is over and whose own job is not at work at this moment."""
     wanted = (Grant.holding == holding, Grant.status == GrantStatus.ACTIVE, col(Grant.ends_at) <= w.now)
     return (
         select(Grant)
-        .where(*wanted, ~_own_job(col(Job.status) == "running"), _is_single())
+        .where(*wanted, col(Grant.id).not_in(but), ~_own_job(col(Job.status) == "running"), _is_single())
         .order_by(col(Grant.ends_at), col(Grant.id))
         .limit(AT_ONCE)
     )

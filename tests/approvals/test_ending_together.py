@@ -65,9 +65,12 @@ def world(store: Store) -> World:
     return world
 
 
-def given(world: World, many: int = MANY, group: str = GROUP, hours: int = 2) -> dict[str, AccessRequest]:
+def given(
+    world: World, many: int = MANY, group: str = GROUP, hours: int = 2, but: str = ""
+) -> dict[str, AccessRequest]:  # fmt: skip
     """So many people hold it for so long, each by a request of their own."""
-    asked = {p.handle: world.ask(p.handle, group, length=timedelta(hours=hours)) for p in ASKERS[:many]}
+    askers = [p.handle for p in ASKERS if p.handle != but][:many]
+    asked = {handle: world.ask(handle, group, length=timedelta(hours=hours)) for handle in askers}
     world.run()
     for handle, request in asked.items():
         world.click(str(COMPANY.person(handle).manager), request)
@@ -291,6 +294,40 @@ def test_a_step_that_somebody_wrote_by_hand_is_not_taken_and_the_others_are(
     assert {news.request_id for news in world.news("alarm")} == {forged.id}
     others = [request for request in asked.values() if request.id != forged.id]
     assert statuses(world, others) == {GrantStatus.ENDED}
+
+
+def test_nor_is_what_follows_from_a_giving_step_that_was_written_by_hand(world: World) -> None:
+    """Whoever edits the step that gave it would choose whom the bot takes out."""
+    asked = given(world)
+    forged, victim = asked[ASKERS[2].handle], account(ASKERS[8].handle)
+    world.directory.held(GROUP).add(victim)
+    with world.store.write() as w:
+        mine = (StepRow.request_id == forged.id, StepRow.purpose == "apply")
+        row = w.session.exec(select(StepRow).where(*mine)).one()
+        row.body = row.body.replace(account(ASKERS[2].handle), victim)
+        w.session.add(row)
+    over(world)
+    assert victim in world.directory.held(GROUP)
+    assert world.holds(ASKERS[2].handle)
+    assert statuses(world, [forged]) == {GrantStatus.ACTIVE}
+    assert {news.request_id for news in world.news("alarm")} == {forged.id}
+    others = [request for request in asked.values() if request.id != forged.id]
+    assert statuses(world, others) == {GrantStatus.ENDED}
+    assert takes(world) == [("remove_members", "")]
+
+
+def test_break_glass_is_told_in_its_own_thread_and_to_security(world: World) -> None:
+    who = "tomas"
+    asked = given(world, hours=1, but=who)
+    glass = world.breaks(who)
+    world.run()
+    assert world.holds(who)
+    over(world, 1.1)
+    all_ended(world, asked)
+    assert not world.holds(who)
+    own = {news.place for news in world.news("ended") if news.request_id == glass.id}
+    assert own >= {"thread", "security"}
+    assert not [news for news in world.news("ended_together") if glass.id in news.facts]
 
 
 def test_while_effects_are_off_it_waits(world: World) -> None:
