@@ -4,54 +4,27 @@ Polls until something accepted shows are not counted here: each is one more of t
 """
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 
 import pytest
 
 from approvals.plan import Newcomer
-from approvals.policy import Entitlement, Policy
+from approvals.policy import Entitlement
 from bot.atlassian.directory import AtlassianDirectory
 from bot.atlassian.plans import lookups
-from bot.clients import Clients
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.atlassian.roles import CONFLUENCE
-from bot.sandbox.atlassian.server import running
-from bot.sandbox.demo_policy import demo_policy
-from tests.support.reach import clients
+from tests.support.reach import entitlement
 
 COMPANY = seed.company()
 ADA, NADIA, UNMANAGED = (COMPANY.person(handle).account_id for handle in ("ada", "nadia", "person015"))
-POLICY = Policy.parse(demo_policy())
 SHORT = (
     (r"/scim/directory/[^/]+", "scim"), (r"/admin/user-provisioning/v1/org/[^/]+/user/[^/]+", "links"),
     (r"/admin/v[12]/orgs/[^/]+", "org"), (r"/directories/[^/]+", ""), (r"/users/712020[^/]*/manage", "account"),
     (r"/rest/api/3", "site"), (r"/users/712020[^/]*", "/users/ID"), (r"/(?:Users|Groups|groups)/[0-9a-f-]{36}", "/ID"),
     (r"/memberships/712020.*", "/memberships/ID"), (r"/api-tokens/.*", "/api-tokens/ID"), (r"\?.*", ""),
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def reached() -> Iterator[tuple[Clients, AtlassianControl]]:
-    with running() as base, AtlassianControl(base) as control:
-        made = clients(base)
-        yield made, control
-        made.close()
-
-
-@pytest.fixture
-def there(reached: tuple[Clients, AtlassianControl]) -> tuple[AtlassianDirectory, AtlassianControl]:
-    """The first morning, and a directory that remembers nothing."""
-    made, control = reached
-    control.reset()
-    return AtlassianDirectory(made, POLICY), control
-
-
-def entitlement(**changes: object) -> Entitlement:
-    found = POLICY.entitlement("eu-jira-admins")
-    assert found is not None
-    return replace(found, **changes)  # type: ignore[arg-type]
 
 
 def short(method: str, path: str) -> str:

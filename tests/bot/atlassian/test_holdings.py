@@ -1,47 +1,19 @@
 """Who of some people holds a thing: by the list of its group, and the same as each person's own record says."""
 
-from collections.abc import Iterator
-from dataclasses import replace
-
 import pytest
 
 from approvals.plan import Step
-from approvals.policy import Entitlement, Policy
+from approvals.policy import Entitlement
 from approvals.ports import DirectoryError, Impossible
 from bot.atlassian.directory import AtlassianDirectory
 from bot.atlassian.plans import holdings
-from bot.clients import Clients
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.atlassian.roles import CONFLUENCE
-from bot.sandbox.atlassian.server import running
-from bot.sandbox.demo_policy import demo_policy
-from tests.support.reach import clients
+from tests.support.reach import entitlement
 
 COMPANY = seed.company()
-POLICY = Policy.parse(demo_policy())
 PEOPLE = ("ada", "tomas", "mei")
-
-
-@pytest.fixture(scope="module")
-def reachable() -> Iterator[tuple[Clients, AtlassianControl]]:
-    with running() as base, AtlassianControl(base) as control:
-        there = clients(base)
-        yield there, control
-        there.close()
-
-
-@pytest.fixture
-def there(reachable: tuple[Clients, AtlassianControl]) -> tuple[AtlassianDirectory, AtlassianControl]:
-    made, control = reachable
-    control.reset()
-    return AtlassianDirectory(made, POLICY), control
-
-
-def entitlement(**changes: object) -> Entitlement:
-    found = POLICY.entitlement("eu-jira-admins")
-    assert found is not None
-    return replace(found, **changes)  # type: ignore[arg-type]
 
 
 WHAT = {
