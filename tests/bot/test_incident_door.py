@@ -263,7 +263,7 @@ def test_the_same_bytes_are_refused_and_the_same_incident_is_known(bot: Living, 
     again = tool.post(body, headers)
     assert (again.status_code, again.json()["error"]) == (401, "replay")
     assert rows(bot) == before
-    known = tool.post(body, sealed(body, age=1))
+    known = tool.post(body, sealed(body, age=60))
     assert (known.status_code, known.json()["new"]) == (200, False)
     assert {name: n for name, n in rows(bot).items() if n != before[name]} == {"replays": before["replays"] + 1}
 
