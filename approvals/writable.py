@@ -1,7 +1,10 @@
 """Whether the database can be written now, and in which words it is said that it can't."""
 
 import secrets
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import delete, insert
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, PendingRollbackError, SQLAlchemyError
@@ -11,6 +14,7 @@ from sqlmodel import col
 from approvals.database import READ_ONLY, Database
 from approvals.models import Meta
 
+T = TypeVar("T")
 # The database's own trouble, and no mistake of ours: it is away, full, locked, read-only, or was just restarted.
 DATABASE = (OperationalError, InterfaceError, InternalError, PendingRollbackError, PoolTimeout)
 ROOM = 32_000  # characters: more than the rows of a few effects
@@ -36,6 +40,21 @@ class Trouble:
     reads: bool
 
 
+def patiently(do: Callable[[], T], *, seconds: float = 30.0, again: float = 0.5) -> T:
+    """What ``do`` gives, which may be begun anew; a server that is away for a moment is asked again for so long.
+
+    For the start of a process, that would otherwise be over because of what the next try would not even see.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return do()
+        except DATABASE as error:
+            if trouble_of(error) not in _PASSING or time.monotonic() > until:
+                raise
+            time.sleep(again)
+
+
 def cannot_write(trouble: Trouble) -> str:
     """The acknowledgement of what could not be written down."""
     first = f"My database is in trouble ({trouble.why}), so I could not write that down: nothing was asked"
@@ -54,6 +73,9 @@ def cannot_tell(trouble: Trouble) -> str:
 _FULL = Trouble("the disk is full", reads=True)
 _NOT_WRITABLE = Trouble("it may only be read", reads=True)
 _AWAY = Trouble("it can't be reached", reads=False)
+_CROWDED = Trouble("it has too many connections", reads=False)
+_RESTARTED = Trouble("it is being restarted", reads=False)
+_PASSING = (_AWAY, _CROWDED, _RESTARTED)
 # https://sqlite.org/rescode.html, by the beginning of the name
 _SQLITE = {
     "SQLITE_FULL": _FULL,
@@ -70,8 +92,8 @@ _SQLITE = {
 _POSTGRESQL = {
     "53100": _FULL,
     READ_ONLY: _NOT_WRITABLE,
-    "53300": Trouble("it has too many connections", reads=False),
-    "57P": Trouble("it is being restarted", reads=False),
+    "53300": _CROWDED,
+    "57P": _RESTARTED,
     "08": _AWAY,
 }
 

@@ -38,7 +38,7 @@ from approvals.waiting import Waiting
 from approvals.warning import Warning
 from approvals.welcoming import Welcoming
 from approvals.workflow import Workflow
-from approvals.writable import DATABASE, cannot_tell, cannot_write, trouble_of
+from approvals.writable import DATABASE, cannot_tell, cannot_write, patiently, trouble_of
 from bot.announcer import Announcer
 from bot.atlassian.directory import AtlassianDirectory
 from bot.atlassian.event_kinds import read_config
@@ -117,7 +117,12 @@ class House:
     loss: Loss
 
     def start(self) -> None:
-        """Begin to work: whether the record is all there, the ends that are due, then what comes again and again."""
+        """Begin to work, also when the database is away at this very moment."""
+        patiently(self._ask_for_work)
+        self.worker.start()
+
+    def _ask_for_work(self) -> None:
+        """Whether the record is all there, the ends that are due, then what comes again and again."""
         self.loss.look()
         ask_for_every_end(self.store, due_too=True)
         with self.store.read() as session:
@@ -130,7 +135,6 @@ class House:
         self.heartbeat.start()
         self.upkeep.start()
         self.reconciliation.start()
-        self.worker.start()
 
     def close(self) -> None:
         """Give back every connection, when nobody works any more."""

@@ -148,6 +148,8 @@ def worker(checkpoint: Checkpoints = None) -> None:
     import signal
     import threading
 
+    import structlog
+
     from bot.side_port import serve_beside
     from bot.web import Web
 
@@ -168,6 +170,7 @@ def worker(checkpoint: Checkpoints = None) -> None:
     if settings.metrics_port is not None:
         serve_beside(Web(house, aside=True), settings.host, settings.metrics_port)
     house.start()
+    structlog.get_logger().info("working", database=house.database.journal)
     stopping.wait()
     house.worker.stop(patience=STOPS_WITHIN)
 
@@ -374,6 +377,7 @@ def furnish(settings: "Settings", given: "Sequence[Path]" = ()) -> "House":
     import structlog
 
     from approvals.store import Store
+    from approvals.writable import patiently
     from bot.app import adopt_policy, build
     from bot.settings import SECRETS
 
@@ -382,7 +386,7 @@ def furnish(settings: "Settings", given: "Sequence[Path]" = ()) -> "House":
     text = Path(settings.policy_file).read_text(encoding="utf-8")
     with open_database(settings) as database:
         store: Store = Store(database, movable_time=settings.on_loopback)
-        if not adopt_policy(store, text, read_policy(settings.policy_file)):
+        if not patiently(lambda: adopt_policy(store, text, read_policy(settings.policy_file))):
             structlog.get_logger().warning("the policy file differs from the policy in force; it changes nothing yet")
     return build(settings, given=given)
 

@@ -13,7 +13,7 @@ from approvals.database import Database
 from approvals.models import AccessRequest, Call, Meta
 from approvals.states import Status
 from approvals.store import Store
-from approvals.writable import cannot_write, insist_room, trouble_of
+from approvals.writable import cannot_write, insist_room, patiently, trouble_of
 from tests.support.world import World
 
 FAULTS = ("full", "read-only")
@@ -113,6 +113,39 @@ def test_postgresql_is_understood_by_its_codes_and_never_by_its_words(code: str,
         sqlstate = code
 
     assert trouble_of(OperationalError("INSERT", {}, Other("the disk is full, said a person"))).why == why
+
+
+def test_a_server_on_postgresql_that_cuts_connections_at_a_start_is_asked_again(postgresql_url: str) -> None:
+    database, tries = Database(postgresql_url), []
+
+    def begin() -> int:
+        with database.changing() as connection:
+            tries.append(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+            if len(tries) < 3:
+                connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+        return tries[-1]
+
+    try:
+        assert patiently(begin, again=0.01) == tries[-1]
+    finally:
+        database.close()
+    assert len(set(tries)) == 3
+
+
+def test_nobody_waits_for_long_and_not_for_what_does_not_pass(database: Database) -> None:
+    tries = []
+
+    def begin() -> None:
+        tries.append("a try")
+        insist_room(database)
+
+    with unwritable(database, "read-only"), pytest.raises(OperationalError):
+        patiently(begin)
+    assert len(tries) == 1
+    away = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    with pytest.raises(OperationalError):
+        patiently(lambda: insist_room(away), seconds=0.0, again=0.01)
+    away.close()
 
 
 def test_what_is_told_names_the_trouble_and_what_still_goes() -> None:

@@ -36,6 +36,9 @@ class Machine:
         except httpx.HTTPError:
             return False
 
+    def has_begun(self) -> bool:
+        return '"event": "working"' in self.text()
+
 
 @dataclass
 class Machines:
@@ -52,7 +55,7 @@ class Machines:
 
 @contextmanager
 def machines(bot: Bot, *, webs: int = 2, workers: int = 2) -> Iterator[Machines]:
-    """All of them started, and every web side ready."""
+    """All of them started, every web side ready and every worker at work."""
     found = Machines(bot)
     with ExitStack() as stack:
         for number in range(webs):
@@ -65,6 +68,8 @@ def machines(bot: Bot, *, webs: int = 2, workers: int = 2) -> Iterator[Machines]
             found.workers.append(stack.enter_context(_started(bot, f"worker{number}", "worker", LOG_LEVEL="DEBUG")))
         for web in found.webs:
             bot.until(web.answers)
+        for worker in found.workers:
+            bot.until(worker.has_begun)
         yield found
 
 
