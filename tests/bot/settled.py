@@ -16,7 +16,10 @@ Json = dict[str, Any]
 COMPANY = seed.company()
 REQUESTS = "#access-requests"
 LONGEST = 180.0  # seconds of a test, however busy the machine is
-SOON = timedelta(seconds=60)  # what is due later than that is not waited for: lapses, ends, the mirror's next round
+SOON = timedelta(seconds=60)  # what is due later than that is not waited for: lapses and ends
+NEXT_ROUND = timedelta(seconds=3)  # nor what reads anew as the minutes go by, unless somebody has just asked for it
+
+READS = ("mirror", "sources")  # of what comes again for ever, what a test may wait for
 
 
 def settle(bot: Living) -> None:
@@ -26,14 +29,16 @@ def settle(bot: Living) -> None:
         assert time.monotonic() < deadline, f"it never comes to rest: {jobs(bot)}"
         bot.house.worker.run_until_idle()
         with bot.store.read() as session:  # what is read for ever nobody waits for
-            for_ever = RECURRING - {"mirror", "sources"}
-            ready = select(func.min(Job.run_at)).where(Job.status == "ready", col(Job.kind).not_in(for_ever))
-            due = session.exec(ready).one()
-        due = due.replace(tzinfo=UTC) if due is not None else None
+            ready = select(func.min(Job.run_at)).where(Job.status == "ready")
+            dues = [
+                (session.exec(ready.where(col(Job.kind).not_in(RECURRING))).one(), SOON),
+                (session.exec(ready.where(col(Job.kind).in_(READS))).one(), NEXT_ROUND),
+            ]
         now = bot.store.now()
-        if due is None or due - now > SOON:
+        waits = [due.replace(tzinfo=UTC) - now for due, soon in dues if due and due.replace(tzinfo=UTC) - now <= soon]
+        if not waits:
             return
-        time.sleep(max(0.0, (due - now).total_seconds()))
+        time.sleep(max(0.0, min(waits).total_seconds()))
 
 
 def jobs(bot: Living) -> list[tuple[str, str]]:
