@@ -80,6 +80,15 @@ def test_a_path_that_httpx_would_rewrite_is_not_sent(template: str) -> None:
     assert recorder.requests == []
 
 
+@pytest.mark.parametrize("template", ["/a b", "/a#b", "/é", "/a?b=1 2"])
+def test_nor_is_one_that_the_first_look_let_through(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.http.fill", lambda template, ids: template)
+    http, recorder = client()
+    with pytest.raises(UnsafeAddress):
+        http.request("GET", template, headers=KEY)
+    assert recorder.requests == []
+
+
 def test_a_path_outside_the_clients_own_is_not_sent() -> None:
     http, recorder = client(paths=("/scim/directory/",))
     with pytest.raises(UnsafeAddress):

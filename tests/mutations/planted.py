@@ -158,9 +158,16 @@ PLANTED = (
     ),
     planted(
         "an id goes into a path as it is", "bot/http.py",
+        "    if not isinstance(value, str) or IDS[kind].fullmatch(value) is None:\n",
+        "    if not isinstance(value, str):\n",
+        "an id with slashes in it reaches another address with our key",
+        "tests/bot/test_http.py::test_a_hostile_id_sends_nothing",
+    ),
+    planted(
+        "what httpx makes of a path is not looked at", "bot/http.py",
         "        if url.raw_path != target.encode():\n", "        if False:\n",
-        "an id with dots in it reaches another address with our key",
-        "tests/bot/test_http.py::test_a_path_that_httpx_would_rewrite_is_not_sent",
+        "the address that is called is another than the one that was built",
+        "tests/bot/test_http.py::test_nor_is_one_that_the_first_look_let_through",
     ),
     # -- what was approved is what is done ----------------------------------------------------------------------------
     planted(
