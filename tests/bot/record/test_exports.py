@@ -72,7 +72,7 @@ def test_pages_and_days_leave_no_gap(world: World, monkeypatch: pytest.MonkeyPat
 def test_no_cell_of_the_table_is_a_formula(world: World) -> None:
     rows = list(csv.reader(io.StringIO(printed(world, "csv").removeprefix("\ufeff"))))
     assert len(rows) == world.store.verify().entries + 1
-    assert {f"'{formula}" for formula in FORMULAS} <= {cell for row in rows for cell in row}, "as it stands, but guarded"
+    assert {f"'{formula}" for formula in FORMULAS} <= {cell for row in rows for cell in row}, "as it is, guarded"
     assert all(not cell.lstrip().startswith(("=", "+", "-", "@")) for row in rows for cell in row)
     assert all(len(row) == len(rows[0]) for row in rows)
 
