@@ -72,6 +72,7 @@ def test_a_full_disk_stops_effects_and_no_reading_and_all_goes_on_when_there_is_
     mine = bot.slack.command("ada", "mine", channel=CHANNEL)
     assert mine["error"] is None
     assert request in text_of(mine)
+    bot.until(lambda: until_refused(bot) and unready(bot))  # what finished work has freed meanwhile is filled as well
     bot.slack.click(
         "grace", "approve", ts=card["ts"], channel=card["channel"]
     )  # taken or not: the deed needs more room
