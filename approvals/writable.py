@@ -40,10 +40,11 @@ class Trouble:
     reads: bool
 
 
-def patiently(do: Callable[[], T], *, seconds: float = 30.0, again: float = 0.5) -> T:
+def patiently(do: Callable[[], T], *, seconds: float = 5.0, again: float = 0.5) -> T:
     """What ``do`` gives, which may be begun anew; a server that is away for a moment is asked again for so long.
 
-    For the start of a process, that would otherwise be over because of what the next try would not even see.
+    For the start of a process, that would otherwise be over because of what the next try would not even see. Whoever
+    waits here hears no signal, and a process that is told to stop must be gone in ten seconds.
     """
     until = time.monotonic() + seconds
     while True:

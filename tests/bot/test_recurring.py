@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import psycopg
+import pytest
+from sqlalchemy.exc import OperationalError
 from sqlmodel import select
 
 from approvals.jobs import RECURRING
@@ -28,3 +31,21 @@ def test_all_that_a_house_begins_with_is_named_as_recurring_and_comes_to_rest(
         assert {"mirror", "events", "checkpoint", "texts"} <= begun <= RECURRING
         settle(bot)
         assert kinds(bot) >= begun, "each of them has asked for its next time"
+
+
+def test_a_start_during_which_the_database_is_away_for_a_moment_asks_again(
+    migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with living(copied(migrated_file, tmp_path), works=False) as bot:
+        look, tries, begun = bot.house.loss.look, list[str](), list[str]()
+
+        def away_at_first() -> None:
+            tries.append("a look")
+            if len(tries) == 1:
+                raise OperationalError("SELECT", {}, psycopg.OperationalError("the connection was cut"))
+            look()
+
+        monkeypatch.setattr(bot.house.loss, "look", away_at_first)
+        monkeypatch.setattr(bot.house.worker, "start", lambda: begun.append("the worker"))
+        bot.house.start()
+        assert (len(tries), begun) == (2, ["the worker"])
