@@ -2,11 +2,12 @@
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert
+from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
 from approvals.gatehouse_verify import GENESIS as GENESIS
@@ -16,6 +17,10 @@ from approvals.models import AuditDetail, AuditEntry
 from approvals.plan import canonical
 
 _HEAD = select(AuditEntry.seq, AuditEntry.hash).order_by(col(AuditEntry.seq).desc()).limit(1)
+_WHOLE = sa_select(
+    *(col(one) for one in (AuditEntry.seq, AuditEntry.prev, AuditEntry.hash, AuditEntry.body)),
+    *(col(one) for one in (AuditEntry.event, AuditEntry.request_id)),
+)
 _ENTRY, _DETAIL = insert(AuditEntry), insert(AuditDetail)
 PAGE = 500  # entries a read: with SQLite's rollback journal no read may last long
 
@@ -56,13 +61,15 @@ def append(
 
 def find(session: Session, *, event: str, request: str) -> list[dict[str, Any]]:
     """The bodies of a request's entries of one kind, each checked against its own hash; a forged one is left out."""
-    rows = session.exec(
-        select(AuditEntry)
-        .where(AuditEntry.event == event, AuditEntry.request_id == request)
-        .order_by(col(AuditEntry.seq))
-    )
-    bodies = [json.loads(row.body) for row in rows if link(row.prev, row.seq, row.body.encode()) == row.hash]
-    return [body for body in bodies if body["event"] == event and body["request"] == request]
+    return find_all(session, events=[event], requests=[request])
+
+
+def find_all(session: Session, *, events: Collection[str], requests: Collection[str]) -> list[dict[str, Any]]:
+    """The same for several kinds and requests, in the order of the chain."""
+    of_them = (col(AuditEntry.event).in_(events), col(AuditEntry.request_id).in_(requests))
+    rows = session.execute(_WHOLE.where(*of_them).order_by(col(AuditEntry.seq)))
+    found = [(row, json.loads(row.body)) for row in rows if link(row.prev, row.seq, row.body.encode()) == row.hash]
+    return [body for row, body in found if (body["event"], body["request"]) == (row.event, row.request_id)]
 
 
 def proves(session: Session, *, event: str, request: str, name: str, text: str) -> bool:

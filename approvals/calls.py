@@ -1,8 +1,9 @@
 """One step made true: the intent is committed, the call made, its answer committed, the effect read back."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
@@ -23,6 +24,7 @@ LOOK_AGAIN = 2.0  # seconds before reading an accepted change again
 # Until a change shows everywhere: 30 seconds by the documentation of role assignments, after a call of at most 30.
 # https://developer.atlassian.com/cloud/admin/organization/rest/api-group-users/
 SHOWS_WITHIN = timedelta(seconds=90)
+Numbered = TypeVar("Numbered", StepRow, Call)
 
 
 class Calls:
@@ -91,7 +93,8 @@ class Calls:
             raise jobs.Halted(claim.key)
         with self.store.work(claim) as w:
             insist_untouched(w.session, [grant for *_, grant in many])
-            calls = [self._intended(w, row, one, len(many)) for row, one, _ in many]
+            fresh = _by_id(w.session, StepRow, [row.id for row, *_ in many])
+            calls = [self._intended(w, fresh[row.id], one, len(many)) for row, one, _ in many]
         crash_point("group end: intended")
         try:
             answer: str | None = self.directory.perform(step)
@@ -115,8 +118,9 @@ class Calls:
         self, claim: jobs.Claim, many: Sequence[tuple[StepRow, Step, Grant]], calls: Sequence[Call], answer: str | None
     ) -> None:  # fmt: skip
         with self.store.work(claim) as w:
+            fresh = _by_id(w.session, Call, [call.id for call in calls])
             for (row, step, _), call in zip(many, calls, strict=True):
-                self._answered(w, row, step, call, answer, quiet=True)
+                self._answered(w, row, step, fresh[call.id], answer, quiet=True)
 
     def answered_well(self, session: Session, row: StepRow) -> bool:
         """Whether a call of this step was answered, and not with an error: then only a read can tell more."""
@@ -145,11 +149,20 @@ class Calls:
 
 def steps_of(session: Session, request_id: str, purpose: str) -> Sequence[StepRow]:
     """A request's steps in their order; ``purpose`` is apply or end."""
-    return session.exec(
+    return steps_of_each(session, [request_id], purpose)[request_id]
+
+
+def steps_of_each(session: Session, requests: Collection[str], purpose: str) -> dict[str, list[StepRow]]:
+    """Those of each of several requests, also of one that has none."""
+    rows = session.exec(
         select(StepRow)
-        .where(StepRow.request_id == request_id, StepRow.purpose == purpose)
+        .where(col(StepRow.request_id).in_(requests), StepRow.purpose == purpose)
         .order_by(col(StepRow.position))
-    ).all()
+    )
+    steps: dict[str, list[StepRow]] = {request_id: [] for request_id in requests}
+    for row in rows:
+        steps[row.request_id].append(row)
+    return steps
 
 
 def write_steps(w: Write, request_id: str, purpose: str, steps: Iterable[Step], *, after: int = 0) -> list[str]:
@@ -161,13 +174,21 @@ def write_steps(w: Write, request_id: str, purpose: str, steps: Iterable[Step], 
     return digests
 
 
-def are_in_the_chain(session: Session, request_id: str, rows: Iterable[StepRow]) -> bool:
+def are_in_the_chain(session: Session, request_id: str, rows: Sequence[StepRow]) -> bool:
     """Whether each of these steps was committed by an entry of the chain: one that was written by hand was not."""
-    entries = [body["data"] for event in COMMIT_STEPS for body in audit.find(session, event=event, request=request_id)]
-    if any(data.get("verb") == "apply" and "steps" not in data for data in entries):
-        return True  # begun by a version that did not write them down
-    committed = {digest for data in entries for digest in data.get("steps", ())}
-    return all(_digest(row) in committed for row in rows)
+    return request_id in in_the_chain(session, {request_id: rows})
+
+
+def in_the_chain(session: Session, steps: Mapping[str, Sequence[StepRow]]) -> set[str]:
+    """Of several requests those of which each of these steps is."""
+    committed: dict[str, set[str]] = {request_id: set() for request_id in steps}
+    known = set()
+    for body in audit.find_all(session, events=COMMIT_STEPS, requests=steps):
+        request_id, data = body["request"], body["data"]
+        if data.get("verb") == "apply" and "steps" not in data:
+            known.add(request_id)  # begun by a version that did not write them down
+        committed[request_id].update(data.get("steps", ()))
+    return known | {id for id, rows in steps.items() if committed[id].issuperset(map(_digest, rows))}
 
 
 def _digest(row: StepRow) -> str:
@@ -228,6 +249,11 @@ def insist_untouched(session: Session, grants: Sequence[Grant]) -> None:
     own = select(Job.id).where(col(Job.key).in_([f"end:{id}" for id in seen]))
     if dict(moved) != seen or session.exec(own.limit(1)).first() is not None:
         raise jobs.Later(0.5, "a grant was moved by somebody else")
+
+
+def _by_id(session: Session, kind: type[Numbered], ids: Collection[int | None]) -> dict[int | None, Numbered]:
+    """As they are in this transaction, with one statement for all."""
+    return {row.id: row for row in session.exec(select(kind).where(col(kind.id).in_(ids)))}
 
 
 def is_over(grant: Grant, now: datetime) -> bool:

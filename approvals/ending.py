@@ -2,9 +2,12 @@
 
 from datetime import datetime
 
+from sqlalchemy import ColumnElement, String, cast, exists
+from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
 from approvals import audit, jobs
+from approvals.bulk_cases import BULK
 from approvals.bulk_ending import is_of_a_list
 from approvals.calls import (
     FORGED,
@@ -19,7 +22,7 @@ from approvals.calls import (
 )
 from approvals.crash import crash_point
 from approvals.glass_facts import EVENTS_SHOW_LATE, incident_of, is_by_hand
-from approvals.models import Call, Grant, StepRow
+from approvals.models import AccessRequest, Call, Grant, StepRow
 from approvals.plan import Step
 from approvals.ports import Directory, DirectoryError
 from approvals.states import LIVE
@@ -68,11 +71,14 @@ class Ending:
             now = self.store.time_in(session)
             if grant.status != GrantStatus.ACTIVE or not is_over(grant, now) or not grant.holding.startswith("scim:"):
                 return False
-            over = (Grant.holding == grant.holding, Grant.status == GrantStatus.ACTIVE, col(Grant.ends_at) <= now)
+            over = are_over(grant.holding, now)
             return len(session.exec(select(Grant.id).where(*over).limit(CROWD)).all()) == CROWD
 
     def _end_with_the_crowd(self, claim: jobs.Claim, grant: Grant) -> None:
+        """The others need no turn of their own to come to the same: whoever has no job ``end`` is the crowd's."""
         with self.store.work(claim, last=True) as w:
+            others = sa_select(cast(col(Grant.id), String)).where(*are_over(grant.holding, w.now), is_single())
+            jobs.cancel_untried(w.connection, "end", others)
             w.enqueue("group end", grant.holding, priority=jobs.ENDS)
 
     def _begin_end(self, claim: jobs.Claim, grant: Grant) -> Grant:
@@ -170,3 +176,13 @@ class Ending:
         tell_outcome(w, request, "ended", times, in_thread=in_thread, **facts)
         if incident_of(request):
             w.enqueue("review events", request.id, at=w.now + EVENTS_SHOW_LATE)
+
+
+def are_over(holding: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """The grants of this that are held although their time is over."""
+    return col(Grant.holding) == holding, col(Grant.status) == GrantStatus.ACTIVE, col(Grant.ends_at) <= now
+
+
+def is_single() -> ColumnElement[bool]:
+    """The grants that were asked for one by one."""
+    return exists().where(col(AccessRequest.id) == col(Grant.request_id), col(AccessRequest.verb) != BULK)

@@ -8,12 +8,11 @@ from sqlalchemy import ColumnElement, String, cast, exists, literal
 from sqlmodel import Session, col, select
 
 from approvals import jobs
-from approvals.bulk_cases import BULK
-from approvals.calls import LOOK_AGAIN, are_in_the_chain, steps_of
+from approvals.calls import LOOK_AGAIN, in_the_chain, steps_of_each
 from approvals.crash import crash_point
-from approvals.ending import CROWD, TIME_IS_OVER, Ending
+from approvals.ending import CROWD, TIME_IS_OVER, Ending, are_over, is_single
 from approvals.glass_facts import incident_of
-from approvals.models import AccessRequest, Grant, Job, StepRow
+from approvals.models import Grant, Job, StepRow
 from approvals.plan import Step, written_members
 from approvals.ports import Directory, DirectoryError, ManyAtOnce
 from approvals.states import Grant as GrantStatus
@@ -75,27 +74,30 @@ class EndingTogether:
         while begun < self.directory.per_call:
             with self.store.work(claim) as w:
                 due = w.session.exec(_due(w, claim.about, forged)).all()
+                # what takes it is made from the steps that gave it, so those must be the ones of the chain
+                known = in_the_chain(w.session, steps_of_each(w.session, requests_of(due), "apply"))
+                jobs.cancel(w.session, "end", *(str(grant.id) for grant in due if grant.request_id in known))
                 for grant in due:
-                    if not self._is_known(w.session, grant):
+                    if grant.request_id in known:
+                        self.ending.begin(w, grant, because=grant.because or TIME_IS_OVER)
+                    else:
                         forged.add(grant.id or 0)
                         w.enqueue("end", str(grant.id), priority=jobs.ENDS)  # which raises the alarm
-                        continue
-                    jobs.cancel(w.session, "end", str(grant.id))
-                    self.ending.begin(w, grant, because=grant.because or TIME_IS_OVER)
             if not due:
                 return
             begun += len(due)
             crash_point("group end: begun")
 
-    def _is_known(self, session: Session, grant: Grant) -> bool:
-        """What takes it is made from the steps that gave it, so those must be the ones of the chain."""
-        return are_in_the_chain(session, grant.request_id, steps_of(session, grant.request_id, "apply"))
-
     # -- taking away ----------------------------------------------------------------------------------------------
 
     def _take_away(self, claim: jobs.Claim, grants: Sequence[Grant]) -> None:
         with self.store.read() as session:
-            found = [(grant, self._simple(session, grant)) for grant in grants]
+            steps = steps_of_each(session, requests_of(grants), "end")
+            known = in_the_chain(session, steps)
+            found = [
+                (grant, self._simple(session, grant, steps[grant.request_id]) if grant.request_id in known else None)
+                for grant in grants
+            ]
         together = [one for _, one in found if one is not None]
         self._leave(claim, [grant for grant, one in found if one is None])
         if not together:
@@ -115,10 +117,9 @@ class EndingTogether:
         if any(one.step.member in there for one in together):
             raise jobs.Later(LOOK_AGAIN, "accepted, not yet visible")
 
-    def _simple(self, session: Session, grant: Grant) -> One | None:
-        """What a call for many can take: one membership that shows by now, by a step that the record knows."""
-        rows = steps_of(session, grant.request_id, "end")
-        if len(rows) != 1 or not are_in_the_chain(session, grant.request_id, rows):
+    def _simple(self, session: Session, grant: Grant, rows: Sequence[StepRow]) -> One | None:
+        """What a call for many can take: one membership that shows by now, of the steps that the record knows."""
+        if len(rows) != 1:
             return None
         step = Step.model_validate_json(rows[0].body)
         if not is_for_many(step) or self.ending.may_still_come(session, grant, rows[0]):
@@ -148,8 +149,9 @@ class EndingTogether:
         crowd = len(ones) >= CROWD
         for at in range(0, len(ones), AT_ONCE):
             with self.store.work(claim) as w:
-                part = [w.session.get(Grant, one.grant.id) for one in ones[at : at + AT_ONCE]]
-                ending = [grant for grant in part if grant is not None and grant.status == GrantStatus.ENDING]
+                of_part = col(Grant.id).in_([one.grant.id for one in ones[at : at + AT_ONCE]])
+                still = select(Grant).where(of_part, Grant.status == GrantStatus.ENDING).order_by(col(Grant.id))
+                ending = w.session.exec(still).all()
                 lates = [self.ending.confirm(w, grant, in_thread=not crowd) for grant in ending]
                 if crowd and ending:
                     self._tell(w, ending, max(lates))
@@ -165,6 +167,10 @@ class EndingTogether:
             )  # fmt: skip
 
 
+def requests_of(grants: Sequence[Grant]) -> list[str]:
+    return [grant.request_id for grant in grants]
+
+
 def is_for_many(step: Step) -> bool:
     """Whether a call can take several of such: members out of a group of a SCIM directory."""
     return step.does == "remove_member" and step.owner.startswith("scim:")
@@ -173,15 +179,15 @@ def is_for_many(step: Step) -> bool:
 def _going(holding: str) -> Any:
     """The grants whose end has begun and that have no job of their own."""
     wanted = (Grant.holding == holding, Grant.status == GrantStatus.ENDING, col(Grant.remove).is_(True))
-    return select(Grant.id).where(*wanted, ~_own_job(), _is_single()).order_by(col(Grant.id))
+    return select(Grant.id).where(*wanted, ~_own_job(), is_single()).order_by(col(Grant.id))
 
 
 def _due(w: Write, holding: str, but: Collection[int]) -> Any:
     """Whose time is over and whose own job is not at work at this moment."""
-    wanted = (Grant.holding == holding, Grant.status == GrantStatus.ACTIVE, col(Grant.ends_at) <= w.now)
     return (
         select(Grant)
-        .where(*wanted, col(Grant.id).not_in(but), ~_own_job(col(Job.status) == "running"), _is_single())
+        .where(*are_over(holding, w.now), is_single(), col(Grant.id).not_in(but))
+        .where(~_own_job(col(Job.status) == "running"))
         .order_by(col(Grant.ends_at), col(Grant.id))
         .limit(AT_ONCE)
     )
@@ -189,7 +195,3 @@ def _due(w: Write, holding: str, but: Collection[int]) -> Any:
 
 def _own_job(*also: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(col(Job.key) == literal("end:") + cast(col(Grant.id), String), *also)
-
-
-def _is_single() -> ColumnElement[bool]:
-    return exists().where(col(AccessRequest.id) == col(Grant.request_id), col(AccessRequest.verb) != BULK)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Interval,
+    Select,
     Update,
     and_,
     bindparam,
@@ -159,9 +160,16 @@ def enqueue(connection: Connection, works: Iterable[Work]) -> None:
         connection.execute(_TELL_WORKERS)  # they hear of it when this transaction commits, and only then
 
 
-def cancel(db: Session | Connection, kind: str, about: str) -> None:
+def cancel(db: Session | Connection, kind: str, *about: str) -> None:
     """The work is no longer wanted; what runs already finishes and finds that out by itself."""
-    plain(db).execute(delete(Job).where(col(Job.key) == f"{kind}:{about}", col(Job.status) == "ready"))
+    keys = [f"{kind}:{one}" for one in about]
+    plain(db).execute(delete(Job).where(col(Job.key).in_(keys), col(Job.status) == "ready"))
+
+
+def cancel_untried(db: Session | Connection, kind: str, about: Select[Any]) -> None:
+    """Of many at once. What was tried before has some trouble of its own, and how often is counted in its job."""
+    of_them = (col(Job.kind) == kind, col(Job.about).in_(about), col(Job.status) == "ready", col(Job.attempts) == 0)
+    plain(db).execute(delete(Job).where(*of_them))
 
 
 def claim(db: Session | Connection, *, now: datetime) -> Claim | None:

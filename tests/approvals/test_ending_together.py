@@ -116,6 +116,32 @@ def test_one_call_takes_all_and_stands_in_the_record_of_each(world: World) -> No
     assert all(body["data"]["late"] > 0 for body in world.record("grant.ended"))
 
 
+def turns(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Whose jobs ``end`` come to look for a crowd from now on."""
+    seen: list[str] = []
+    look = ending.Ending._is_in_a_crowd
+
+    def noted(self: ending.Ending, grant: GrantRow) -> bool:
+        seen.append(str(grant.id))
+        return look(self, grant)
+
+    monkeypatch.setattr(ending.Ending, "_is_in_a_crowd", noted)
+    return seen
+
+
+def test_the_first_speaks_for_all_but_for_one_that_was_tried_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    asked = given(world)
+    first, *_, tried = grants = [str(world.grant(request).id) for request in asked.values()]  # type: ignore[union-attr]
+    with world.store.write() as w:
+        w.session.execute(update(Job).where(col(Job.key) == f"end:{tried}").values(attempts=1))
+    seen = turns(monkeypatch)
+    over(world)
+    all_ended(world, asked)
+    assert seen == [first, tried], grants
+
+
 @pytest.mark.parametrize(("per_call", "wanted"), [(2, 3), (5, 2), (6, 1), (100, 1)])
 def test_a_call_takes_as_many_as_one_may_and_no_more(world: World, per_call: int, wanted: int) -> None:
     asked = given(world)

@@ -79,8 +79,8 @@ PLANTED = (
     ),
     planted(
         "a crowd ends by steps that nobody has looked for in the chain", "approvals/ending_together.py",
-        '        return are_in_the_chain(session, grant.request_id, steps_of(session, grant.request_id, "apply"))\n',
-        "        return True\n",
+        "                    if grant.request_id in known:\n                        self.ending",
+        "                    if True:\n                        self.ending",
         "whoever edits the database chooses whom the bot takes out of a group",
         "tests/approvals/test_ending_together.py::test_nor_is_what_follows_from_a_giving_step_that_was_written_by_hand",
     ),
@@ -111,7 +111,8 @@ PLANTED = (
     ),
     planted(
         "a step is believed because it stands in the table", "approvals/calls.py",
-        "    return all(_digest(row) in committed for row in rows)\n", "    return True\n",
+        "    return known | {id for id, rows in steps.items() if committed[id].issuperset(map(_digest, rows))}\n",
+        "    return set(steps)\n",
         "whoever can write the database puts themselves into a group with the bot's key",
         "tests/approvals/test_steps_by_hand.py",
     ),
