@@ -52,6 +52,7 @@ class Wish:
     seconds: float | None
     at: float
     glass: bool
+    until: float | None = None  # over then at the latest, in seconds of the bot's clock
     yes: list[Deed] = field(default_factory=list)
     used: bool = False  # an effect was found for it
 
@@ -105,8 +106,9 @@ class Judge:
                 self.problems.append(f"{id} was asked by nobody")
             yes = [d for d in self.run.people.deeds if d.does == "approve" and d.request == id]
             at = min((deed.at for deed in mine), default=self.seconds(entry["at"]))
+            until = next(((d.until - BEGINNING).total_seconds() for d in mine if d.until), None)
             yield Wish(id, who, data["verb"], data["entitlement"], subject, data["duration"], at,
-                       bool(data.get("glass")), yes)  # fmt: skip
+                       bool(data.get("glass")), until, yes)  # fmt: skip
 
     def seconds(self, moment: str) -> float:
         """A moment of the bot's clock, in seconds since the beginning."""
@@ -222,7 +224,8 @@ class Judge:
         shortest = min([wish.seconds or 0.0, *(s for s in self._edited(wish))])
         least = shortest / 2 if wish.glass else shortest  # not heard of within a minute, it ends sooner
         shown = min((deed.shown for deed in wish.yes), default=wish.at)
-        return change.shown >= shown + least - 2 * self.off - 1.0
+        over = shown + least if wish.until is None else min(shown + least, wish.until)
+        return change.shown >= over - 2 * self.off - 1.0
 
     def _edited(self, wish: Wish) -> Iterator[float]:
         for deed in self.run.people.deeds:
@@ -300,9 +303,10 @@ class Judge:
 
     def _announcements_are_true(self) -> None:
         for heard in self.heard:
-            wish = self.wishes.get(heard.request)
-            if wish is not None and not self._is_true(heard, wish):
-                self.problems.append(f"it was said and is not true: {heard}")
+            several = [id for _, id in heard.facts["some"]] if heard.kind == "ended_together" else [heard.request]
+            for wish in filter(None, map(self.wishes.get, several)):
+                if not self._is_true(heard, wish):
+                    self.problems.append(f"it was said and is not true of {wish.id}: {heard}")
         said = Counter((heard.kind, heard.request, heard.place, heard.text) for heard in self.heard
                        if heard.kind in (*OUTCOMES, "ended", "approved"))  # fmt: skip
         if self.calm:
@@ -316,7 +320,7 @@ class Judge:
                 so = (group, account(wish.subject)) in self.run.organization.before
                 so = next((c.to for c in reversed(mine) if c.at <= wish.at), so)
                 return so or any(c.to for c in mine if c.at > wish.at)
-            case "ended":
+            case "ended" | "ended_together":
                 if heard.facts.get("kept") or "Nothing was taken away" in heard.text:
                     return True
                 last = max((c.at for c in mine if c.to and c.by == "bot"), default=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -46,6 +46,7 @@ class Deed:
     what: str = ""
     subject: str = ""
     seconds: float | None = None
+    until: datetime | None = None  # over then at the latest, by the bot's clock
     answered: float | None = None
     tries: int = 0  # all but the last were not answered, and may have been done all the same
     refused: str = ""
@@ -72,15 +73,16 @@ class People:
 
     def ask(
         self, who: str, what: str = "eu-jira-admins", *, verb: str = "grant", subject: str = "",
-        length: timedelta | None = timedelta(hours=2), source: str = "",
+        length: timedelta | None = timedelta(hours=2), until: datetime | None = None, source: str = "",
     ) -> str:  # fmt: skip
         """The id of the request, or empty when it was refused. Asked again until somebody answers."""
         whom = subject or who
         seconds = length.total_seconds() if length and verb == "grant" else None
-        fresh = Deed(who, "ask", verb=verb, what=what, subject=whom, seconds=seconds)
+        fresh = Deed(who, "ask", verb=verb, what=what, subject=whom, seconds=seconds, until=until)
 
         def doing(machine: Machine) -> str:
-            ask = Ask(verb, account(whom), what, length if verb == "grant" else None, WHY, source or self._payload())
+            lasts = length if verb == "grant" else None
+            ask = Ask(verb, account(whom), what, lasts, WHY, source or self._payload(), ends_by=until)
             return machine.workflow.ask(self._speaker(machine, who), ask).id
 
         return self._insist(fresh, doing) or ""

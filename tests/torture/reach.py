@@ -31,7 +31,7 @@ FAULTS = (
     *(f"atlassian: {fault}" for fault in (*ATLASSIANS, "slow", "away", "refused for good", "a read shows what was")),
     *(f"slack: {fault}" for fault in (*SLACKS, "slow", "away")),
     *("database: busy", "database: full", "database: unknown", "stall", "clock: forward", "clock: backward"),
-    *("death: at a crash point", "death: within a transaction"),
+    *("several with one call", "death: at a crash point", "death: within a transaction"),
 )
 
 

@@ -309,10 +309,37 @@ def by_hand(s: Story) -> None:
         s.run.organization.gone.add(JIRA)
 
 
+def crowd(s: Story) -> None:
+    """Several hold the same until the same hour; one of them may give it back before, keep it longer, or leave."""
+    length = s.length()
+    until, left = s.run.clock.now() + length, length.total_seconds()
+    some = s.chance.sample(OF_GRACE, s.chance.choice((2, 3, 3)))
+    asked = [s.people.ask(who, length=length, until=until) for who in some]
+    for request in asked:
+        s.people.answer("grace", request, patience=left)
+    one, who = asked[0], some[0]
+    match s.chance.choice(("nothing",) * 3 + ("early", "longer", "by hand", "offboard")):
+        case "early":
+            s.wait(0.5 * left, left + 60.0)
+            s.people.end(who, one)
+        case "longer":
+            s.wait(0.5 * left, left)
+            s.people.answer("grace", s.people.extend(who, one, s.length()), patience=2 * HOUR)
+        case "by hand":
+            s.wait(0.5 * left, left + 60.0)
+            s.run.organization.set(f"member of {JIRA}", account(who), False)
+        case "offboard":
+            s.wait(0.8 * left, left)
+            request = s.people.ask("grace", "", verb="offboard", subject=who)
+            for approver in s.chance.sample(("omar", "ingrid", "sade"), 2):
+                s.people.answer(approver, request, patience=6 * HOUR)
+            goes_on_if_partly(s, request, "grace")
+
+
 STORIES: dict[str, Callable[[Story], None]] = {
     story.__name__: story
     for story in (plain, race, taken_back, overlap, longer, early, glass, glass_again, destroy, revoke, offboard, edit,
-                  hostile, leaves, freeze, by_hand)
+                  hostile, leaves, freeze, by_hand, crowd)
 }  # fmt: skip
 
 

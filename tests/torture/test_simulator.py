@@ -207,3 +207,16 @@ LIES: dict[str, tuple[Callable[[Simulation], object], str]] = {
 def test_the_judge_sees(tampered: Simulation, lie: Callable[[Simulation], object], found: str) -> None:
     lie(tampered)
     assert [problem for problem in judged(tampered) if found in problem] != []
+
+
+def test_the_judge_sees_that_one_of_a_crowd_was_named_and_not_taken() -> None:
+    for seed in range(1000):
+        run = Simulation(seed, TROUBLES[0], cards=False)
+        found = run.live(STORIES["crowd"])
+        assert found == [], said(seed, found)
+        if run.met["fault several with one call"]:
+            break
+    taken = next(change for change in run.organization.log if not change.to)
+    run.organization.log.remove(taken)
+    wrong = [problem for problem in judged(run) if "is not true" in problem]
+    assert any("ended_together" in problem for problem in wrong), judged(run)
