@@ -311,9 +311,12 @@ def asking(connection: sqlite3.Connection) -> Ask:
 
 
 def pages(
-    ask: Ask, after: int | None = None, last: int | None = None, *, bytes_of: str = "CAST(body AS BLOB)"
+    ask: Ask, after: float | None = None, last: int | None = None, *, bytes_of: str = "CAST(body AS BLOB)"
 ) -> Iterator[Page]:
-    """The entries behind ``after``, as far as ``last``; None: all there are. ``bytes_of``: how to ask for a body's."""
+    """The entries behind ``after``, as far as ``last``; None: all there are. ``bytes_of``: how to ask for a body's.
+
+    No number is shared out between two pages: where the table has no key any more, it may be there twice, or be NULL.
+    """
     read = f"SELECT seq, prev, hash, {bytes_of}, event, request_id FROM audit "
     beside = "SELECT seq, name, salt, text FROM audit_details WHERE seq BETWEEN :first AND :last ORDER BY seq, name"
     while True:
@@ -323,8 +326,12 @@ def pages(
         entries = ask(f"{read}{where}ORDER BY seq LIMIT {PAGE}", {name: of[name] for name in of if f":{name}" in where})
         if not entries:
             return
-        yield entries, ask(beside, {"first": entries[0][0], "last": entries[-1][0]})
-        after = entries[-1][0]
+        newest = entries[-1][0]
+        if len(entries) == PAGE:
+            same, known = ("seq IS NULL", {}) if newest is None else ("seq = :seq", {"seq": newest})
+            entries = [*(entry for entry in entries if entry[0] != newest), *ask(f"{read}WHERE {same}", known)]
+        yield entries, ask(beside, {"first": entries[0][0], "last": newest})
+        after = float("-inf") if newest is None else newest
 
 
 def joined(ask: Ask, after: int = 0, last: int | None = None) -> Iterator[Page | Joined]:
@@ -333,7 +340,7 @@ def joined(ask: Ask, after: int = 0, last: int | None = None) -> Iterator[Page |
     whole = after > 0 or not _strange(ask)
     while whole:
         first, to = after + 1, after + PAGE if last is None else min(after + PAGE, last)
-        ((seqs, prevs, hashes, bodies, events, requests),) = ask(JOINED, {"first": first, "last": to, **between})
+        ((seqs, prevs, hashes, bodies, events, requests),) = ask(JOINED, {"after": after, "last": to, **between})
         numbers = ",".join(map(str, range(first, to + 1)))
         if not seqs or not f"{numbers},".startswith(f"{seqs},"):
             break
@@ -356,7 +363,7 @@ JOINED = """
     SELECT group_concat(seq), group_concat(prev), group_concat(hash), CAST(group_concat(body, char(10)) AS BLOB),
         group_concat(event, :event), group_concat(ifnull(request_id, :none), :request)
     FROM audit
-    WHERE seq BETWEEN :first AND :last AND prev < x'' AND hash < x'' AND body < x'' AND event < x''
+    WHERE seq > :after AND seq <= :last AND prev < x'' AND hash < x'' AND body < x'' AND event < x''
         AND (request_id IS NULL OR request_id < x'' AND request_id <> :none)
 """
 JOINED_BESIDE = """

@@ -195,6 +195,21 @@ def test_every_tampering_is_detected(rows: Rows) -> None:
     assert set(planted) == {tamper.__name__ for tamper in TAMPERINGS}
 
 
+@pytest.mark.parametrize("seq", [PAGE, PAGE + 0.5])
+def test_nothing_hides_between_two_pages(rows: Rows, seq: float) -> None:
+    """In a table without its key: an entry of the same number as the last one of a page, or of one behind it."""
+    forged = list(rows[PAGE - 1])
+    forged[SEQ], forged[BODY], forged[TEXTS] = seq, forged[BODY].replace(b"account", b"ACCOUNT"), ()
+    after = [*rows[:PAGE], tuple(forged), *rows[PAGE:]]
+    assert not verified(after, checkpoints(rows))
+    assert not verified([*rows[:PAGE], (seq, *rows[PAGE - 1][PREV:TEXTS], ()), *rows[PAGE:]], checkpoints(rows))
+
+
+@pytest.mark.parametrize("many", [1, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE])
+def test_entries_without_a_number_are_walked_once_and_found(rows: Rows, many: int) -> None:
+    assert not joined([*[(None, *rows[0][PREV:])] * many, *rows], checkpoints(rows))
+
+
 def test_what_is_younger_than_the_newest_checkpoint_rests_on_the_chain_alone(rows: Rows) -> None:
     """The exposure that is promised, and no more: what was written since then may be cut off unseen."""
     said = checkpoints(rows)[:2]

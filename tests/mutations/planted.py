@@ -104,6 +104,12 @@ PLANTED = (
         ),
     ),
     planted(
+        "two pages of the record share a number", "approvals/gatehouse_verify.py",
+        "        if len(entries) == PAGE:\n", "        if False:\n",
+        "where the table has lost its key, a forged entry hides behind the last one of a page",
+        "tests/approvals/test_tampering.py::test_nothing_hides_between_two_pages",
+    ),
+    planted(
         "a vote is believed because it stands in the table", "approvals/counting.py",
         "        if not any(_is_the_entry_of(vote, body[\"data\"]) for body in cast):\n", "        if not cast:\n",
         "whoever can write the database casts votes for others",
