@@ -83,6 +83,7 @@ class Judge:
         self._decisions_are_final()
         self._the_subject_of_a_quiet_request_hears_nothing_before()
         self._nothing_is_begun_while_frozen()
+        self._nobody_is_blamed_for_nothing()
         self.problems += [f"a job raised: {bug}, {times} times" for bug, times in self.run.bugs.items()]
         self.problems += [f"work is left lying: {job}" for job in self.run.left]
         return self.problems
@@ -383,6 +384,15 @@ class Judge:
             frozen = entry["event"] == "frozen" or (frozen and entry["event"] != "freeze.lifted")
             if frozen and entry["event"] == "request.applying" and entry["data"]["verb"] == "apply":
                 self.problems.append(f"{entry['request']} was begun while everything stands still")
+
+    def _nobody_is_blamed_for_nothing(self) -> None:
+        """Where the clock was right, record and Atlassian differ because of somebody's hand, and of nothing else."""
+        by_hand = {(c.what, c.account) for c in self.run.organization.log if c.by == "hand"}
+        for entry in self.chain:
+            if entry["event"] == "drift.found" and not self.off and not self.run.organization.gone:
+                wish = self.wishes[entry["request"]]
+                if (f"member of {wish.what}", entry["data"]["account"]) not in by_hand:
+                    self.problems.append(f"the record was said to differ, and nobody's hand was in it: {entry}")
 
 
 def slack_id(handle: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from approvals import jobs
@@ -12,9 +13,11 @@ from approvals.glass import Glass, GlassDesk
 from approvals.models import AccessRequest, News
 from approvals.performing import unfreeze
 from approvals.planning import Planning
+from approvals.policy import Policy
 from approvals.policy_book import PolicyBook
 from approvals.proposals import Proposals
 from approvals.provisioning import Effects, Provisioning
+from approvals.reconciliation import Reconciliation
 from approvals.reviews import Reviews
 from approvals.states import Status
 from approvals.store import Store
@@ -30,10 +33,12 @@ from bot.worker import Worker
 from handlers.cards import Drawing
 from tests.torture.crew import Bell, Body
 from tests.torture.messages import CHANNEL
+from tests.torture.weather import HOUR
 
 if TYPE_CHECKING:
     from tests.torture.simulation import Simulation
 
+LOOKS_ON = 2 * HOUR  # after the last trouble: then the record is held against Atlassian no more, which takes long
 BOOK = PolicyBook()  # what it has parsed is the same in every run
 
 
@@ -50,11 +55,15 @@ class Machine(Body):
         self.glass = GlassDesk(store, BOOK)
         self.reviews = Reviews(store, BOOK, self.workflow)
         self.proposals = Proposals(store, BOOK, self.mirror, {"unfreeze": unfreeze})
+        book = cast(PolicyBook, Repairing() if run.looks == "repair" else BOOK)
+        self.reconciliation = Reconciliation(store, run.organization, book, lambda action: False, True)
         self.worker = SimulatedWorker(run, self._kinds(slack), store)
         self._threads = threads
 
     def work(self) -> None:
         """Begin with the worker's own loops."""
+        if self.run.looks:
+            self.run.insist(self.reconciliation.start)
         for _ in range(self._threads):
             self.run.crew.begin(self.worker._loop, body=self, after=self.run.chance.uniform(0.0, 0.5))
         self.run.crew.begin(self.worker._beat, body=self)
@@ -80,11 +89,25 @@ class Machine(Body):
             "proposal over": self.proposals.over,
             "draw": crier.draw,
             "tell": crier.tell,
+            "reconcile": self._reconcile,
         }
+
+    def _reconcile(self, claim: jobs.Claim) -> None:
+        """Every minute and every quarter of an hour, as long as there is anything to see."""
+        if self.run.clock.true < self.run.weather.trouble.lasts + LOOKS_ON:
+            self.reconciliation.run(claim)
 
 
 def nothing(claim: jobs.Claim) -> None:
     return None
+
+
+class Repairing:
+    """The same policy, but that it mends what differs."""
+
+    def current(self, db: Any) -> Policy:
+        policy = BOOK.current(db)
+        return replace(policy, reconciliation=replace(policy.reconciliation, repairs=True))
 
 
 class Unread:

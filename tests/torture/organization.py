@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,6 +178,9 @@ class Organization:
     def _members(self, group: str) -> frozenset[str]:
         everyone = accounts(*(person.handle for person in COMPANY.people))
         return frozenset(f"scim-{account}" for account in everyone if self._reads(f"member of {group}", account))
+
+    def who_hold(self, step: Step, members: Collection[str]) -> frozenset[str]:
+        return frozenset(members) & self.records_in(step)
 
     # -- what no simulated run asks for ---------------------------------------------------------------------------
 

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from tests.torture.simulation import Simulation
 
 RUNS = 10_000
-# Moves that no story makes: what was given by hand, or is found after a loss, is entered by an administrator; and the
-# record is not held against Atlassian here.
-NOT_PLAYED = ("record", "adopt", "end_again")
+# Moves that no story makes: what was given by hand, or is found after a loss, is entered by an administrator.
+NOT_PLAYED = ("record", "adopt")
 REFUSALS = {  # what people are told when something is not done
     "one's own request": r"nobody approves their own request", "not asked": r"is answered by",
     "decided already": r"is already", "another version": r"has a new plan", "counted already": r"counted already",

@@ -18,7 +18,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -34,12 +35,17 @@ from tests.torture.organization import Organization
 from tests.torture.people import People
 from tests.torture.reach import Reach
 from tests.torture.record import Record, furnished, the_record
-from tests.torture.stories import Story, story_of
+from tests.torture.stories import Story, by_hand, story_of
 from tests.torture.weather import HOUR, Trouble, Weather, database_error, trouble_of
 
 BETWEEN = 25  # runs from one look for garbage to the next
-A_CROWD = 2  # of the few people there are
+# Of the few people there are two are a crowd; and looking every minute would take most of a run's time.
+SMALLER: dict[str, Any] = {
+    "approvals.ending.CROWD": 2, "approvals.ending_together.CROWD": 2,
+    "approvals.reconciliation.SOON": timedelta(minutes=4),
+}  # fmt: skip
 WITH_CARDS = 0.15  # of the runs draw every card, which takes half of their time
+WITH_LOOKS = 0.15
 CALM_AFTERWARDS = 100 * HOUR  # from when nothing goes wrong any more: a review is asked for until its third day
 
 
@@ -52,6 +58,8 @@ class Simulation:
         trouble = trouble or trouble_of(seed)
         drawn = self.chance.random() < WITH_CARDS
         self.cards = drawn if cards is None else cards  # drawn and redrawn as in Slack, or only cried
+        looked = self.chance.choice(("report", "repair"))
+        self.looks = looked if self.chance.random() < WITH_LOOKS else ""  # whether the record is held against Atlassian
         self.clock = Clock()
         self.crew = Crew(self.clock)
         self.weather = Weather(trouble, self.clock, self.crew, self.chance)
@@ -78,8 +86,11 @@ class Simulation:
         self.record.committed = self._committed
         self._fate = ""
         unhook = self.record.at_each_statement(self._statement) if self.weather.nth.side == "statement" else _nothing
-        crowd = (patch(f"approvals.{module}.CROWD", A_CROWD) for module in ("ending", "ending_together"))
-        with simulated(self.clock, self.chance), patch("bot.worker.log", Log(self)), next(crowd), next(crowd):
+        with ExitStack() as patched:
+            patched.enter_context(simulated(self.clock, self.chance))
+            patched.enter_context(patch("bot.worker.log", Log(self)))
+            for name, value in SMALLER.items():
+                patched.enter_context(patch(name, value))
             crash.set_hook(self._crash_point)
             try:
                 yield
@@ -102,14 +113,19 @@ class Simulation:
 
     def _start(self, name: str) -> None:
         machine = Machine(self, name, threads=self.chance.choice((1, 2)))
-        while self._alone:
-            try:
-                machine.store.take_over()
-                break
-            except SQLAlchemyError:
-                self.crew.pause(1.0)
+        if self._alone:
+            self.insist(machine.store.take_over)
         machine.work()
         self.machines.append(machine)
+
+    def insist(self, beginning: Callable[[], object]) -> None:
+        """What a process begins with, until the database lets it."""
+        while True:
+            try:
+                beginning()
+                return
+            except SQLAlchemyError:
+                self.crew.pause(1.0)
 
     def _jump(self) -> None:
         by = self.chance.choice((-1, 1)) * self.chance.choice((30.0, 600.0, HOUR, 2 * HOUR)) * self.chance.random()
@@ -203,6 +219,8 @@ class Simulation:
     def live(self, story: Callable[[Story], None] | None = None) -> list[str]:
         """Let one story go on until long after its last trouble; what the judge says of it."""
         story = story or story_of(self.seed)
+        if story is by_hand and not self.looks:
+            self.looks = self.chance.choice(("report", "repair"))
         with self.going_on():
             self.open_the_house()
             self.crew.begin(lambda: story(Story(self)), after=self.chance.uniform(0.0, 600.0))
