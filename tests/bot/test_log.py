@@ -18,6 +18,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from bot.log import REDACTED, redactor, set_up_logging
+from tests.support.logs import plain_logs
 
 SECRET = 'canary/key+with="signs"&more'
 PLAIN = "canary-plain-0f3d9a"
@@ -48,7 +49,7 @@ def written() -> Iterator[Written]:
     root.handlers[:], root.level = handlers, level
     sys.excepthook, threading.excepthook = hooks
     logging.captureWarnings(False)
-    structlog.reset_defaults()
+    plain_logs()
     structlog.contextvars.clear_contextvars()
 
 

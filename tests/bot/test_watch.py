@@ -59,7 +59,7 @@ def in_days(days: int) -> str:
 
 def test_the_end_of_a_key_is_told_at_each_step_once_and_when_it_is_over(url: str) -> None:
     with bot_with(url, ATLASSIAN_ORG_API_KEY_EXPIRES=in_days(70), ATLASSIAN_SCIM_API_KEY_EXPIRES=in_days(900)) as bot:
-        for day in range(73):
+        for day in (0, 1, *(70 - warned + near for warned in (60, 30, 14, 7, 3, 1) for near in (-1, 0, 1)), 71, 72):
             bot.store.move_time(timedelta(days=day))
             watch(bot, "keys")
             watch(bot, "keys")
