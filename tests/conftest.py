@@ -118,14 +118,18 @@ def sqlite_url(tmp_path: Path, migrated_file: Path) -> str:
 @pytest.fixture
 def postgresql_url(migrated_server: str) -> str:
     """The worker's database, emptied: nobody else is in it, no row is left, and the guards of the record stand."""
-    with psycopg.connect(SERVER.rsplit("/", 1)[0] + f"/{migrated_server}") as server:
+    emptied = [
+        sql.SQL("DELETE FROM {}").format(sql.Identifier(t.name)) for t in reversed(SQLModel.metadata.sorted_tables)
+    ]
+    with psycopg.connect(
+        SERVER.rsplit("/", 1)[0] + f"/{migrated_server}", options="-csynchronous_commit=off"
+    ) as server:
         server.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
             [migrated_server],
         )
         server.execute("SET LOCAL session_replication_role = replica")  # the guards would refuse to empty the record
-        for table in reversed(SQLModel.metadata.sorted_tables):
-            server.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
+        server.execute(sql.SQL(";").join(emptied))
         server.execute("SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'")
         server.execute("ALTER TABLE audit ENABLE TRIGGER ALL")
     return _url(migrated_server)
