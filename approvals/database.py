@@ -140,7 +140,7 @@ def _patience(url: str) -> dict[str, int | str]:
 
     https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
     """
-    several = _names_several(url)
+    several = names_several(url)
     ours: dict[str, int | str] = {
         # Seconds for each server. Where there is another one, a command is answered within Slack's three all the same.
         "connect_timeout": 2 if several else 5,
@@ -154,7 +154,7 @@ def _patience(url: str) -> dict[str, int | str]:
     return {name: value for name, value in ours.items() if name not in make_url(url).query}
 
 
-def _names_several(url: str) -> bool:
+def names_several(url: str) -> bool:
     """Whether an address names more than one server, in either of SQLAlchemy's ways."""
     hosts = make_url(url).query.get("host", "")
     return len(hosts.split(",") if isinstance(hosts, str) else hosts) > 1

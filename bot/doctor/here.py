@@ -19,6 +19,7 @@ from approvals.policy import Entitlement, Policy, PolicyPerson, PolicyProblem, S
 from approvals.policy_book import NoPolicy, PolicyBook
 from approvals.store import Store
 from bot.doctor.findings import Check, Facts, Finding, fail, ok, warn
+from bot.doctor.standby import standby
 from bot.record.checkpoints import head, last_sent
 from bot.record.loss import differs, said_outside
 from bot.settings import Settings, load_settings
@@ -298,6 +299,7 @@ HERE = (
     Check("settings", (), settings),
     Check("database", ("some settings",), database),
     Check("schema", ("the database",), schema),
+    Check("standby", ("the database",), standby),
     Check("record", ("the schema",), record),
     Check("checkpoints", ("the schema",), checkpoints),
     Check("lost records", ("the schema",), loss),

@@ -24,8 +24,11 @@ from approvals.models_reconciliation import Stray
 from approvals.safety import safe_mode
 from approvals.store import MACHINE, Store
 from approvals.writable import trouble_of
+from bot.doctor.findings import Facts
+from bot.doctor.standby import standby
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
+from bot.settings import load_settings
 from bot.worker import Worker
 from tests.support.doings import GROUP, LATER, LONG, Judge, approve, given, writes
 from tests.support.living import living, until
@@ -323,6 +326,24 @@ def test_a_server_that_lives_on_and_may_only_be_read_is_left_by_all(servers: Pai
             until(lambda: done == ["REQ-before", "REQ-after"])
         finally:
             worker.stop(patience=LONG)
+
+
+def test_the_doctor_says_whether_the_standby_would_have_everything(servers: Pair) -> None:
+    facts = Facts({}, None)
+    facts.settings = load_settings({"DATABASE_URL": servers.url}, needs=(), env_file=None)
+
+    def finds(state: str, words: str) -> bool:
+        with closing(Database(servers.url)) as facts.database:
+            return any(found.state == state and words in found.found for found in standby(facts))
+
+    assert finds("ok", "commits wait for follower; servers that follow: 1")
+    servers.first.set("synchronous_commit = local")
+    until(lambda: finds("warn", "synchronous_commit is local: commits do not wait for it"))
+    servers.first.set("synchronous_commit = on", "synchronous_standby_names = ''")
+    until(lambda: finds("warn", "no standby is synchronous"))
+    servers.first.set("synchronous_standby_names = 'follower'")
+    servers.second.lose()
+    until(lambda: finds("warn", "nobody follows this server"))
 
 
 def said(database: Database, about: str) -> bool:
