@@ -67,7 +67,9 @@ def expected() -> list[str]:
 # How often each must be met in 10,000 runs; what is named nowhere here twenty times.
 MANY = {"request approve": 5000, "request finish": 5000, "grant confirm_end": 5000, "request plan": 5000}
 LEAST = 20
-RARE = dict.fromkeys(("request resume", "request stop_partly", "refusal counted already", "refusal the name"), 5)
+RARE = dict.fromkeys(
+    ("request resume", "request stop_partly", "grant end_again", "refusal counted already", "refusal the name"), 5
+)
 
 
 def too_rarely(met: Counter[str]) -> dict[str, tuple[int, int]]:
