@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,11 @@ from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from bot.settings import load_settings
 from bot.worker import Worker
-from tests.support.doings import GROUP, LATER, LONG, Judge, approve, given, writes
+from tests.support.doings import GROUP, LATER, LONG, Judge, approve, ask, end, given, writes
 from tests.support.living import living, until
 from tests.support.machines import Machines, machines
 from tests.support.outside import COMPANY, Bot, between_sandboxes
+from tests.support.share import SHARE
 from tests.support.standby import NoBinaries, Pair, Server, pair
 
 Json = dict[str, Any]
@@ -326,6 +328,82 @@ def test_a_server_that_lives_on_and_may_only_be_read_is_left_by_all(servers: Pai
             until(lambda: done == ["REQ-before", "REQ-after"])
         finally:
             worker.stop(patience=LONG)
+
+
+class Patient(Judge):
+    """Looks again where the server is not there."""
+
+    def _read(self, look: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + LONG
+        while True:
+            try:
+                return look()
+            except OperationalError:
+                assert time.monotonic() < deadline, "the server does not come back"
+                time.sleep(0.1)
+
+    def asked(self) -> list[str]:
+        return list(self._read(super().asked))
+
+    def status(self, request: str) -> str:
+        return str(self._read(partial(super().status, request)))
+
+    def grant(self, request: str) -> str:
+        return str(self._read(partial(super().grant, request)))
+
+
+@contextmanager
+def killed_again_and_again(server: Server, every: float) -> Iterator[list[float]]:
+    """All its processes at once, without a word, and started again: it recovers what it had committed.
+
+    Gives when it answered again each time.
+    """
+    back: list[float] = []
+    over = threading.Event()
+
+    def go_on() -> None:
+        while not over.wait(every):
+            server.lose()
+            server.start()
+            back.append(time.monotonic())
+
+    with ThreadPoolExecutor(1) as thread:
+        killing = thread.submit(go_on)
+        try:
+            yield back
+        finally:
+            over.set()
+            killing.result()
+
+
+@pytest.mark.torture
+def test_a_server_that_is_killed_and_started_again_every_few_seconds_loses_nothing(
+    bot: Bot, servers: Pair, record_property: Callable[[str, object], None]
+) -> None:
+    """Alone: what people do is taken or told, what was taken is done once, and no process is restarted."""
+    servers.first.set("synchronous_standby_names = ''")
+    servers.second.stop()
+    count, requests = max(2, round(20 * SHARE)), []
+    with closing(Patient(bot)) as judge, machines(bot) as every:
+        with killed_again_and_again(servers.first, every=3.0) as back:
+            while len(requests) < count or len(back) < 3:
+                number = len(requests)
+                every.speak_to(every.webs[number % 2])
+                requests.append(ask(bot, judge, number))
+                every.speak_to(every.webs[(number + 1) % 2])
+                approve(bot, judge, requests[-1])
+                given(bot, judge, requests[-1])
+                end(bot, judge, requests[-1])
+        record_property("reach", f"{len(requests)} requests while PostgreSQL was killed {len(back)} times")
+        assert judge.asked() == requests, "nothing was lost, nothing was asked twice"
+        assert operations(bot, "ada") == ["add", "remove"] * len(requests), "each was done once, and taken once"
+        assert all(bot.told(request, "is given") for request in requests)
+        bot.until(lambda: not [key for key, _ in bot.jobs() if key.split(":")[0] not in LATER], seconds=LONG)
+        proof = bot.gatehouse("audit", "verify")
+        assert (proof.returncode, proof.stdout.strip()[-6:]) == (0, "whole.")
+        processes = (*every.webs, *every.workers)
+        assert all(machine.process.poll() is None for machine in processes), "nobody restarted anything"
+        assert "Traceback" not in "".join(machine.text() for machine in every.webs)
 
 
 def test_the_doctor_says_whether_the_standby_would_have_everything(servers: Pair) -> None:
