@@ -58,16 +58,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 LONG = (
-    "simulator",
-    "mutations",
-    "hostile_pair",
-    "test_memory",
-    "test_kill",
-    "test_failover",
-    "test_story",
-    "contests",
-    "lost_and_found",
-    "browser",
+    *("hostile_pair", "mutations", "test_story", "simulator", "test_nth", "test_failover", "several_machines"),
+    *("test_restore", "test_races", "test_memory", "test_kill", "stopping", "in_trouble", "no_room", "test_model"),
+    *("contests", "lost_and_found", "browser", "test_by_hand", "test_loss", "test_reconcile", "one_id"),
 )
 
 

@@ -1,6 +1,7 @@
 """The story every release must be able to tell, told by the product itself; and what it says when it can't."""
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from bot.story import tell
 from tests.support.living import living
 from tests.support.outside import free_port
 
+ROOT = Path(__file__).parents[2]
 FACTS = (
     "the request is written down before it is acknowledged",
     "the reason arrived whole and harmless",
@@ -39,13 +41,22 @@ FACTS = (
 )
 
 
-def test_the_demo_tells_the_story_and_everything_in_it_holds(tmp_path: Path) -> None:
-    told = subprocess.run(demo(free_port()), cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+def played(folder: Path) -> tuple[str, Path]:
+    """What the demo says, and the folder it was played in. CI has just played it from this tree: once is enough."""
+    already = os.environ.get("GATEHOUSE_PLAYED")
+    if already:
+        return Path(already).read_text(encoding="utf-8"), ROOT
+    told = subprocess.run(demo(free_port()), cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
-    assert [fact for fact in FACTS if f"✓ {fact}" not in told.stdout] == []
-    assert "✗" not in told.stdout
-    assert told.stdout.rstrip().endswith("open .demo/evidence/index.html in a browser.")
-    folder = tmp_path / ".demo" / "evidence"
+    return told.stdout, folder
+
+
+def test_the_demo_tells_the_story_and_everything_in_it_holds(tmp_path: Path) -> None:
+    told, where = played(tmp_path)
+    assert [fact for fact in FACTS if f"✓ {fact}" not in told] == []
+    assert "✗" not in told
+    assert told.rstrip().endswith("open .demo/evidence/index.html in a browser.")
+    folder = where / ".demo" / "evidence"
     for name in COLUMNS:
         with (folder / f"{name}.csv").open(encoding="utf-8-sig", newline="") as file:
             assert list(csv.DictReader(file)), f"{name} has what the story tells of it"
