@@ -73,6 +73,7 @@ class Calls:
                 raise jobs.Later(0.1, "it was ended before it was given")
             call = self._intended(w, row, step)
         crash_point(f"{what}: intended")
+        claim.insist()
         try:
             answer = self.directory.perform(step)
         except DirectoryError as error:
@@ -96,6 +97,7 @@ class Calls:
             fresh = _by_id(w.session, StepRow, [row.id for row, *_ in many])
             calls = [self._intended(w, fresh[row.id], one, len(many)) for row, one, _ in many]
         crash_point("group end: intended")
+        claim.insist()
         try:
             answer: str | None = self.directory.perform(step)
         except DirectoryError as error:

@@ -84,6 +84,9 @@ class Ending:
     def _begin_end(self, claim: jobs.Claim, grant: Grant) -> Grant:
         """Decide whether anything has to be taken: not what was held before, not what another grant gives."""
         with self.store.work(claim) as w:
+            seen, grant = grant.status, w.session.get_one(Grant, grant.id)
+            if grant.status != seen:
+                raise jobs.Later(0.1, "the grant was moved by somebody else")
             if grant.ends_at is None or grant.ends_at > w.now:
                 raise jobs.Later(max(1.0, (grant.ends_at - w.now).total_seconds()) if grant.ends_at else 3600)
             if grant.status == GrantStatus.PROMISED and being_applied(w.session, grant.request_id):

@@ -2,8 +2,9 @@
 
 import random
 import secrets
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NewType
 
@@ -123,10 +124,16 @@ class Claim:
     lease: Lease
     priority: int
     trace: str = ""  # of what caused it; empty: nobody in Slack did
+    held_at: float = field(default_factory=lambda: time.monotonic())  # when it was last known to be ours
     done: bool = False  # its last transaction was committed and has finished it
     halted: bool = False  # whoever runs it stops, and begins no further call
     takes_next: bool = False  # whoever runs it goes on with what its last transaction claims for them
     following: "Claim | None" = None
+
+    def insist(self) -> None:
+        """Raises where so much time went by that another worker may have it: this process has stood still."""
+        if time.monotonic() - self.held_at >= LEASE.total_seconds():
+            raise LeaseLost(self.key)
 
 
 @dataclass(frozen=True)
@@ -174,20 +181,23 @@ def cancel_untried(db: Session | Connection, kind: str, about: Select[Any]) -> N
 
 def claim(db: Session | Connection, *, now: datetime) -> Claim | None:
     """Take the most urgent job that is due (domain time ``now``), or one whose lease ran out (real time)."""
-    connection, lease = plain(db), Lease(secrets.token_hex(8))
+    connection, lease, since = plain(db), Lease(secrets.token_hex(8)), time.monotonic()
     values = {"now": now, "new_lease": lease, **_our_clock(connection)}
     row = connection.execute(_CLAIM[connection.dialect.name], values).first()
-    return Claim(row.id, row.key, row.kind, row.about, row.attempts, lease, row.priority, row.trace) if row else None
+    if row is None:
+        return None
+    return Claim(row.id, row.key, row.kind, row.about, row.attempts, lease, row.priority, row.trace, held_at=since)
 
 
 def hold(db: Session | Connection, claim: Claim) -> None:
     """Prove in this transaction that the job is still ours, and keep it for another lease."""
-    connection = plain(db)
+    connection, now = plain(db), time.monotonic()
     clock = _our_clock(connection)
     clock.pop("clock", None)
     held = connection.execute(_HOLD[connection.dialect.name], {**_ours(claim), **clock})
     if held.rowcount == 0:
         raise LeaseLost(claim.key)
+    claim.held_at = now
 
 
 def _our_clock(connection: Connection) -> dict[str, datetime]:

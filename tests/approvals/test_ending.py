@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from approvals.ending import Ending
 from approvals.jobs import Claim
 from approvals.models import AccessRequest
 from approvals.models import Grant as GrantRow
@@ -43,6 +44,29 @@ def grant(world: World, request: AccessRequest) -> GrantRow:
 def at(world: World, hours: float) -> None:
     world.later(timedelta(hours=hours))
     world.run()
+
+
+def test_an_end_that_somebody_else_has_begun_meanwhile_is_looked_at_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its look and its transaction; its steps are planned once."""
+    request = given(world)
+    look = Ending._is_in_a_crowd
+
+    def begun_meanwhile(self: Ending, seen: GrantRow) -> bool:
+        if seen.status == GrantStatus.ACTIVE:
+            with world.store.write() as w:
+                self.begin(w, w.session.get_one(GrantRow, seen.id), because="somebody was faster")
+        return look(self, seen)
+
+    monkeypatch.setattr(Ending, "_is_in_a_crowd", begun_meanwhile)
+    at(world, 2.01)
+    (job,) = [job for key, job in world.jobs().items() if key.startswith("end:")]
+    assert "moved by somebody else" in job.trouble
+    at(world, 2.02)
+    assert grant(world, request).because == "somebody was faster"
+    assert grant(world, request).status == GrantStatus.ENDED
+    assert world.directory.calls == [GIVE, TAKE]
 
 
 # -- in time ----------------------------------------------------------------------------------------------------------

@@ -1,13 +1,15 @@
 """Giving and ending: what Atlassian ends up with, whatever happens on the way."""
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
 from sqlmodel import select
 
-from approvals import crash
+from approvals import crash, jobs
 from approvals.models import AccessRequest, Binding, Call, Job, SlackUser, StepRow
 from approvals.models import Grant as GrantRow
 from approvals.performing import unfreeze
@@ -644,6 +646,38 @@ def test_killed_after_an_error_and_before_it_was_written_down(world: World, kill
     world.later(timedelta(hours=5))
     world.run()
     assert world.request(request).status == Status.DONE
+    assert world.directory.calls == [GIVE, TAKE]
+    assert grant(world, request).status == GrantStatus.ENDED
+    assert world.store.verify().ok
+
+
+@pytest.mark.parametrize("label", ["give: intended", "end: intended"])
+def test_a_process_that_stood_still_before_a_call_leaves_it_to_whoever_has_the_job_by_then(
+    world: World, monkeypatch: pytest.MonkeyPatch, label: str
+) -> None:
+    """Longer than its lease: what it is about to give may be over, and what it is about to take given anew."""
+    request = approved(world)
+    if label.startswith("end"):
+        world.run()
+        world.later(timedelta(hours=2, minutes=1))
+    before = list(world.directory.calls)
+
+    def stands_still(passed: str) -> None:
+        if passed == label:
+            crash.set_hook(lambda passed: None)
+            monkeypatch.setattr(jobs, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 16.0))
+
+    crash.set_hook(stands_still)
+    try:
+        world.run()
+    finally:
+        crash.set_hook(lambda passed: None)
+    assert world.directory.calls == before, "nothing was called so late"
+    monkeypatch.undo()
+    world.store.take_over()
+    world.run()
+    world.later(timedelta(hours=5))
+    world.run()
     assert world.directory.calls == [GIVE, TAKE]
     assert grant(world, request).status == GrantStatus.ENDED
     assert world.store.verify().ok

@@ -25,7 +25,7 @@ KINDS = {  # how a message begins that says something, and what it says
     "glass": r":rotating_light: .* breaks",
 }  # fmt: skip
 REQUEST = re.compile(r"REQ-[0-9a-z]{10}")
-FOOT = re.compile(r"^REQ-[0-9a-z]{10}(?= · )", re.MULTILINE)  # below a message: what it is about
+FOOT = re.compile(r"^REQ-[0-9a-z]{10}(?= · |$)", re.MULTILINE)  # below a message: what it is about
 
 
 @dataclass
