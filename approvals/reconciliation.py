@@ -13,18 +13,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlmodel import Session, col, or_, select
+from sqlmodel import Session, and_, col, or_, select
 
 from approvals import jobs, people, safety
 from approvals.bulk_cases import BULK
 from approvals.calls import same_holding
 from approvals.expected import OUTSIDE, Expected, expected
-from approvals.models import Drift, EventRead, Grant, Meta, Person
+from approvals.models import AccessRequest, BulkRow, Drift, EventRead, Grant, Meta, Person
 from approvals.overdue import ask_for_every_end, shout
 from approvals.policy import Policy
 from approvals.policy_book import PolicyBook
 from approvals.ports import DirectoryError, Impossible, Registry
-from approvals.states import HELD
+from approvals.states import HELD, Status
 from approvals.states import Grant as GrantStatus
 from approvals.store import MACHINE, Store, Write
 from approvals.telling import tell_outcome
@@ -117,6 +117,8 @@ class Reconciliation:
         agrees = [one.grant_id for one in group if one.grant_id not in differs]
         with self.store.read() as session:
             known = _active(session, [one.grant_id for one in group])
+            for id in _revoked(session, [id for id, one in differs.items() if one.held]):
+                del differs[id]
         if not differs and not known:
             return
         with writing() as w:
@@ -311,6 +313,24 @@ def _active(session: Session, grants: Sequence[int]) -> dict[int, Drift]:
         part = col(Drift.grant_id).in_(grants[at : at + 500])
         found |= {d.grant_id: d for d in session.exec(select(Drift).where(part, col(Drift.state).in_(ACTIVE)))}
     return found
+
+
+def _revoked(session: Session, grants: Sequence[int]) -> Sequence[int]:
+    """Of grants that do not show, those of which somebody had the thing taken away here, by `revoke` or by a list."""
+    later = col(AccessRequest.moved_at) >= col(Grant.active_at)
+    asked = and_(col(AccessRequest.subject) == Grant.account, col(AccessRequest.entitlement) == Grant.entitlement)
+    done = and_(col(AccessRequest.verb) == "revoke", col(AccessRequest.status) == Status.DONE)
+    alone = select(Grant.id).join(AccessRequest, and_(asked, done, later))
+    row = and_(col(BulkRow.account) == Grant.account, col(BulkRow.entitlement) == Grant.entitlement)
+    taken = and_(col(BulkRow.verb) == "revoke", col(BulkRow.state) == "done")
+    of_list = and_(col(AccessRequest.id) == BulkRow.request_id, later)
+    listed = select(Grant.id).join(BulkRow, and_(row, taken)).join(AccessRequest, of_list)
+    found: set[int] = set()
+    for at in range(0, len(grants), 500):
+        part = col(Grant.id).in_(grants[at : at + 500])
+        for taken_away in (alone, listed):
+            found.update(id or 0 for id in session.exec(taken_away.where(part)))
+    return sorted(found)
 
 
 def _past(session: Session) -> Iterator[Drift]:

@@ -17,6 +17,7 @@ from approvals.reconciliation import LOOKED, OUTSIDE, Look
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
 from approvals.store import Actor, Store
+from approvals.workflow import Ask
 from handlers.cards import draw
 from handlers.view import view_of
 from tests.support.bulk import approve, bulk_policy, line, planned
@@ -63,6 +64,31 @@ def given(world: World, who: str = "ada", length: timedelta = 2 * HOUR) -> Acces
     world.run()
     assert world.request(request).status == Status.DONE
     return request
+
+
+def test_what_was_revoked_here_is_not_missing(world: World, clock: Clock) -> None:
+    """The grant lasts until its time in the record, and nobody took anything outside."""
+    request = given(world)
+    ask = Ask("revoke", account("ada"), GROUP, None, "INC-42: it must be", "a revocation")
+    revoked = world.workflow.ask(world.speaker("grace"), ask)
+    world.run()
+    world.click("omar", world.request(revoked))
+    world.run()
+    assert world.request(revoked).status == Status.DONE
+    assert not world.holds("ada")
+    for _ in range(3):
+        clock.on(MINUTE + timedelta(seconds=1))
+        world.reconciliation.look(recent=False, writing=world.store.write)
+    assert world.record("drift.found") == []
+    with world.store.read() as session:
+        assert session.exec(select(Drift)).all() == []
+    again = given(world)  # held anew, and then taken by somebody's hand: that is another matter
+    assert again.id != request.id
+    world.directory.held(GROUP).discard(account("ada"))
+    for _ in range(2):
+        clock.on(MINUTE + timedelta(seconds=1))
+        world.reconciliation.look(recent=False, writing=world.store.write)
+    assert {body["request"] for body in world.record("drift.found")} == {again.id}
 
 
 def ended(world: World, clock: Clock, who: str = "ada") -> AccessRequest:
