@@ -5,11 +5,13 @@ reads them. ``event`` and what else stands in it have a signature of their own, 
 """
 
 import base64
+import fcntl
 import heapq
 import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -168,6 +170,8 @@ def append(file: Path, lines: Iterable[str]) -> None:
     try:
         handle = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:
+            with suppress(OSError):  # where a file can't be locked, what comes of it is an empty line at worst
+                fcntl.flock(handle, fcntl.LOCK_EX)  # half a line that somebody is writing looks like one that was cut
             size = os.fstat(handle).st_size
             if size and os.pread(handle, 1, size - 1) != b"\n":
                 text = b"\n" + text
