@@ -33,9 +33,9 @@ from tests.support.outside import copied
 from tests.support.share import SEED, SHARE
 
 ALL = 1_000_000
-WORDS = ALL if SHARE == 1 else ALL // 400  # commands, clicks and forms; CI's share is one in four hundred
+WORDS = ALL if SHARE == 1 else ALL // 200  # commands, clicks and forms; CI's share is one in two hundred
 PARTS = 2
-PATIENCE = 16  # a share so small may not meet everything by chance: then it goes on, for so many times its words
+PATIENCE = 8  # a share so small may not meet everything by chance: then it goes on, for so many times its words
 WANTED = 100 if SHARE == 1 else 1  # how often each must be met, in all parts together
 
 # What this run can't reach, each with the word why; a test fails when one of them is met after all.

@@ -30,13 +30,13 @@ from tests.torture.reference import Model, Request
 from tests.torture.simulation import Simulation
 from tests.torture.weather import TROUBLES, Trouble
 
-LIVES = 400  # of how many state machines, each of at most so many steps
+LIVES = 500  # of how many state machines, each of at most so many steps
 STEPS = 40
 STATES = (
     *(f"request {status}" for status in ("pending", "done", "denied", "cancelled", "lapsed", "failed")),
     *(f"grant {status}" for status in ("active", "ending", "ended", "void")), "held before", "extended", "given less",
 )  # fmt: skip
-OFTEN = 10  # that each must have been somebody's state at the end of a life
+OFTEN = 20  # that each must have been somebody's state at the end of a life
 ALWAYS = ("request done",)  # every life begins with a gift: of this a share meets as many as it has lives
 THINGS = [(who, what) for who in ("ada", "tomas") for what in ("eu-jira-admins", "eu-confluence-admins")]
 WHO, WHAT = st.sampled_from(["ada", "tomas"]), st.sampled_from(["eu-jira-admins", "eu-confluence-admins"])
