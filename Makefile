@@ -10,6 +10,9 @@ BIN := .venv/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
+# The suite starts hundreds of processes, and each would compile all of the code again where Python was told to keep none.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Most tests wait for a process or a socket most of the time.
 WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 )))
 
