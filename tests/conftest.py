@@ -17,12 +17,14 @@ from approvals.database import Database
 from approvals.migrations import migrate
 from approvals.store import Store
 from tests.support.logs import plain_logs
+from tests.support.once import reckon_once
 from tests.support.share import SEED, SHARE
 
 # The tests' files live in memory where there is some: they kill processes, not machines, and wait for no disk.
 if os.access("/dev/shm", os.W_OK):
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
 plain_logs()
+reckon_once()
 SERVER = os.environ.get("GATEHOUSE_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 

@@ -1,17 +1,10 @@
 """The whole bot in this process, on real sockets: both sandboxes, the web side and the worker's threads."""
 
-import atexit
-import contextlib
-import os
-import shutil
-import sqlite3
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -29,6 +22,7 @@ from bot.sandbox.slack.server import running as slack_running
 from bot.settings import Settings, load_settings
 from bot.slack_budget import Budget
 from bot.web import Web
+from tests.support.mornings import begin_like_before, keep
 from tests.support.policies import roomy
 
 
@@ -104,7 +98,7 @@ def living(
         atlassian = stack.enter_context(atlassian_running())
         more |= site_settings(atlassian) if site else {}
         settings = settings_for(slack, atlassian, database_url, socket=socket, **more)
-        known = _like_one_before(database_url, text)
+        known = begin_like_before(database_url, f"the whole company, {text}")
         if not known:
             _write_the_first_morning(settings, text)
         house = build(settings, budget=None if limits else Budget({}))
@@ -112,7 +106,7 @@ def living(
         if not known:
             house.mirror.start()
             house.worker.run_until_idle()
-            _keep(database_url, text)
+            keep(database_url, f"the whole company, {text}")
         url = stack.enter_context(_web(house))
         control = SlackControl(slack)
         stack.callback(control.close)
@@ -126,30 +120,6 @@ def living(
             house.worker.start()
             stack.callback(lambda: house.worker.stop(patience=10))
         yield Living(house, control, stack.enter_context(AtlassianControl(atlassian)), url)
-
-
-_KEPT: dict[str, Path] = {}  # records with policy, people and a filled mirror, by the policy; for this process
-
-
-def _like_one_before(url: str, policy: str) -> bool:
-    """Everybody is the same on each first morning, so a record that was filled once is copied."""
-    path = url.removeprefix("sqlite:///")
-    if policy not in _KEPT or path == url or not _is_empty(path):
-        return False
-    shutil.copy(_KEPT[policy], path)
-    return True
-
-
-def _is_empty(path: str) -> bool:
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        return not connection.execute("SELECT 1 FROM policies").fetchall()
-
-
-def _keep(url: str, policy: str) -> None:
-    if url.startswith("sqlite:///"):
-        folder = Path(tempfile.mkdtemp(prefix="gatehouse-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        _KEPT[policy] = Path(shutil.copy(url.removeprefix("sqlite:///"), folder / "gatehouse.db"))
 
 
 def _write_the_first_morning(settings: Settings, policy: str) -> None:

@@ -38,6 +38,7 @@ from bot.people_import import apply, read_csv
 from bot.sandbox import seed
 from bot.sandbox.demo_policy import demo_policy
 from bot.worker import Worker
+from tests.support.mornings import begin_like_before, keep
 from tests.support.policies import roomy
 
 COMPANY = seed.company()
@@ -350,14 +351,22 @@ class World:
         )
         self.clicks = after.clicks if after else 0
         if after is None:
-            self.set_policy(policy or roomy())
-            self.import_people()
+            self._first_morning(policy or roomy())
 
     def restarted(self, effects: Effects = Effects.ON) -> World:
         """The process died here: everything is new but the database and Atlassian."""
         store = Store(self.store.database, movable_time=True)
         store.take_over()
         return World(store, effects=effects, after=self)
+
+    def _first_morning(self, policy: str) -> None:
+        url, what = self.store.database.url, f"the story's people, {policy}"
+        if not begin_like_before(url, what):
+            empty = self.store.verify().last == 0
+            self.set_policy(policy)
+            self.import_people()
+            if empty:
+                keep(url, what)
 
     def set_policy(self, text: str) -> Policy:
         policy = Policy.parse(text)
