@@ -96,7 +96,9 @@ FORWARD = """
             JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
             WHERE s.relkind = 'S' AND s.relnamespace = 'public'::regnamespace
         LOOP
-            EXECUTE format('SELECT setval(%L, coalesce(max(%I), 0) + 1, false) FROM %s', one.numbers, one.name, one.rows);
+            EXECUTE format(
+                'SELECT setval(%L, coalesce(max(%I), 0) + 1, false) FROM %s', one.numbers, one.name, one.rows
+            );
         END LOOP;
     END $$
 """
