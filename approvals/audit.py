@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, bindparam, insert
 from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
+from approvals.database import plain
 from approvals.gatehouse_verify import GENESIS as GENESIS
 from approvals.gatehouse_verify import digest as digest
 from approvals.gatehouse_verify import link as link
@@ -21,6 +22,11 @@ _WHOLE = sa_select(
     *(col(one) for one in (AuditEntry.seq, AuditEntry.prev, AuditEntry.hash, AuditEntry.body)),
     *(col(one) for one in (AuditEntry.event, AuditEntry.request_id)),
 )
+_FOUND = _WHOLE.where(
+    col(AuditEntry.event).in_(bindparam("events", expanding=True)),
+    col(AuditEntry.request_id).in_(bindparam("requests", expanding=True)),
+).order_by(col(AuditEntry.seq))
+_BESIDE = select(AuditDetail.salt).where(AuditDetail.seq == bindparam("seq"), AuditDetail.name == bindparam("name"))
 _ENTRY, _DETAIL = insert(AuditEntry), insert(AuditDetail)
 PAGE = 500  # entries a read: with SQLite's rollback journal no read may last long
 
@@ -66,19 +72,18 @@ def find(session: Session, *, event: str, request: str) -> list[dict[str, Any]]:
 
 def find_all(session: Session, *, events: Collection[str], requests: Collection[str]) -> list[dict[str, Any]]:
     """The same for several kinds and requests, in the order of the chain."""
-    of_them = (col(AuditEntry.event).in_(events), col(AuditEntry.request_id).in_(requests))
-    rows = session.execute(_WHOLE.where(*of_them).order_by(col(AuditEntry.seq)))
+    rows = plain(session).execute(_FOUND, {"events": list(events), "requests": list(requests)})
     found = [(row, json.loads(row.body)) for row in rows if link(row.prev, row.seq, row.body.encode()) == row.hash]
     return [body for row, body in found if (body["event"], body["request"]) == (row.event, row.request_id)]
 
 
 def proves(session: Session, *, event: str, request: str, name: str, text: str) -> bool:
     """Whether one of these entries has this very text as its detail ``name``."""
-    rows = session.exec(select(AuditEntry).where(AuditEntry.event == event, AuditEntry.request_id == request))
-    for row in rows:
-        detail = session.get(AuditDetail, (row.seq, name))
+    connection = plain(session)
+    for row in connection.execute(_FOUND, {"events": [event], "requests": [request]}).all():
+        salt = connection.execute(_BESIDE, {"seq": row.seq, "name": name}).scalar()
         whole = link(row.prev, row.seq, row.body.encode()) == row.hash
-        if whole and detail and json.loads(row.body)["details"].get(name) == digest(detail.salt, text):
+        if whole and salt is not None and json.loads(row.body)["details"].get(name) == digest(salt, text):
             return True
     return False
 

@@ -14,6 +14,7 @@ from approvals.confirming import not_confirmed
 from approvals.crash import crash_point
 from approvals.dead_letters import SORRY
 from approvals.models import AccessRequest, Vote
+from approvals.plan import Plan
 from approvals.planning import plan_of
 from approvals.policy import Verdict
 from approvals.policy_book import PolicyBook
@@ -78,7 +79,8 @@ class Counting:
         if isinstance(voter, people.Stop):
             return voter.because
         vote.account = voter.account
-        late = self._too_late(w.session, vote, request) or self._forged(w, vote, request)
+        plan = plan_of(w.session, request)
+        late = self._too_late(w.session, vote, request) or self._forged(w, vote, request, plan)
         if late:
             return late
         actor = Actor(voter.account, vote.team, vote.user)
@@ -90,7 +92,7 @@ class Counting:
             if case.facts.unknown:
                 w.enqueue("draw", request.id, priority=jobs.PEOPLE)  # the card says so as well
             return verdict.because + _why_nobody(case, vote)
-        unconfirmed = not_confirmed(case.rule.tier, vote, plan_of(w.session, request))
+        unconfirmed = not_confirmed(case.rule.tier, vote, plan)
         if unconfirmed:
             return unconfirmed
         vote.outcome, vote.seat = "counted", verdict.seat
@@ -106,14 +108,14 @@ class Counting:
             return f"{request.id} waited too long and has lapsed."
         return f"{who_was_first(session, request)} Your answer changed nothing."
 
-    def _forged(self, w: Write, vote: Vote, request: AccessRequest) -> str:
+    def _forged(self, w: Write, vote: Vote, request: AccessRequest, plan: Plan | None) -> str:
         """A vote or a plan that somebody wrote into the database: neither has its entry in the chain."""
-        cast = audit.find(w.session, event="vote.cast", request=request.id)
-        plan = plan_of(w.session, request)
+        entries = audit.find_all(w.session, events=["vote.cast", "request.pending"], requests=[request.id])
+        cast = [body for body in entries if body["event"] == "vote.cast"]
+        opened = [body for body in entries if body["event"] == "request.pending"]
         if not any(_is_the_entry_of(vote, body["data"]) for body in cast):
             alarm(w, request, "a vote stands in the database that nobody cast")
             return "This answer is not in the record, so it counts for nothing."
-        opened = audit.find(w.session, event="request.pending", request=request.id)
         shown = plan.model_dump_json() if plan else ""
         proven = audit.proves(w.session, event="request.pending", request=request.id, name="plan", text=shown)
         hashes = [body["data"].get("plan_hash") for body in opened if body["data"]["version"] == request.version]

@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
-from sqlmodel import Session
+from sqlalchemy import bindparam
+from sqlmodel import Session, select
 
 from approvals import authority, jobs, people
 from approvals.authority import Case
@@ -13,6 +14,7 @@ from approvals.bulk_planning import BulkPlanning
 from approvals.cases import case_of, rule_of, who_may_answer
 from approvals.cases import first_level as first_level
 from approvals.crash import crash_point
+from approvals.database import plain
 from approvals.dead_letters import SORRY
 from approvals.models import AccessRequest, PlanRow
 from approvals.plan import Newcomer, Plan, Survey
@@ -25,6 +27,7 @@ from approvals.states import Status
 from approvals.store import MACHINE, Store, Write
 from approvals.telling import tell_outcome
 
+_PLAN = select(PlanRow.body).where(PlanRow.request_id == bindparam("request"), PlanRow.version == bindparam("version"))
 KEEP_TOKENS = "keep tokens"  # the value of a reactivation that leaves the API tokens alone
 
 
@@ -81,8 +84,8 @@ def survey_of(directory: Atlassian, policy: Policy, verb: str, subject: str, nam
 
 def plan_of(session: Session, request: AccessRequest) -> Plan | None:
     """The plan of the request's present version, once it was made."""
-    row = session.get(PlanRow, (request.id, request.version))
-    return Plan.model_validate_json(row.body) if row else None
+    body = plain(session).execute(_PLAN, {"request": request.id, "version": request.version}).scalar()
+    return Plan.model_validate_json(body) if body is not None else None
 
 
 class Planning:

@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from approvals.crash import crash_point
-from approvals.policy import Entitlement, write_duration
+from approvals.models import AccessRequest
+from approvals.policy import Entitlement, Rule, write_duration
 from approvals.workflow import Click
 from handlers.desk import Desk
 from handlers.lasting import NotToCome, term_of
@@ -17,17 +18,16 @@ CHANGE_VIEW = "change_request"
 LENGTH, WHAT = "length", "instead"
 
 
-def can_be_less(view: RequestView) -> bool:
+def can_be_less(request: AccessRequest, rule: Rule) -> bool:
     """Whether there is anything an approver could make less."""
-    entitlement = view.rule
-    return view.request.verb == "grant" and isinstance(entitlement, Entitlement)
+    return request.verb == "grant" and isinstance(rule, Entitlement)
 
 
 def asked_for_less(desk: Desk, trigger: str, click: Click) -> bool:
     """Open the form; false when Slack did not."""
     with desk.store.read() as session:
         view = view_of(session, desk.policy(session), click.request_id, desk.store.time_in(session))
-    if view is None or not can_be_less(view):
+    if view is None or view.rule is None or not can_be_less(view.request, view.rule):
         return False
     crash_point("change: before asking")
     opened = desk.open_view(trigger, draw_change(view, click))

@@ -6,7 +6,10 @@ from contextlib import suppress
 from typing import Any
 
 from approvals import authority, people
+from approvals.cases import case_of, rule_of
 from approvals.crash import crash_point
+from approvals.models import AccessRequest
+from approvals.policy import Person, Rule
 from approvals.states import Status
 from approvals.store import AlreadyThere
 from approvals.workflow import Click
@@ -14,8 +17,8 @@ from handlers.change import asked_for_less, can_be_less
 from handlers.confirm import asked_to_confirm, needs_a_look
 from handlers.desk import Desk
 from handlers.from_home import is_home, redraw, redraw_after
-from handlers.view import RequestView, view_of
 
+Wanted = Callable[[AccessRequest, Rule], bool]  # whether something is asked before a click counts
 DENY_VIEW = "deny_reason"
 NOT_OPENED = "Slack did not open the plan of {id}. Please press Approve again, or answer on its card."
 
@@ -23,7 +26,7 @@ NOT_OPENED = "Slack did not open the plan of {id}. Please press Approve again, o
 def approve(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """The click on Approve: of a higher tier the plan is shown first; from App Home always, as none stands there."""
     click = _click(body, body["actions"][0].get("value", ""), "approve", source)
-    wanted = (lambda view: True) if is_home(body) else needs_a_look
+    wanted = always if is_home(body) else needs_a_look
     if not _first(desk, click, wanted, lambda: asked_to_confirm(desk, body["trigger_id"], click)):
         if is_home(body) and _could_count(desk, click, wanted):
             _say_it_did_not_open(desk, click)  # an approval of a plan that was never shown is none
@@ -44,7 +47,7 @@ def change(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
 def deny(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """The click on Deny: ask for the reason, unless the mirror can already tell that this vote won't count."""
     click = _click(body, body["actions"][0].get("value", ""), "deny", source)
-    if not _first(desk, click, lambda view: True, lambda: _asked_why(desk, body["trigger_id"], click)):
+    if not _first(desk, click, always, lambda: _asked_why(desk, body["trigger_id"], click)):
         desk.workflow.vote(click)  # judged like any other; its sender hears why it does not count
         redraw_after(desk, body)
     ack()
@@ -83,7 +86,12 @@ def _say_it_did_not_open(desk: Desk, click: Click) -> None:
         desk.workflow.answer(speaker, "", NOT_OPENED.format(id=click.request_id), click.source)
 
 
-def _first(desk: Desk, click: Click, wanted: Callable[[RequestView], bool], ask: Callable[[], bool]) -> bool:
+def always(request: AccessRequest, rule: Rule) -> bool:
+    """Whatever is asked for, and under whatever rule."""
+    return True
+
+
+def _first(desk: Desk, click: Click, wanted: Wanted, ask: Callable[[], bool]) -> bool:
     """Ask something before the vote, where it is wanted and the mirror can't already tell that it won't count.
 
     The click is used up then: sent again, it would find its trigger used and count as a vote without its answer.
@@ -139,13 +147,16 @@ def _click(body: dict[str, Any], value: str, choice: str, source: str) -> Click:
     )
 
 
-def _could_count(desk: Desk, click: Click, wanted: Callable[[RequestView], bool]) -> bool:
+def _could_count(desk: Desk, click: Click, wanted: Wanted) -> bool:
+    """Whether the mirror lets it count, and something is wanted first; most clicks need nothing but the rule's word."""
     with desk.store.read() as session:
         policy = desk.policy(session)
-        view = view_of(session, policy, click.request_id, desk.store.time_in(session))
+        request = session.get(AccessRequest, click.request_id)
+        if request is None or (request.version, request.status) != (click.version, Status.PENDING):
+            return False
+        rule = rule_of(session, policy, request)
+        if rule is None or not wanted(request, rule):
+            return False
+        case = case_of(session, policy, request, desk.store.time_in(session))
         speaker = people.speaker(session, policy, click.team, click.user)
-    if view is None or view.case is None or isinstance(speaker, people.Stop):
-        return False
-    if view.request.version != click.version or view.request.status != Status.PENDING:
-        return False
-    return wanted(view) and bool(authority.may_deny(view.case, speaker.account))
+    return case is not None and isinstance(speaker, Person) and bool(authority.may_deny(case, speaker.account))
