@@ -31,7 +31,7 @@ from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from bot.settings import load_settings
 from bot.worker import Worker
-from tests.support.doings import GROUP, LATER, LONG, Judge, approve, ask, end, given, writes
+from tests.support.doings import GROUP, LATER, LONG, Judge, approve, given, whole_life, writes
 from tests.support.living import living, until
 from tests.support.machines import Machines, machines
 from tests.support.outside import COMPANY, Bot, between_sandboxes
@@ -383,17 +383,12 @@ def test_a_server_that_is_killed_and_started_again_every_few_seconds_loses_nothi
     """Alone: what people do is taken or told, what was taken is done once, and no process is restarted."""
     servers.first.set("synchronous_standby_names = ''")
     servers.second.stop()
-    count, requests = max(2, round(20 * SHARE)), []
+    count = max(2, round(20 * SHARE))
+    requests: list[str] = []
     with closing(Patient(bot)) as judge, machines(bot) as every:
         with killed_again_and_again(servers.first, every=3.0) as back:
             while len(requests) < count or len(back) < 3:
-                number = len(requests)
-                every.speak_to(every.webs[number % 2])
-                requests.append(ask(bot, judge, number))
-                every.speak_to(every.webs[(number + 1) % 2])
-                approve(bot, judge, requests[-1])
-                given(bot, judge, requests[-1])
-                end(bot, judge, requests[-1])
+                requests.append(whole_life(every, bot, judge, len(requests)))
         record_property("reach", f"{len(requests)} requests while PostgreSQL was killed {len(back)} times")
         assert judge.asked() == requests, "nothing was lost, nothing was asked twice"
         assert operations(bot, "ada") == ["add", "remove"] * len(requests), "each was done once, and taken once"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.doings import GROUP, LATER, LONG, Judge, approve, ask, end, given, works, writes
+from tests.support.doings import GROUP, LATER, LONG, Judge, approve, ask, end, given, whole_life, works, writes
 from tests.support.living import living
 from tests.support.machines import Machine, Machines, losing_connections, machines
 from tests.support.outside import COMPANY, Bot, between_sandboxes
@@ -52,14 +52,7 @@ def look_from_outside(bot: Bot, judge: Judge, requests: list[str]) -> None:
 
 def test_what_is_asked_on_one_is_answered_on_another_and_done_by_whoever_is_free(bot: Bot, judge: Judge) -> None:
     with machines(bot) as every:
-        requests = []
-        for number in range(6):
-            every.speak_to(every.webs[number % 2])
-            requests.append(ask(bot, judge, number))
-            every.speak_to(every.webs[(number + 1) % 2])
-            approve(bot, judge, requests[-1])
-            given(bot, judge, requests[-1])
-            end(bot, judge, requests[-1])
+        requests = [whole_life(every, bot, judge, number) for number in range(6)]
         look_from_outside(bot, judge, requests)
         assert all(works(worker) for worker in every.workers), "both work"
         done = [job for worker in every.workers for job in writes(worker)]
@@ -100,16 +93,10 @@ def test_a_server_that_loses_every_connection_again_and_again_loses_nothing(bot:
     """As when it is restarted every few seconds: what people do is taken or told, what was taken is done."""
     count = max(3, round(20 * SHARE))
     with machines(bot) as every:
-        requests = []
+        requests: list[str] = []
         with losing_connections(bot.environ["DATABASE_URL"], every=2.0) as ended:
             while len(requests) < count or len(ended) < 3:
-                number = len(requests)
-                every.speak_to(every.webs[number % 2])
-                requests.append(ask(bot, judge, number))
-                every.speak_to(every.webs[(number + 1) % 2])
-                approve(bot, judge, requests[-1])
-                given(bot, judge, requests[-1])
-                end(bot, judge, requests[-1])
+                requests.append(whole_life(every, bot, judge, len(requests)))
         assert sum(ended) >= 10, "it was cut too rarely to mean anything"
         processes = (*every.webs, *every.workers)
         assert all(machine.process.poll() is None for machine in processes), "all of them bore it"

@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from approvals.database import Database
 from approvals.models import AccessRequest, Grant
 from bot.sandbox.slack.control import NotPossible, text_of
-from tests.support.machines import Machine, as_judge
+from tests.support.machines import Machine, Machines, as_judge
 from tests.support.outside import CHANNEL, Bot
 
 GROUP = "eu-jira-admins"
@@ -45,6 +45,18 @@ def typed(bot: Bot, words: str) -> str:
     """What Ada reads when she types it; a sentence, or Slack's own complaint, when it was not written down."""
     said = bot.slack.command("ada", words, channel=CHANNEL)
     return str(said["error"] or text_of(said["body"] or {}) or said["text"])
+
+
+def whole_life(every: Machines, bot: Bot, judge: Judge, number: int) -> str:
+    """One request from its question to its early end, asked on one web side and answered on another; its id."""
+    asked_on, answered_on = (every.webs[(number + turn) % len(every.webs)] for turn in (0, 1))
+    every.speak_to(asked_on)
+    request = ask(bot, judge, number)
+    every.speak_to(answered_on)
+    approve(bot, judge, request)
+    given(bot, judge, request)
+    end(bot, judge, request)
+    return request
 
 
 def ask(bot: Bot, judge: Judge, number: int) -> str:
