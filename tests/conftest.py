@@ -71,7 +71,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "postgresql" in item.name:
             item.add_marker(pytest.mark.postgresql)
-    items.sort(key=lambda item: next((n for n, file in enumerate(LONG) if file in item.path.name), len(LONG)))
+    rank = {item: next((n for n, file in enumerate(LONG) if file in item.path.name), len(LONG)) for item in items}
+    long_ones = sorted((item for item in items if rank[item] < len(LONG)), key=rank.__getitem__)
+    rest = [item for item in items if rank[item] == len(LONG)]
+    items[:] = shared_out(long_ones, rest, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def shared_out(long_ones: list[pytest.Item], rest: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """The order in which each second worker begins with long tests, which mostly wait, while the others compute.
+
+    pytest-xdist cuts what is collected into as many pieces as there are workers, one behind the other.
+    """
+    count, with_long = len(long_ones) + len(rest), -(-workers // 2)
+    order: list[pytest.Item] = []
+    for worker in range(workers):
+        piece = (count - len(order)) // (workers - worker)
+        mine = long_ones[worker // 2 :: with_long] if worker % 2 == 0 else []
+        take = max(0, piece - len(mine))
+        order += [*mine, *rest[:take]]
+        rest = rest[take:]
+    return order + rest
 
 
 @pytest.fixture(scope="session")
