@@ -17,6 +17,7 @@ from approvals.ports import DirectoryError, Impossible
 from approvals.reconciliation import drifts_of
 from approvals.states import LIVE, OPEN
 from approvals.store import Store
+from bot.previews import OPENS
 from bot.slack_out import SlackError, SlackOut
 from handlers.private import Page, Wanted, draw_private, may_delete_tokens, may_list, may_look
 from handlers.private_lines import (
@@ -30,7 +31,7 @@ from handlers.private_lines import (
 from handlers.text import esc
 from handlers.view import may_see
 
-OVER = {"not_found", "view_not_found", "hash_conflict"}  # it was closed meanwhile
+OVER = {"not_found", "view_not_found", "hash_conflict"}  # it was closed meanwhile, or is not open yet
 NOT_ANY_MORE = ":no_entry: You may not see this any more."
 A_PAGE = 40  # entries of the record
 
@@ -80,6 +81,8 @@ class PrivateAnswers:
         except SlackError as error:
             if error.code not in OVER:
                 raise
+            if not wanted.before and self.store.now() - preview.at < OPENS:  # this job may be sooner than Slack
+                raise jobs.Later(0.3, "the window is not open yet") from None
         crash_point("private: filled")
         with self.store.work(claim) as w:
             there = w.session.get(Preview, preview.id)

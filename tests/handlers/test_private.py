@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from bot.sandbox.slack.control import text_of
 from bot.sandbox.slack.limits import problems_of_view
 from handlers.private import BLOCKS, draw_private
 from tests.bot.settled import COMPANY, ask, copies, newcomers, press, settle
-from tests.support.living import Living, living
+from tests.support.living import Living, living, until
 from tests.support.outside import copied
 from tests.support.policies import roomy
 
@@ -166,6 +167,25 @@ def test_a_window_that_was_closed_is_left_alone_and_one_that_did_not_open_is_sai
     bot.slack.fault("views.open", error="expired_trigger_id")
     assert "did not open the window" in told(bot, "omar", "whois @ada")
     settle(bot)
+
+
+def test_a_window_that_slack_opens_later_than_it_could_be_filled_is_filled_all_the_same(bot: Living) -> None:
+    bot.slack.fault("views.open", delay=1)
+    with ThreadPoolExecutor(1) as somebody:
+        typing = somebody.submit(bot.slack.command, "omar", "audit @ada", force=True)
+        until(lambda: _asked_for(bot))
+        bot.house.worker.run_until_idle()
+        assert bot.slack.open_view("omar") is None
+        assert _asked_for(bot), "it is not given up"
+        assert not typing.result()["body"]
+    settle(bot)
+    assert "has nothing about it" in text_of(bot.slack.open_view("omar") or {})
+    assert not _asked_for(bot)
+
+
+def _asked_for(bot: Living) -> bool:
+    with bot.store.read() as session:
+        return session.exec(select(Preview)).first() is not None
 
 
 def test_nothing_of_it_is_in_a_channel(bot: Living) -> None:

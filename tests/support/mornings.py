@@ -16,7 +16,10 @@ _numbers = count(1)
 
 
 def begin_like_before(url: str, what: str) -> bool:
-    """Fill an empty record with what was kept; False when nothing was, or it isn't empty."""
+    """Fill an empty record with what was kept; False when nothing was, it isn't empty, or the address is a special one.
+
+    Special are records in memory, and servers that another may stand in for.
+    """
     kept = _KEPT.get((_where(url), what))
     if kept is None:
         return False
@@ -24,7 +27,9 @@ def begin_like_before(url: str, what: str) -> bool:
 
 
 def keep(url: str, what: str) -> None:
-    """Keep a record as it is now, for this process."""
+    """Keep a record as it is now, for this process; not one with a special address."""
+    if _is_special(url):
+        return
     if url.startswith("sqlite"):
         folder = tempfile.TemporaryDirectory(prefix="gatehouse-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT"))
         atexit.register(folder.cleanup)
@@ -35,6 +40,10 @@ def keep(url: str, what: str) -> None:
         kept = f"kept_{next(_numbers)}"
         _keep_schema(kept, url)
     _KEPT[_where(url), what] = kept
+
+
+def _is_special(url: str) -> bool:
+    return "host=" in url or (url.startswith("sqlite") and not url.startswith("sqlite:////"))
 
 
 def _where(url: str) -> str:
