@@ -21,7 +21,7 @@ def begin_like_before(url: str, what: str) -> bool:
     Special are records in memory, and servers that another may stand in for.
     """
     kept = _KEPT.get((_where(url), what))
-    if kept is None:
+    if kept is None or _is_special(url):
         return False
     return _copy_file(kept, _file(url)) if url.startswith("sqlite") else _copy_schema(kept, url)
 
@@ -43,7 +43,7 @@ def keep(url: str, what: str) -> None:
 
 
 def _is_special(url: str) -> bool:
-    return "host=" in url or (url.startswith("sqlite") and not url.startswith("sqlite:////"))
+    return not Path(_file(url)).exists() if url.startswith("sqlite") else "host=" in url
 
 
 def _where(url: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Dialect, Engine
+from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.util import LRUCache
 
 from approvals import database
@@ -33,8 +33,12 @@ def _with_shared_statements(create: Callable[..., Engine]) -> Callable[..., Engi
 
     def create_engine(url: str, **options: Any) -> Engine:
         engine = create(url, **options)
-        engine.dialect = dialects.setdefault(f"{engine.dialect.name}+{engine.dialect.driver}", engine.dialect)
         engine.update_execution_options(compiled_cache=statements)
+        kind = f"{engine.dialect.name}+{engine.dialect.driver}"
+        if kind in dialects:
+            engine.dialect = dialects[kind]
+        else:  # one that has asked its server what it can
+            event.listen(engine, "first_connect", lambda *_: dialects.setdefault(kind, engine.dialect))
         return engine
 
     return create_engine
