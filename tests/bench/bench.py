@@ -71,11 +71,11 @@ def measure(folder: Path, given: argparse.Namespace) -> dict[str, object]:
             figures["click to first call"] = click_to_call(ports, given.clicks, commit)
             figures["break-glass"] = glass.measured(ports, folder, given.glasses, given.waiting)
             figures["memory MB"] = {"serve, idle": idle, **after_work(ports, process.pid, given.requests)}
-        figures["accepted"] = {
+        taken = {
             name: {str(n): asdict(middle) for n, middle in lines.items()}
             for name, lines in accepted_lines(folder, ports, environ, given.requests).items()
         }
-    return figures
+    return {**figures, "accepted": taken, tables.AT_EIGHT: tables.at_eight(taken)}
 
 
 def after_work(ports: Ports, group: int, requests: int) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+AT_EIGHT = "accepted at eight connections"
 COLUMNS = "connections", "floor /s", "web /s", "of floor", "serve /s", "floor p50/p99", "web p50/p99", "p99 x"
 
 
@@ -29,7 +30,9 @@ class Bar:
 
 BARS = (
     Bar("deciding, µs", "99 of 100 below", most=200),
-    Bar("click to first call", "commits", most=20),
+    Bar(AT_EIGHT, "of the floor's rate", least=0.4),
+    Bar(AT_EIGHT, "p99, times the floor's", most=3),
+    Bar("click to first call", "commits", most=15),
     Bar("break-glass", "beside the answers, s, 99 of 100 below", most=1),
     Bar("a list into one group", "times the bare calls", most=10),
     Bar("a list into one group", "calls", most=250),
@@ -73,6 +76,15 @@ def judged(figures: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         if isinstance(found, Mapping)
         for name, value in flat(found)
         if (bar := _bar_of(part, name)) is not None
+    }
+
+
+def at_eight(lines: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, float]:
+    """What is accepted beside the floor, where the bars are."""
+    floor, web = lines["floor"]["8"], lines["web"]["8"]
+    return {
+        "of the floor's rate": round(web["rate"] / floor["rate"], 2),
+        "p99, times the floor's": round(web["p99"] / floor["p99"], 1),
     }
 
 

@@ -274,6 +274,13 @@ PLANTED = (
         "tests/handlers/test_every_field.py",
     ),
     planted(
+        "an answer that is early", "bot/private_answers.py",
+        "if not wanted.before and self.store.now() - preview.at < OPENS:", "if False:",
+        "whoever looks has an empty window before them, for Slack was slower than the record",
+        "tests/handlers/test_private.py::"
+        "test_a_window_that_slack_opens_later_than_it_could_be_filled_is_filled_all_the_same",
+    ),
+    planted(
         "a formula in a table", "handlers/bulk_result.py",
         "    return f\"'{text}\" if bare.startswith(RUNS) or text.startswith(RUNS) else text\n", "    return text\n",
         "a reason that begins with = runs on the auditor's machine",
