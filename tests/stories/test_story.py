@@ -13,7 +13,7 @@ from bot.record.evidence import COLUMNS
 from bot.sandbox import seed
 from bot.stage import Stage
 from bot.story import tell
-from tests.support.living import living
+from tests.support.living import living, until
 from tests.support.outside import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -42,10 +42,14 @@ FACTS = (
 
 
 def played(folder: Path) -> tuple[str, Path]:
-    """What the demo says, and the folder it was played in. CI has just played it from this tree: once is enough."""
+    """What the demo says, and the folder it was played in. CI is just playing it from this tree: once is enough."""
     already = os.environ.get("GATEHOUSE_PLAYED")
     if already:
-        return Path(already).read_text(encoding="utf-8"), ROOT
+        status = Path(f"{already}.status")
+        until(lambda: status.exists() and status.read_text().strip() != "", seconds=300)
+        told = Path(already).read_text(encoding="utf-8")
+        assert status.read_text().strip() == "0", told
+        return told, ROOT
     told = subprocess.run(demo(free_port()), cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
     return told.stdout, folder
