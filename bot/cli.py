@@ -152,6 +152,7 @@ def worker(checkpoint: Checkpoints = None) -> None:
 
     import structlog
 
+    from bot.memory import stay_small
     from bot.side_port import serve_beside
     from bot.web import Web
 
@@ -171,6 +172,7 @@ def worker(checkpoint: Checkpoints = None) -> None:
         house.worker.poll = 0.2
     if settings.metrics_port is not None:
         serve_beside(Web(house, aside=True), settings.host, settings.metrics_port)
+    stay_small()
     house.start()
     structlog.get_logger().info("working", database=house.database.journal)
     stopping.wait()

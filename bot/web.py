@@ -18,6 +18,7 @@ from bot.app import House
 from bot.envelope import Refused
 from bot.guard import Guard
 from bot.incident_door import TOO_LARGE
+from bot.memory import stay_small
 from bot.side_port import serve_beside
 from bot.turn import TURN
 
@@ -212,8 +213,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         beside = house.settings.metrics_port
         if beside is not None:
             serve_beside(Web(house, aside=True), house.settings.host, beside)
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 20)  # a command makes thousands of short-lived things, none of them in cycles
+        stay_small()
         log.info("listening", bind=self._options["bind"], works=self._works, database=house.database.journal)
         if self._works:
             if house.database.is_sqlite:
