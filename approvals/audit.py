@@ -4,7 +4,7 @@ import json
 import secrets
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert
 from sqlalchemy import select as sa_select
@@ -31,21 +31,30 @@ _ENTRY, _DETAIL = insert(AuditEntry), insert(AuditDetail)
 PAGE = 500  # entries a read: with SQLite's rollback journal no read may last long
 
 
+class Head(NamedTuple):
+    """The newest entry."""
+
+    seq: int
+    hash: str
+
+
 def append(
     connection: Connection,
     *,
+    behind: Head | None = None,
     at: datetime,
     event: str,
     actor: str,
     request: str | None = None,
     data: Mapping[str, Any] | None = None,
     details: Mapping[str, str] | None = None,
-) -> None:
-    """Add an entry in the caller's transaction, which must already be the only one appending.
+) -> Head:
+    """Add an entry in the caller's transaction, which must already be the only one appending, and give it.
 
+    ``behind`` is what the same transaction has appended before, where it has; else the newest is looked up.
     ``data`` holds ids, statuses and figures; ``details`` names, mails and free text, chained as salted digests.
     """
-    head = connection.execute(_HEAD).first()
+    head = behind or connection.execute(_HEAD).first()
     seq, prev = (head.seq + 1, head.hash) if head else (1, GENESIS)
     salted = {name: (secrets.token_hex(16), text) for name, text in (details or {}).items()}
     body = canonical(
@@ -58,11 +67,13 @@ def append(
             "details": {name: digest(salt, text) for name, (salt, text) in salted.items()},
         }
     )
-    entry = {"seq": seq, "prev": prev, "hash": link(prev, seq, body), "body": body.decode()}
+    now = Head(seq, link(prev, seq, body))
+    entry = {"seq": seq, "prev": prev, "hash": now.hash, "body": body.decode()}
     connection.execute(_ENTRY, {**entry, "event": event, "request_id": request})
     if salted:
         rows = [{"seq": seq, "name": name, "salt": salt, "text": text} for name, (salt, text) in salted.items()]
         connection.execute(_DETAIL, rows)
+    return now
 
 
 def find(session: Session, *, event: str, request: str) -> list[dict[str, Any]]:

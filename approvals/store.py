@@ -100,6 +100,7 @@ class Write:
     happened: list[Happened] = field(default_factory=list, init=False)
     _session: Session | None = field(default=None, init=False)
     _works: dict[str, jobs.Work] = field(default_factory=dict, init=False)
+    _head: audit.Head | None = field(default=None, init=False)  # of the chain, once something was appended
 
     @property
     def session(self) -> Session:
@@ -139,8 +140,9 @@ class Write:
         details: Mapping[str, str] | None = None,
     ) -> None:
         whose = {"team": actor.team, "user": actor.user} if actor.user else {}
-        audit.append(
+        self._head = audit.append(
             self.connection,
+            behind=self._head,
             at=self.now,
             event=event,
             actor=actor.account,
