@@ -159,6 +159,12 @@ class Lives(RuleBasedStateMachine):
         self.model.end(request, by, self.now)
         self.settle()
 
+    @rule(request=requests, by=st.sampled_from(["ada", "tomas", "sade", "kofi"]))
+    def end_while_atlassian_refuses(self, request: str, by: str) -> None:
+        """Each of the two is drawn on its own as well, but seldom one right behind the other."""
+        self.atlassian_refuses(True)
+        self.end(request, by)
+
     @rule(target=requests, request=requests, minutes=st.sampled_from([30, 90, 400]))
     def extend(self, request: str, minutes: int) -> Any:
         one, asked = self.model.requests[request], self.now
