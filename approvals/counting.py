@@ -79,10 +79,13 @@ class Counting:
         if isinstance(voter, people.Stop):
             return voter.because
         vote.account = voter.account
-        plan = plan_of(w.session, request)
-        late = self._too_late(w.session, vote, request) or self._forged(w, vote, request, plan)
+        late = self._too_late(w.session, vote, request)
         if late:
             return late
+        plan = plan_of(w.session, request)
+        forged = self._forged(w, vote, request, plan)
+        if forged:
+            return forged
         actor = Actor(voter.account, vote.team, vote.user)
         case = case_of(w.session, policy, request, w.now, fresh=True)
         if case is None or case.rule.rule_hash != request.rule_hash:
