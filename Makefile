@@ -2,6 +2,7 @@
 # make test     runs every test, and of the large counts a share that it prints
 # make check    lint, types, import contracts
 # make torture  the large counts, all of them: kills at every point, contests, memory, ten thousand simulated runs
+#               (hours; MINUTES=30: of what is drawn again and again each test begins no more after so many)
 # make mutations  plants the listed bugs one at a time; each must be caught by the tests it names (ONLY="part of a name")
 # make bench    how fast the main path is, beside the floor of the same run
 
@@ -25,7 +26,7 @@ test: .venv/installed
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 torture: .venv/installed
-	@GATEHOUSE_SHARE=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m torture $(TESTS)
+	@GATEHOUSE_SHARE=1 GATEHOUSE_MINUTES=$(MINUTES) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m torture $(TESTS)
 
 mutations: .venv/installed
 	@$(BIN)/python -m tests.mutations.run $(if $(ONLY),--only "$(ONLY)")

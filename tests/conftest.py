@@ -18,7 +18,7 @@ from approvals.migrations import migrate
 from approvals.store import Store
 from tests.support.logs import plain_logs
 from tests.support.once import reckon_once
-from tests.support.share import SEED, SHARE
+from tests.support.share import MINUTES, SEED, SHARE
 
 # The tests' files live in memory where there is some: they kill processes, not machines, and wait for no disk.
 if os.access("/dev/shm", os.W_OK):
@@ -56,7 +56,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(lines)
     for told in reached(all_of_them):
         terminalreporter.line(told)
-    terminalreporter.line(f"of the large counts: a share of {SHARE:g}, seed {SEED} (GATEHOUSE_SHARE, GATEHOUSE_SEED)")
+    minutes = f", each test begins no more after {MINUTES:g} minutes" if MINUTES else ""
+    terminalreporter.line(
+        f"of the large counts: a share of {SHARE:g}{minutes}, seed {SEED} (GATEHOUSE_SHARE, GATEHOUSE_SEED)"
+    )
 
 
 LONG = (

@@ -1,7 +1,7 @@
 """One simulated run of the whole bot, drawn by a seed: one process, one thread, a day or more of a company's life.
 
     python -m tests.torture.simulation --seed 4711          one run, told in full: the same each time
-    python -m tests.torture.simulation --first 0 --runs 500 many runs; what they met as JSON
+    python -m tests.torture.simulation --first 0 --runs 500 many runs; what they met as JSON (GATEHOUSE_MINUTES: an end)
 
 The product's own code runs on a real SQLite in memory; Atlassian, Slack, the clock and the chance are simulated.
 """
@@ -26,6 +26,7 @@ from unittest.mock import patch
 from sqlalchemy.exc import SQLAlchemyError
 
 from approvals import crash
+from tests.support.share import time_is_up
 from tests.torture.clock import Clock, simulated
 from tests.torture.crew import Crew, Killed
 from tests.torture.judge import Judge
@@ -255,8 +256,8 @@ class Log:
     info = error = warning
 
 
-def many(seeds: Iterable[int]) -> dict[str, Any]:
-    """Run after run; what they met, and the problems by seed. Nothing of a run is left when it is over."""
+def many(seeds: Iterable[int], *, over: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+    """Run after run until it is ``over``; what they met, and the problems by seed. Nothing of a run is left behind."""
     reach, problems, latest, runs, started = Reach(), {}, 0.0, 0, time.monotonic()
     with collected_by_hand():
         for runs, seed in enumerate(seeds, 1):
@@ -268,6 +269,8 @@ def many(seeds: Iterable[int]) -> dict[str, Any]:
                 problems[seed] = found
             if runs % BETWEEN == 0:
                 gc.collect()
+            if over():
+                break
     seconds, memory = time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"runs": runs, "seconds": seconds, "memory": memory, "latest": latest, "problems": problems,
             "met": reach.met}  # fmt: skip
@@ -322,4 +325,5 @@ if __name__ == "__main__":
     elif given.digests:
         print("\n".join(digest_of(seed) for seed in given.digests))
     else:
-        print(json.dumps(many(range(given.first, given.first + given.runs * given.every, given.every))))
+        seeds = range(given.first, given.first + given.runs * given.every, given.every)
+        print(json.dumps(many(seeds, over=time_is_up())))
