@@ -16,6 +16,7 @@ from approvals import models  # noqa: F401  (fills the metadata)
 from approvals.database import Database
 from approvals.migrations import migrate
 from approvals.store import Store
+from tests.support.fork_server import fork_what_is_ours
 from tests.support.logs import plain_logs
 from tests.support.once import reckon_once
 from tests.support.share import MINUTES, SEED, SHARE
@@ -25,6 +26,7 @@ if os.access("/dev/shm", os.W_OK):
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
 plain_logs()
 reckon_once()
+fork_what_is_ours()
 SERVER = os.environ.get("GATEHOUSE_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 
