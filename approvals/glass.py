@@ -226,7 +226,7 @@ class Glass:
         self.people.refresh_sources(glass_sources(policy), request.subject)
         with self.store.read() as session:
             seconds = [entry["data"] for entry in audit.find(session, event="glass.seconded", request=request.id)]
-        for team, user in {(request.team, request.user), *((one["team"], one["user"]) for one in seconds)}:
+        for team, user in sorted({(request.team, request.user), *((one["team"], one["user"]) for one in seconds)}):
             try:
                 self.people.refresh(team, user)
             except PeopleError as error:
