@@ -97,18 +97,29 @@ def web() -> None:
 
 
 def run_server(*, works: bool, given: "Sequence[Path]" = ()) -> None:
-    """Check everything that can be checked first, so that a mistake is a sentence and not a crash in a worker."""
-    from bot.web import Server
+    """Check everything that can be checked first, so that a mistake is a sentence and not a traceback."""
+    from bot.server import NOT_BUILT, Server
 
     settings = read_settings(runs=True)
-    check_before_start(settings)
     insist_free(settings)
     os.environ.pop("GUNICORN_CMD_ARGS", None)
+    listening = os.getpid()
+
+    def build() -> "House | None":
+        with suppress(typer.Exit):  # it has said why
+            check_before_start(settings)
+            return furnish(settings, given)
+        return None
+
     try:
-        Server(lambda: furnish(settings, given), host=settings.host, port=settings.port, works=works).run()
+        Server(build, host=settings.host, port=settings.port, works=works).run()
     except SystemExit as exit:
+        if os.getpid() != listening:
+            raise
         if exit.code == 1:  # gunicorn could not listen, and has said so where nobody reads
             stop(f"PORT: {settings.host}:{settings.port} can't be listened on. Something else may use it already.")
+        if exit.code == NOT_BUILT:
+            raise typer.Exit(2) from None
         raise
 
 

@@ -1,16 +1,13 @@
-"""The WSGI application: Slack's one door, that of incident tools, health, the figures; and the server that runs it."""
+"""The WSGI application: Slack's one door, that of incident tools, health, the figures."""
 
-import gc
 import hmac
 import json
-import signal
 import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
 import structlog
-from gunicorn.app.base import BaseApplication
 from sqlalchemy.exc import SQLAlchemyError
 
 from approvals.writable import DATABASE, cannot_write, trouble_of
@@ -18,16 +15,12 @@ from bot.app import House
 from bot.envelope import Refused
 from bot.guard import Guard
 from bot.incident_door import TOO_LARGE
-from bot.memory import stay_small
-from bot.side_port import serve_beside
 from bot.turn import TURN
 
 log = structlog.get_logger()
 Answer = tuple[int, list[tuple[str, str]], bytes]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 EMPTY: list[tuple[str, str]] = []
-STOPS_WITHIN = 7.0  # seconds for the steps at hand; the whole process group is gone in ten
-DRAINS = 3  # seconds for requests that are being answered
 MOST_BODY = 200_000  # bytes read at most; the guard refuses far less
 
 
@@ -151,86 +144,3 @@ def _headers(environ: dict[str, Any]) -> dict[str, str]:
         if name.startswith("HTTP_")
     }
     return headers | {"content-type": environ.get("CONTENT_TYPE", "")}
-
-
-class Server(BaseApplication):  # type: ignore[misc]
-    """gunicorn with one worker and many threads; the job threads live and die with it."""
-
-    def __init__(self, build: Callable[[], House], *, host: str, port: int, works: bool) -> None:
-        self._build = build
-        self._works = works
-        self._house: House | None = None
-        self._stops_at: float | None = None  # monotonic seconds, once it was told to stop
-        self._options = {
-            "bind": f"{host}:{port}",
-            "workers": 1,
-            "worker_class": "gthread",
-            "threads": 16,
-            "graceful_timeout": 9,  # then the worker is killed, whatever it does
-            "timeout": 0,  # the worker is not restarted under load; its health is watched from outside
-            "keepalive": 5,
-            "accesslog": None,
-            "errorlog": "-",
-            "loglevel": "critical",  # what is not well-formed HTTP is refused without a word
-            "control_socket_disable": True,
-            # what was loaded before the fork is never looked at by the collector, so its pages stay shared
-            "pre_fork": lambda server, worker: gc.freeze(),
-            "post_worker_init": self._of_worker,
-            "worker_exit": lambda server, worker: self.stopped(),
-        }
-        super().__init__()
-
-    def load_config(self) -> None:
-        for name, value in self._options.items():
-            if name in self.cfg.settings:
-                self.cfg.set(name, value)
-
-    def load(self) -> Web:
-        # Built in the worker, after the fork: threads and connections do not survive one.
-        self._house = self._build()
-        return Web(self._house)
-
-    def _of_worker(self, worker: Any) -> None:
-        """In the process that serves: its share of the time to stop, and the jobs are told at the signal itself."""
-        worker.cfg.set("graceful_timeout", DRAINS)
-        before = signal.getsignal(signal.SIGTERM)
-
-        def told(number: int, frame: Any) -> None:
-            self._stops_at = time.monotonic() + STOPS_WITHIN
-            if self._works and self._house is not None:
-                self._house.worker.halt()
-            if callable(before):
-                before(number, frame)
-
-        signal.signal(signal.SIGTERM, told)
-        signal.siginterrupt(signal.SIGTERM, False)
-        self.started()
-
-    def started(self) -> None:
-        house = self._house
-        if house is None:
-            return
-        beside = house.settings.metrics_port
-        if beside is not None:
-            serve_beside(Web(house, aside=True), house.settings.host, beside)
-        stay_small()
-        log.info("listening", bind=self._options["bind"], works=self._works, database=house.database.journal)
-        if self._works:
-            if house.database.is_sqlite:
-                house.store.take_over()
-            house.start()
-        if house.socket is not None:
-            house.socket.start()
-
-    def stopped(self) -> None:
-        house = self._house
-        if house is None:
-            return
-        if house.socket is not None:
-            house.socket.stop(patience=min(3.0, self._left()))
-        if self._works:
-            house.worker.stop(patience=self._left())
-
-    def _left(self) -> float:
-        """Seconds, since the signal, for the steps at hand."""
-        return STOPS_WITHIN if self._stops_at is None else max(0.0, self._stops_at - time.monotonic())

@@ -56,6 +56,16 @@ def test_after_many_commands_the_process_group_weighs_less_than_150_mb(bot: Bot)
     assert weight(bot) < MOST
 
 
+def test_what_holds_the_port_loads_nothing_of_what_serves(bot: Bot) -> None:
+    with started_anew():
+        bot.start()
+    assert bot.process is not None
+    listens = bot.process.pid
+    (serves,) = map(int, Path(f"/proc/{listens}/task/{listens}/children").read_text().split())
+    assert "sqlalchemy" in Path(f"/proc/{serves}/maps").read_text()
+    assert "sqlalchemy" not in Path(f"/proc/{listens}/maps").read_text()
+
+
 def send(client: httpx.Client, url: str, number: int) -> httpx.Response:
     """One command, as https://docs.slack.dev/interactivity/implementing-slash-commands shows its fields."""
     person = PEOPLE[number % len(PEOPLE)]
