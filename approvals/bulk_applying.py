@@ -15,7 +15,7 @@ from approvals.beginning import TAKES_AWAY, Beginning, NotBegun, owners
 from approvals.bulk_cases import BULK
 from approvals.bulk_planning import HELD, alone
 from approvals.bulk_rows import Kept, counts, digest_of_rows, moment_of, parts, rows_of, set_state
-from approvals.calls import Calls, steps_of
+from approvals.calls import Calls, left_to, steps_of
 from approvals.crash import crash_point
 from approvals.leaving import ENDS_TAKE, Leaving
 from approvals.models import AccessRequest, BulkRow, Grant, StepRow
@@ -38,6 +38,7 @@ PROGRESS = timedelta(seconds=5)
 CHANGED = "the rows in the database are not those that were approved"
 ANOTHER = "what it would change is no longer what was approved"
 TOO_LATE = "its time was over before it could be given"
+LEFT = "an earlier grant of the same was over, and this one could not be given"
 
 
 @dataclass
@@ -430,8 +431,8 @@ class BulkApplying:
         set_state(w.connection, request_id, [r.number for r in done if r.because == HELD], "done", HELD)
         for because, rows in failed.items():
             set_state(w.connection, request_id, [row.number for row in rows], "failed", because)
-        self._move_grants(w, approved, done, GrantStatus.ACTIVE, active_at=w.now)
-        self._move_grants(w, approved, lost, GrantStatus.VOID)
+        self._set(w, self._grants_of(approved, done), status=str(GrantStatus.ACTIVE), active_at=w.now)
+        self._void(w, approved, lost)
         if done or lost:
             data = {"done": [row.number for row in done], "failed": [row.number for row in lost], "read_back": True}
             w.audit("bulk.rows", actor=MACHINE, request=request_id, data=data, details=_whys(failed))
@@ -440,22 +441,28 @@ class BulkApplying:
         for row in lost:
             row.state = "failed"
 
-    def _move_grants(
-        self, w: Write, approved: Approved, rows: Sequence[Kept], to: GrantStatus, **values: Any
-    ) -> None:  # fmt: skip
-        """Only what is still promised: an end that came meanwhile has its own way."""
+    def _void(self, w: Write, approved: Approved, lost: Sequence[Kept]) -> None:
+        """They were never given; but for what an earlier grant has left to one, whose end is due now."""
+        promised = self._grants_of(approved, lost)
+        left = {id for part in parts(promised) for id in left_to(w.session, part)}
+        self._set(w, [id for id in promised if id in left], ends_at=w.now, because=LEFT)
+        self._set(w, [id for id in promised if id not in left], status=str(GrantStatus.VOID))
+        if left:
+            w.enqueue("bulk end", approved.request.id, priority=jobs.ENDS)
+
+    def _grants_of(self, approved: Approved, rows: Sequence[Kept]) -> list[int | None]:
         accounts = {row.account: row for row in rows if row.verb == "grant"}
-        wanted = [
+        return [
             grant.id
             for (account, holding), grant in approved.grants.items()
             if account in accounts and holding == approved.plan.steps[accounts[account].step or 0].holding
         ]
-        for part in parts(wanted):
-            w.connection.execute(
-                update(Grant)
-                .where(col(Grant.id).in_(part), col(Grant.status) == GrantStatus.PROMISED)
-                .values(status=str(to), **values)
-            )
+
+    def _set(self, w: Write, grants: Sequence[int | None], **values: Any) -> None:
+        """Only what is still promised: an end that came meanwhile has its own way."""
+        promised = col(Grant.status) == GrantStatus.PROMISED
+        for part in parts(grants):
+            w.connection.execute(update(Grant).where(col(Grant.id).in_(part), promised).values(**values))
 
     def _true(self, w: Write, approved: Approved, units: Sequence[Unit]) -> None:
         for part in parts([at for unit in units for at in unit.positions]):

@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import func, or_
+from sqlalchemy import and_, func, or_
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from approvals import audit, jobs
@@ -242,6 +243,19 @@ def same_holding(
     return session.exec(
         select(Grant).where(Grant.account == account, Grant.holding == holding, Grant.request_id != but, wanted)
     ).all()
+
+
+def left_to(session: Session, grants: Collection[int | None]) -> set[int | None]:
+    """Those of ``grants`` to which an earlier one of the same, which ended since they were promised, left what it gave.
+
+    Then nobody else takes it away, whether or not they were ever given.
+    """
+    earlier = aliased(Grant)
+    same = and_(col(earlier.account) == Grant.account, col(earlier.holding) == Grant.holding)
+    over = (col(earlier.status) == GrantStatus.ENDED, col(earlier.ended_at) >= Grant.promised_at)
+    kept = (col(earlier.remove).is_(False), col(earlier.held_before).is_(False))
+    query = select(Grant.id).join(earlier, and_(same, col(earlier.id) != Grant.id)).where(col(Grant.id).in_(grants))
+    return set(session.exec(query.where(*over, *kept)))
 
 
 def insist_untouched(session: Session, grants: Sequence[Grant]) -> None:

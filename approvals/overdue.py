@@ -1,7 +1,7 @@
 """Ends that are due: asked for again at every start, and said aloud for as long as they are not true."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import String, cast, func, literal
@@ -16,6 +16,7 @@ from approvals.store import Store, Write
 
 PATIENCE = timedelta(minutes=5)  # after which an end that is not true is said to be late
 SHOWN = 10
+NEVER = datetime.max.replace(tzinfo=UTC)
 PAGE = 500
 
 
@@ -26,16 +27,24 @@ def ask_for_every_end(store: Store, *, due_too: bool) -> int:
     asked for.
     """
     asked, after = 0, 0
+    first: dict[tuple[str, str], datetime] = {}  # of all that one job ends
     while True:
         with store.write() as w:
             found = w.session.exec(_to_be_asked_for(w.now, after, due_too)).all()
             for grant, verb, job in found:
-                at = max(grant.ends_at, w.now) if grant.ends_at is not None else w.now
-                w.enqueue(*_whose(grant, verb, job), at=at, priority=jobs.ENDS)
+                whose, at = _whose(grant, verb, job), _due(grant, w.now)
+                if at < first.get(whose, NEVER):
+                    first[whose] = at
+                    w.enqueue(*whose, at=at, priority=jobs.ENDS)
         asked += len(found)
         if len(found) < PAGE:
             return asked
         after = found[-1][0].id or 0
+
+
+def _due(grant: Grant, now: datetime) -> datetime:
+    """What is being taken away is due whatever its time was to be: it was given up, or ended early."""
+    return now if grant.status == GrantStatus.ENDING or grant.ends_at is None else max(grant.ends_at, now)
 
 
 def _whose(grant: Grant, verb: str, job: str | None) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from approvals.calls import (
     Calls,
     are_in_the_chain,
     is_over,
+    left_to,
     may_have_been_given,
     same_holding,
     steps_of,
@@ -224,8 +225,7 @@ class Provisioning:
         with self.store.work(claim, last=True) as w:
             for row in steps_of(w.session, request.id, "apply"):
                 row.status = "rehearsed"
-            w.move_grant(grant, "void", actor=MACHINE, because="rehearsal")
-            jobs.cancel(w.session, "end", str(grant.id))
+            self._void(w, grant, "rehearsal")
             now = w.move(request, "finish", actor=MACHINE, data={"rehearsal": True})
             tell_outcome(w, now, "rehearsed")
 
@@ -255,11 +255,23 @@ class Provisioning:
         grant = w.session.exec(select(Grant).where(Grant.request_id == request.id)).first()
         if grant is not None and grant.status == GrantStatus.PROMISED:
             if may_have_been_given(w.session, request.id):
-                self.ending.begin(w, grant, because=because)
-                w.enqueue("end", grant.id or 0, priority=jobs.ENDS)
+                self._end_now(w, grant, because)
             else:
-                w.move_grant(grant, "void", actor=MACHINE, because=because)
-                jobs.cancel(w.session, "end", str(grant.id))
+                self._void(w, grant, because)
         now = w.move(request, "fail", actor=MACHINE, details={"because": because}, because=because)
         tell_outcome(w, now, "failed", because=because)
         w.tell("failed", place="operators", request=request.id, once=f"ops failed:{request.id}", because=because)
+
+    def _void(self, w: Write, grant: Grant, because: str) -> None:
+        """It was never given, so there is nothing to take; but for what an earlier one has left to it."""
+        if left_to(w.session, [grant.id]):
+            return self._end_now(w, grant, because)
+        w.move_grant(grant, "void", actor=MACHINE, because=because)
+        jobs.cancel(w.session, "end", str(grant.id))
+
+    def _end_now(self, w: Write, grant: Grant, because: str) -> None:
+        """Its time is over from here on, so that whoever looks for late ends sees this one."""
+        grant.ends_at = w.now
+        w.flush()
+        self.ending.begin(w, grant, because=because)
+        w.enqueue("end", grant.id or 0, priority=jobs.ENDS)

@@ -4,17 +4,22 @@ import json
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
+from sqlmodel import col
 
 from approvals import jobs
+from approvals.bulk_applying import Approved
 from approvals.ending import Ending
 from approvals.jobs import Claim
 from approvals.models import AccessRequest
 from approvals.models import Grant as GrantRow
+from approvals.outside import Nowhere
 from approvals.plan import Step
-from approvals.ports import DirectoryError
+from approvals.ports import DirectoryError, OutsideError
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
 from approvals.store import MACHINE, Store
+from tests.support.bulk import approve, bulk_policy, grants, line, planned, states
 from tests.support.world import World, account
 
 GIVE = ("add_member", "eu-jira-admins", account("ada"))
@@ -208,6 +213,85 @@ def test_a_grant_asked_for_while_an_earlier_one_is_just_ending_is_given_after_it
     assert not grant(world, request).held_before
     assert world.holds("ada")
     at(world, 6)
+    assert not world.holds("ada")
+
+
+class Unwritable(Nowhere):
+    """Nothing can be said outside for as long as ``full``, so nothing is given."""
+
+    full = True
+
+    def catch_up(self) -> None:
+        if self.full:
+            raise OutsideError("the file can't be written", retry=True)
+
+
+def second_that_is_not_given(world: World) -> AccessRequest:
+    """Approved and promised while the first is held, and held up before its first call."""
+    world.provisioning.outside = world.provisioning.bulk.outside = Unwritable()
+    at(world, 1.5)
+    request = world.ask()
+    world.run()
+    world.click("grace", request)
+    world.run()
+    assert grant(world, request).status == GrantStatus.PROMISED
+    return request
+
+
+@pytest.mark.parametrize("how", ["given up", "ended", "rehearsed"])
+def test_what_an_earlier_grant_left_to_one_that_is_never_given_is_taken_all_the_same(world: World, how: str) -> None:
+    first = given(world)
+    second = second_that_is_not_given(world)
+    at(world, 2.1)
+    assert grant(world, first).because == f"still held because of {second.id}"
+    assert world.holds("ada")
+    match how:
+        case "ended":
+            world.workflow.end(world.speaker("ada"), second.id, "an end")
+        case "rehearsed":
+            with world.store.write() as w:
+                w.session.execute(
+                    update(AccessRequest).where(col(AccessRequest.id) == second.id).values(rehearsal=True)
+                )
+    at(world, 2.7)
+    at(world, 2.8)
+    assert grant(world, second).status == GrantStatus.ENDED
+    assert not world.holds("ada"), "nobody else would ever take it"
+    assert world.directory.calls == [GIVE, TAKE]
+
+
+def test_what_was_never_given_while_the_earlier_one_goes_on_is_void(world: World) -> None:
+    first = given(world, 8 * HOUR)
+    second = second_that_is_not_given(world)
+    at(world, 2.7)
+    assert (grant(world, second).status, grant(world, first).status) == (GrantStatus.VOID, GrantStatus.ACTIVE)
+    assert world.holds("ada")
+    at(world, 8.2)
+    assert not world.holds("ada")
+
+
+def test_what_an_earlier_grant_left_to_a_row_that_is_never_given_is_taken_all_the_same(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(store, bulk_policy())
+    first = given(world)
+    blocked = world.provisioning.bulk.outside = Unwritable()
+    at(world, 1.5)
+    request = approve(world, planned(world, [line(2, "ada", hours=1)]), minutes=100)
+    assert [row.status for row in grants(world, request)] == [GrantStatus.PROMISED]
+    at(world, 2.1)
+    assert grant(world, first).because == f"still held because of {request.id}"
+    blocked.full = False
+    bulk = world.provisioning.bulk
+
+    def refuse(claim: Claim, approved: Approved) -> None:
+        for row in [row for unit in approved.units for row in unit.rows]:
+            bulk._failed_one(claim, approved, row, "HTTP 403")
+
+    monkeypatch.setattr(bulk, "_take_all", refuse)
+    at(world, 2.2)
+    assert states(world, request) == ["failed"]
+    assert [row.status for row in grants(world, request)] == [GrantStatus.ENDED]
     assert not world.holds("ada")
 
 

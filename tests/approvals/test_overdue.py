@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
@@ -71,6 +72,49 @@ def test_the_ends_of_a_list_have_their_timer_again_too(store: Store) -> None:
     lose_the_timers(world)
     ask_for_every_end(world.store, due_too=True)
     assert list(ends(world)) == [f"bulk end:{request.id}"]
+
+
+def test_a_list_whose_timer_was_lost_has_it_again_at_its_first_end(store: Store) -> None:
+    world = World(store, bulk_policy())
+    approve(world, planned(world, [line(2, "tomas", hours=1), line(3, "ada", hours=5)]))
+    before = {key: job.run_at for key, job in ends(world).items()}
+    lose_the_timers(world)
+    ask_for_every_end(world.store, due_too=True)
+    assert {key: job.run_at for key, job in ends(world).items()} == before
+
+
+def test_a_gift_in_doubt_that_was_given_up_is_taken_at_once_after_a_start_too(world: World) -> None:
+    """And whoever looks for late ends sees it: its time was to be hours away."""
+    request = world.ask()
+    world.run()
+    world.click("grace", request)
+    unsure = DirectoryError("no answer", retry=True, maybe_done=True)
+    world.directory.lost_answers, world.directory.trouble = [unsure], []
+    is_true = world.directory.is_true
+    world.directory.is_true = raising(DirectoryError("no connection", retry=True))  # type: ignore[method-assign]
+    world.run()
+    for minutes in (10, 30, 61, 62):
+        world.later(timedelta(minutes=minutes))
+        world.run()
+    assert world.request(request).status == Status.FAILED
+    ask_for_every_end(world.store, due_too=True)
+    (job,) = ends(world).values()
+    assert job.run_at <= world.store.now() + timedelta(minutes=10)
+    world.later(timedelta(minutes=70))
+    with world.store.write() as w:
+        shout(w)
+    assert world.news("ends_late")
+    world.directory.is_true = is_true  # type: ignore[method-assign]
+    ask_for_every_end(world.store, due_too=True)
+    world.run()
+    assert not world.holds("ada")
+
+
+def raising(error: Exception) -> Any:
+    def act(*_: object) -> bool:
+        raise error
+
+    return act
 
 
 def test_what_has_its_timer_is_left_alone(world: World) -> None:
