@@ -5,13 +5,17 @@ transaction open for them and waits; the last one commits for all. Nobody goes o
 and who fails takes back only what is theirs.
 """
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, RootTransaction
+from sqlalchemy.exc import OperationalError
 
+UNDONE = "the database has rolled everything back by itself"
+NO_SAVEPOINT = "no such savepoint"
 MOST = 16  # members of one commit
 PATIENCE = 0.005  # seconds that whoever is through waits for somebody who seemed to come
 
@@ -56,7 +60,10 @@ class Batches:
                     mine.enter_context(batch.connection.begin_nested())
                 yield batch.connection
         except BaseException as error:
-            self._fail(error)
+            first = _first_of(error)
+            self._fail(first)
+            if first is not error:
+                raise first from None
             raise
         self._leave(batch, number)
         if batch.error is not None:
@@ -86,7 +93,7 @@ class Batches:
         batch = self._open
         if batch is None:
             self._seat.release()
-        elif batch.members > 1:
+        elif batch.members > 1 and _stands(batch.connection):
             self._close(batch)
         else:
             self._close(batch, error)
@@ -113,12 +120,15 @@ class Batches:
     def _close(self, batch: _Batch, error: BaseException | None = None) -> None:
         """Commit for all, or roll back; then the seat is free, and everybody hears how it went."""
         try:
+            if error is None and not _stands(batch.connection):
+                raise OperationalError("COMMIT", None, sqlite3.OperationalError(UNDONE))
             if error is None:
                 batch.transaction.commit()
             else:
+                batch.error = error
                 batch.transaction.rollback()
         except BaseException as failed:
-            batch.error = failed
+            batch.error = error or failed
             batch.connection.invalidate()  # whatever it still holds open is rolled back with it
         finally:
             batch.connection.close()
@@ -127,3 +137,19 @@ class Batches:
             with batch.changed:
                 batch.over = True
                 batch.changed.notify_all()
+
+
+def _stands(connection: Connection) -> bool:
+    """Whether the transaction is still open. A full disk, or one that fails, has SQLite roll back all of it by itself,
+    what others wrote too (https://sqlite.org/lang_transaction.html); to commit then does nothing and says nothing.
+    """
+    there = connection.connection.driver_connection
+    return not isinstance(there, sqlite3.Connection) or there.in_transaction
+
+
+def _first_of(error: BaseException) -> BaseException:
+    """What went wrong, where all that is said is that there is nothing left to take back."""
+    first: BaseException | None = error
+    while first is not None and NO_SAVEPOINT in str(first):
+        first = first.__context__
+    return error if first is None else first

@@ -1,16 +1,17 @@
 """Writers of one process share a commit: nobody goes on before it, and nobody's failure is another's."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, event, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from approvals import batch
 from approvals.database import Database
+from approvals.writable import trouble_of
 from tests.support.world import at_once
 
 
@@ -125,6 +126,53 @@ def test_when_the_commit_fails_everybody_hears_it_and_the_next_ones_may_write(da
     with database.changing() as connection:
         put(connection, "later")
     assert names(database) == {"later"}
+
+
+def test_whom_the_database_rolled_back_with_somebody_else_hears_it(database: Database) -> None:
+    """A full disk undoes the whole transaction, what others wrote too, and committing it afterwards says nothing."""
+    with database.changing() as connection:
+        connection.execute(text("CREATE TABLE large (body BLOB)"))
+        pages = connection.execute(text("PRAGMA page_count")).scalar()
+    crowd = Crowd(database, 1)
+
+    def first() -> set[str]:
+        with database.changing() as connection:
+            connection.execute(text(f"PRAGMA max_page_count = {pages}"))
+            put(connection, "first")
+            crowd.first_is_in.set()
+            while database.batches._wanting < 1:
+                threading.Event().wait(0.001)
+        return names(database)
+
+    def other() -> None:
+        crowd.first_is_in.wait()
+        with database.changing() as connection:
+            connection.execute(text("INSERT INTO large VALUES (zeroblob(100000))"))
+
+    told = at_once(lambda: trouble(first), lambda: trouble(other))
+    assert told == ["the disk is full"] * 2
+    assert names(database) == set()
+
+
+def test_whoever_goes_on_after_the_database_rolled_back_is_told_at_the_commit(database: Database) -> None:
+    def act() -> None:
+        with database.changing() as connection:
+            put(connection, "first")
+            connection.exec_driver_sql("ROLLBACK")
+
+    assert "rolled everything back" in trouble(act, words=True)
+    assert names(database) == set()
+    with database.changing() as connection:
+        put(connection, "next")
+    assert names(database) == {"next"}
+
+
+def trouble(act: Callable[[], object], *, words: bool = False) -> str:
+    try:
+        act()
+    except OperationalError as error:
+        return str(error.orig) if words else trouble_of(error).why
+    return "it is on disk"
 
 
 def test_who_waits_for_somebody_that_does_not_come_commits_alone(database: Database, commits: list[str]) -> None:
