@@ -1,6 +1,6 @@
 """Give what was approved: check again, commit the end, take the steps, read them back (the job ``apply``)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -109,8 +109,8 @@ class Provisioning:
             if request.verb == BULK:
                 self.bulk.begin(claim, request)
                 return self.bulk.go_on(claim, request.id)
-            with safety.alone(self.store, request):
-                plan = self._begin(claim, request)
+            with safety.alone(self.store, request) as still_alone:
+                plan = self._begin(claim, request, still_alone)
             seen = plan.holds if len(plan.steps) == 1 else None
         if request.verb == BULK:
             return self.bulk.go_on(claim, request.id)
@@ -127,7 +127,7 @@ class Provisioning:
         held_for = timedelta(seconds=request.duration) if request.duration else PATIENCE
         return max(request.moved_at, request.starts_at or request.moved_at) + min(PATIENCE, held_for)
 
-    def _begin(self, claim: jobs.Claim, request: AccessRequest) -> Plan:
+    def _begin(self, claim: jobs.Claim, request: AccessRequest, still_alone: Callable[[Write], None]) -> Plan:
         """Check the approval again, read Atlassian again, and commit the end before the beginning.
 
         Gives what was read, which is what was approved; raises ``NotBegun`` with why it is refused.
@@ -136,6 +136,7 @@ class Provisioning:
         plan = self.beginning.look(request)
         left = safety.look(self.beginning.directory, self.store, request)
         with self.store.work(claim) as w:
+            still_alone(w)
             because = self.beginning.why_not(w, request) or left
             if not because:
                 rule = self.policies.current(w.session).rule(request.verb, request.entitlement)

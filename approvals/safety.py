@@ -5,7 +5,7 @@ planned and done. This module holds the rest.
 """
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -197,10 +197,14 @@ def count_rows(w: Write, request: AccessRequest, rows: Iterable[tuple[str, str]]
 
 
 @contextmanager
-def alone(store: Store, request: AccessRequest) -> Iterator[None]:
-    """One removal of an admin at a time, from the counting to the call's intent: a lease row, no open transaction."""
+def alone(store: Store, request: AccessRequest) -> Iterator[Callable[[Write], None]]:
+    """One removal of an admin at a time, from the counting to the call's intent: a lease row, no open transaction.
+
+    Gives what is asked in the transaction of the intent, for what was counted may be old by then: it raises where the
+    lease has run out.
+    """
     if not _is_about_admins(request):
-        yield
+        yield lambda w: None
         return
     holder = secrets.token_hex(8)
     with store.database.changing() as connection:
@@ -211,10 +215,16 @@ def alone(store: Store, request: AccessRequest) -> Iterator[None]:
             raise jobs.Later(1.0, "another admin is being removed")
         connection.execute(insert(Lock).values(name="org admins", holder=holder, until=now + LOCKED))
     try:
-        yield
+        yield lambda w: _insist_on_the_lease(w, holder)
     finally:
         with store.database.changing() as connection:
             connection.execute(delete(Lock).where(col(Lock.name) == "org admins", col(Lock.holder) == holder))
+
+
+def _insist_on_the_lease(w: Write, holder: str) -> None:
+    ours = (col(Lock.name) == "org admins", col(Lock.holder) == holder, col(Lock.until) > real_time(w.connection))
+    if w.connection.execute(select(Lock.holder).where(*ours)).first() is None:
+        raise jobs.Later(1.0, "counting the admins took so long that they may be others by now")
 
 
 def look(directory: Admins, store: Store, request: AccessRequest) -> str:

@@ -72,6 +72,13 @@ class Crowd:
         return names(self.database)
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever seems to come is waited for, however busy the machine is."""
+    monkeypatch.setattr(batch, "PATIENCE", 60.0)
+
+
+@pytest.mark.usefixtures("patient")
 def test_those_who_wait_are_committed_together_and_each_finds_its_change_on_disk(
     database: Database, commits: list[str]
 ) -> None:

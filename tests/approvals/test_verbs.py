@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, update
 from sqlmodel import select
 
 from approvals.models import AccessRequest, Destruction, Lock
@@ -149,6 +150,36 @@ def test_a_lease_that_a_dead_worker_held_runs_out(world: World) -> None:
     with world.store.write() as w:
         w.add(Lock(name="org admins", holder="dead", until=w.now - timedelta(seconds=1)))
     after_the_pause(world)
+    assert status(world, request) == Status.DONE
+
+
+@pytest.mark.parametrize("by", ["nobody", "another"])
+def test_whoever_counted_for_longer_than_the_lease_counts_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """Meanwhile another may have counted the same admins, and removed one of them."""
+    world.directory.admins = {account(who) for who in ("linnea", "mei", "tomas")}
+    request = ask(world, "revoke", "sade", "linnea", ORG_ADMIN)
+    world.run()
+    approve(world, request, "omar", "ingrid")
+    count = world.directory.org_admins
+
+    def slowly() -> frozenset[str]:
+        found = count()
+        with world.store.database.changing() as connection:
+            late = {"until": world.store.now() - timedelta(days=1)} if by == "nobody" else {"holder": by}
+            connection.execute(update(Lock).values(**late))
+        return found
+
+    monkeypatch.setattr(world.directory, "org_admins", slowly)
+    after_the_pause(world)
+    assert status(world, request) == Status.SCHEDULED
+    assert world.directory.calls == []
+    monkeypatch.undo()
+    with world.store.database.changing() as connection:
+        connection.execute(delete(Lock))
+    world.later(timedelta(minutes=8))
+    world.run()
     assert status(world, request) == Status.DONE
 
 
