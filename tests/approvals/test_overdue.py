@@ -110,6 +110,19 @@ def test_a_gift_in_doubt_that_was_given_up_is_taken_at_once_after_a_start_too(wo
     assert not world.holds("ada")
 
 
+def test_an_end_that_began_early_goes_on_after_a_start(world: World) -> None:
+    """Atlassian was away when it began, hours before the time that was meant."""
+    request = given(world)
+    row = world.grant(request)
+    assert row is not None
+    with world.store.write() as w:
+        world.provisioning.ending.begin(w, row, because="given back")
+        w.enqueue("end", row.id or 0, at=w.now + HOUR)
+    ask_for_every_end(world.store, due_too=True)
+    world.run()
+    assert not world.holds("ada")
+
+
 def raising(error: Exception) -> Any:
     def act(*_: object) -> bool:
         raise error

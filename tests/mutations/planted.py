@@ -57,6 +57,18 @@ PLANTED = (
         "tests/approvals/test_store.py::test_a_job_that_lost_its_lease_writes_nothing",
     ),
     planted(
+        "a commit of nothing", "approvals/batch.py",
+        "    return not isinstance(there, sqlite3.Connection) or there.in_transaction\n", "    return True\n",
+        "whose writing SQLite undid with somebody else's is told that it is on disk",
+        "tests/approvals/test_batch.py::test_whom_the_database_rolled_back_with_somebody_else_hears_it",
+    ),
+    planted(
+        "admins are counted and the lease is not asked", "approvals/provisioning.py",
+        "            still_alone(w)\n", "",
+        "two removals count the same three admins, and one is left",
+        "tests/approvals/test_verbs.py::test_whoever_counted_for_longer_than_the_lease_counts_again",
+    ),
+    planted(
         "what is asked for while it runs is forgotten", "approvals/jobs.py",
         '        "again": job.status == "running",\n',
         '        "again": False,\n',
@@ -264,6 +276,20 @@ PLANTED = (
         " and request.lapses_at > vote.cast_at:\n", ":\n",
         "a card of last month is approved by accident",
         f"{WORKFLOW}::test_a_vote_after_the_question_lapsed_does_not_count",
+    ),
+    planted(
+        "what was left to a grant is void with it", "approvals/provisioning.py",
+        "        if left_to(w.session, [grant.id]):\n", "        if False:\n",
+        "of two grants of the same one relied on the other, which was never given, and nobody takes the access away",
+        "tests/approvals/test_ending.py::"
+        "test_what_an_earlier_grant_left_to_one_that_is_never_given_is_taken_all_the_same",
+    ),
+    planted(
+        "what is being taken waits for its time", "approvals/overdue.py",
+        "    return now if grant.status == GrantStatus.ENDING or grant.ends_at is None else max(grant.ends_at, now)\n",
+        "    return now if grant.ends_at is None else max(grant.ends_at, now)\n",
+        "a gift in doubt, and one given back while Atlassian was away, are held for as long as they were to be at first",
+        "tests/approvals/test_overdue.py::test_an_end_that_began_early_goes_on_after_a_start",
     ),
     # -- what is said -------------------------------------------------------------------------------------------------
     planted(
