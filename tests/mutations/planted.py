@@ -288,7 +288,7 @@ PLANTED = (
         "what is being taken waits for its time", "approvals/overdue.py",
         "    return now if grant.status == GrantStatus.ENDING or grant.ends_at is None else max(grant.ends_at, now)\n",
         "    return now if grant.ends_at is None else max(grant.ends_at, now)\n",
-        "a gift in doubt, and one given back while Atlassian was away, are held for as long as they were to be at first",
+        "a gift in doubt, and one given back while Atlassian was away, are held as long as they were to be at first",
         "tests/approvals/test_overdue.py::test_an_end_that_began_early_goes_on_after_a_start",
     ),
     # -- what is said -------------------------------------------------------------------------------------------------
