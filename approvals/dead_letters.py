@@ -18,19 +18,19 @@ STATES = {"ready": "waiting", "running": "running", "dead": "dead"}  # in the wo
 
 
 def announce(
-    w: Write, claim: jobs.Claim, why: str, *, dead: bool, closed: bool = False
+    w: Write, claim: jobs.Claim, why: str, *, dead: bool, closed: bool = False, daily: bool = False
 ) -> None:  # fmt: skip
     """Tell the operators, once for each death and for each time it is worth saying that it still fails.
 
-    ``closed`` says that the request it belonged to was closed with it. A message about trouble that can't be sent is
-    not talked about again.
+    ``closed`` says that the request it belonged to was closed with it; ``daily``: once a day, however often it fails.
+    A message about trouble that can't be sent is not talked about again.
     """
     if _is_about_trouble(w.connection, claim):
         return
     w.tell(
         "job_in_trouble",
         place="operators",
-        once=f"dead:{claim.key}:{claim.lease}" if dead else f"trouble:{claim.key}:{claim.attempts}",
+        once=_once(w, claim, dead=dead, daily=daily),
         job=claim.key,
         about=request_of(w.connection, claim.kind, claim.about),
         dead=dead,
@@ -38,6 +38,13 @@ def announce(
         attempts=claim.attempts,
         why=why,
     )
+
+
+def _once(w: Write, claim: jobs.Claim, *, dead: bool, daily: bool) -> str:
+    """The key and the count of its tries won't do: what was done may come again, counts from one and fails anew."""
+    if dead:
+        return f"dead:{claim.key}:{claim.lease}"
+    return f"trouble:{claim.key}:{w.now.date() if daily else claim.lease}"
 
 
 def request_of(db: Session | Connection, kind: str, about: str) -> str:

@@ -249,10 +249,9 @@ class Worker:
         if hopeless and claim.kind not in NEVER_BURIED:
             return self._give_up(claim, why)
         self._put_off(claim, jobs.pause(claim.attempts, after), why, failed=True)
-        every, first = claim.attempts % jobs.LOUD_AFTER == 0, hopeless and claim.attempts == BUGS_FORGIVEN
-        if every if claim.kind in ENDS else first:
+        if is_worth_telling(claim):
             with self.store.write() as w:
-                dead_letters.announce(w, claim, why, dead=False)
+                dead_letters.announce(w, claim, why, dead=False, daily=claim.kind not in ENDS)
 
     def _give_up(self, claim: jobs.Claim, why: str) -> None:
         """Buried, told, and what it belonged to closed, all at once."""
@@ -282,3 +281,13 @@ class Worker:
                 jobs.finish(connection, claim)
         except jobs.LeaseLost:  # done twice, which every job bears; whoever has it now finishes it
             log.warning("lease lost", job=claim.key)
+
+
+def is_worth_telling(claim: jobs.Claim) -> bool:
+    """Of a job that failed and is tried again: every few failures of an end, and what is never given up in the end.
+
+    That is so whatever failed: an address that answers 404 may be mended, and may never be if nobody hears of it.
+    """
+    if claim.kind in ENDS:
+        return claim.attempts % jobs.LOUD_AFTER == 0
+    return claim.kind in NEVER_BURIED and claim.attempts >= BUGS_FORGIVEN

@@ -46,10 +46,11 @@ class Bench:
     def run(self, times: int = 1) -> None:
         """Run what is there, made due each time."""
         for _ in range(times):
+            now = self.store.now()
             with self.store.database.writing() as session:
                 for job in session.exec(select(Job).where(Job.status == "ready")):
                     ours = job.kind == self.kind
-                    job.run_at = datetime.now(UTC) + timedelta(seconds=-1 if ours else 3600)
+                    job.run_at = now + timedelta(seconds=-1 if ours else 3600)
             claim = self.store.claim()
             assert claim is not None
             self.worker.run(claim)
@@ -230,6 +231,70 @@ def test_what_comes_again_and_again_is_never_given_up_and_its_bug_is_told_once(
     assert job.status == "ready"
     (news,) = bench.told()
     assert '"dead": false' in news.facts
+
+
+NO_ANSWER = OutsideError("CHECKPOINT_WEBHOOK_URL: HTTP 404", retry=True)
+
+
+def test_what_is_never_given_up_and_fails_is_told_once_a_day_while_it_lasts(store: Store) -> None:
+    """Also what another try might mend: an address that answers 404 does so for months."""
+    bench = Bench(store, "checkpoint")
+    bench.act = raising(NO_ANSWER)
+    bench.enqueue("webhook")
+    bench.run(times=BUGS_FORGIVEN - 1)
+    assert bench.told() == []
+    for days in (0, 1, 2):
+        store.move_time(timedelta(days=days))
+        bench.run(times=BUGS_FORGIVEN)
+        assert len(bench.told()) == days + 1
+    assert "HTTP 404" in bench.told()[-1].facts
+
+
+@pytest.mark.parametrize(("kind", "about"), [("mirror", "slack"), ("checkpoint", "webhook"), ("watch", "record")])
+def test_trouble_that_comes_back_another_day_is_told_again(store: Store, kind: str, about: str) -> None:
+    bench = Bench(store, kind)
+    for days in (0, 1, 7):
+        store.move_time(timedelta(days=days))
+        bench.act = raising(NO_ANSWER)
+        bench.enqueue(about)
+        bench.run(times=BUGS_FORGIVEN + 2)
+        bench.act = lambda claim: None
+        bench.run()
+        assert bench.job() is None
+    assert len(bench.told()) == 3
+
+
+@pytest.mark.parametrize("kind", ["end", "bulk end", "group end"])
+def test_an_end_that_fails_again_after_it_was_done_shouts_again(store: Store, kind: str) -> None:
+    """On the same day too: of one holding there may be several ends."""
+    bench = Bench(store, kind)
+    for shouts in (1, 2):
+        bench.act = raising(DirectoryError("Atlassian: it is not allowed"))
+        bench.enqueue("5")
+        bench.run(times=jobs.LOUD_AFTER)
+        bench.act = lambda claim: None
+        bench.run()
+        assert len(bench.told()) == shouts
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def test_who_was_killed_before_trouble_was_told_tells_it_at_the_next_try(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(store, "mirror")
+    bench.act = raising(NO_ANSWER)
+    bench.enqueue("slack")
+    bench.run(times=BUGS_FORGIVEN - 1)
+    with monkeypatch.context() as dying:
+        dying.setattr(bot.worker.dead_letters, "announce", lambda *_, **__: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            bench.run()
+    assert bench.told() == []
+    bench.run(times=2)
+    assert len(bench.told()) == 1
 
 
 # -- what is given up -----------------------------------------------------------------------------------------------
