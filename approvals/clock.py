@@ -44,7 +44,7 @@ class Clock:
         """The time, when it is known without asking."""
         if self._is_sqlite:
             return datetime.now(UTC)
-        read, seconds = self._read, _seconds()
+        read, seconds = self._read, seconds_gone()
         if read is None or not 0 <= seconds - read.seconds < AGREED:
             return None
         return self._onward(read.at + timedelta(seconds=seconds - read.seconds))
@@ -54,9 +54,9 @@ class Clock:
         known = self.kept()
         if known is not None:
             return known
-        before = _seconds()
+        before = seconds_gone()
         at = real_time(plain(db))
-        self._read = _Reading(at, (before + _seconds()) / 2)
+        self._read = _Reading(at, (before + seconds_gone()) / 2)
         return self._onward(at)
 
     def _onward(self, now: datetime) -> datetime:
@@ -76,8 +76,11 @@ def clock_of(url: str) -> Clock:
     return _CLOCKS.setdefault(url, Clock(is_sqlite=url.startswith("sqlite")))
 
 
-def _seconds() -> float:
-    """Of a clock that nobody sets; where there is one that also goes while the machine sleeps, of that."""
+def seconds_gone() -> float:
+    """Of a clock that nobody sets; where there is one that also goes while the machine sleeps, of that.
+
+    What a lease has left is to be counted by it: while this machine sleeps, another one takes the job over.
+    """
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()

@@ -2,7 +2,6 @@
 
 import random
 import secrets
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
+from approvals.clock import seconds_gone
 from approvals.database import plain
 from approvals.models import Job
 from approvals.trace import caused_by
@@ -124,7 +124,7 @@ class Claim:
     lease: Lease
     priority: int
     trace: str = ""  # of what caused it; empty: nobody in Slack did
-    held_at: float = field(default_factory=lambda: time.monotonic())  # when it was last known to be ours
+    held_at: float = field(default_factory=lambda: seconds_gone())  # when it was last known to be ours
     done: bool = False  # its last transaction was committed and has finished it
     halted: bool = False  # whoever runs it stops, and begins no further call
     takes_next: bool = False  # whoever runs it goes on with what its last transaction claims for them
@@ -132,7 +132,7 @@ class Claim:
 
     def insist(self) -> None:
         """Raises where so much time went by that another worker may have it: this process has stood still."""
-        if time.monotonic() - self.held_at >= LEASE.total_seconds():
+        if seconds_gone() - self.held_at >= LEASE.total_seconds():
             raise LeaseLost(self.key)
 
 
@@ -181,7 +181,7 @@ def cancel_untried(db: Session | Connection, kind: str, about: Select[Any]) -> N
 
 def claim(db: Session | Connection, *, now: datetime) -> Claim | None:
     """Take the most urgent job that is due (domain time ``now``), or one whose lease ran out (real time)."""
-    connection, lease, since = plain(db), Lease(secrets.token_hex(8)), time.monotonic()
+    connection, lease, since = plain(db), Lease(secrets.token_hex(8)), seconds_gone()
     values = {"now": now, "new_lease": lease, **_our_clock(connection)}
     row = connection.execute(_CLAIM[connection.dialect.name], values).first()
     if row is None:
@@ -191,7 +191,7 @@ def claim(db: Session | Connection, *, now: datetime) -> Claim | None:
 
 def hold(db: Session | Connection, claim: Claim) -> None:
     """Prove in this transaction that the job is still ours, and keep it for another lease."""
-    connection, now = plain(db), time.monotonic()
+    connection, now = plain(db), seconds_gone()
     clock = _our_clock(connection)
     clock.pop("clock", None)
     held = connection.execute(_HOLD[connection.dialect.name], {**_ours(claim), **clock})

@@ -29,7 +29,7 @@ def ours(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         at: datetime = now.there
         return at
 
-    monkeypatch.setattr(clock, "_seconds", lambda: now.seconds)
+    monkeypatch.setattr(clock, "seconds_gone", lambda: now.seconds)
     monkeypatch.setattr(clock, "real_time", there)
     monkeypatch.setattr(clock, "plain", lambda db: db)
     return now

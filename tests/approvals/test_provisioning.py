@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import select
 
-from approvals import crash, jobs
+from approvals import clock, crash
 from approvals.models import AccessRequest, Binding, Call, Job, SlackUser, StepRow
 from approvals.models import Grant as GrantRow
 from approvals.performing import unfreeze
@@ -655,17 +655,21 @@ def test_killed_after_an_error_and_before_it_was_written_down(world: World, kill
 def test_a_process_that_stood_still_before_a_call_leaves_it_to_whoever_has_the_job_by_then(
     world: World, monkeypatch: pytest.MonkeyPatch, label: str
 ) -> None:
-    """Longer than its lease: what it is about to give may be over, and what it is about to take given anew."""
+    """Its machine slept: what it is about to give may be over, and what it is about to take given anew.
+
+    Of the two clocks that nobody sets, one stood still meanwhile.
+    """
     request = approved(world)
     if label.startswith("end"):
         world.run()
         world.later(timedelta(hours=2, minutes=1))
-    before = list(world.directory.calls)
+    before, long_after = list(world.directory.calls), clock.seconds_gone() + 3600
 
     def stands_still(passed: str) -> None:
         if passed == label:
             crash.set_hook(lambda passed: None)
-            monkeypatch.setattr(jobs, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 16.0))
+            asleep = SimpleNamespace(CLOCK_BOOTTIME=7, monotonic=time.monotonic, clock_gettime=lambda _: long_after)
+            monkeypatch.setattr(clock, "time", asleep)
 
     crash.set_hook(stands_still)
     try:

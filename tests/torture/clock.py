@@ -16,7 +16,7 @@ from unittest.mock import patch
 BEGINNING = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday
 
 
-ASKED = ("datetime.now(", "time.monotonic(", "secrets.", "random.")
+ASKED = ("datetime.now(", "time.monotonic(", "time.clock_gettime(", "secrets.", "random.")
 
 
 class Clock:
@@ -46,6 +46,10 @@ def simulated(clock: Clock, chance: random.Random) -> Iterator[None]:
     class Time:
         monotonic = staticmethod(clock.monotonic)
 
+        @staticmethod
+        def clock_gettime(which: int) -> float:
+            return clock.monotonic()  # nobody's machine sleeps
+
         def __getattr__(self, name: str) -> Any:
             return getattr(time, name)
 
@@ -55,6 +59,7 @@ def simulated(clock: Clock, chance: random.Random) -> Iterator[None]:
     instead: dict[str, tuple[object, object]] = {
         "datetime.now(": (datetime, Simulated),
         "time.monotonic(": (time, Time()),
+        "time.clock_gettime(": (time, Time()),
         "secrets.": (secrets, drawn),
         "random.": (random, drawn),
     }
