@@ -31,6 +31,7 @@ class Gauges:
     store: Store
     socket: SocketMode | None
     keys: tuple[Expiry, ...]
+    places: tuple[str, ...]  # that are to take checkpoints
 
     def refresh(self) -> None:
         """One short read: what is counted is counted by an index."""
@@ -112,11 +113,17 @@ class Gauges:
             look = seen.get(vendor)
             lately = look is not None and now - datetime.fromisoformat(look["at"]) < LATELY
             self.metrics.reachable.labels(vendor).set(lately and look is not None and look["ok"])
-        sent = [datetime.fromisoformat(place["at"]) for place in last_sent(session).values()]
-        self.metrics.checkpoint.set(_since(max(sent, default=None), now))
+        self.metrics.checkpoint.set(self._last_checkpoint(session, now))
         for row in session.exec(select(RateBudget)):
             left = max(0.0, row.calls_left) if not _blocked(row, now) else 0.0
             self.metrics.rate_left.labels(f"{row.credential} {row.family}").set(left)
+
+    def _last_checkpoint(self, session: Session, now: datetime) -> float:
+        """Of the place that has waited longest: the log takes every one, and would hide one that takes none."""
+        sent, first = last_sent(session), session.get(AuditEntry, 1)
+        began = json.loads(first.body)["at"] if first else now.isoformat()  # a place that never took any waits since
+        newest = [datetime.fromisoformat(sent[place]["at"] if place in sent else began) for place in self.places]
+        return _since(min(newest, default=None), now)
 
 
 def tier_of(store: Store, policies: PolicyBook, request: AccessRequest) -> str:

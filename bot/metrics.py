@@ -80,7 +80,7 @@ class Metrics:
         self.rate_left = gauge("api_ratelimit_remaining", "Calls that were left when some were taken last", "api")
         self.reachable = gauge("vendor_reachable", "1 while it answered lately", "vendor")
         # -- the record, and the keys
-        self.checkpoint = gauge("audit_last_checkpoint_seconds", "Since the newest checkpoint that was sent outside")
+        self.checkpoint = gauge("audit_last_checkpoint_seconds", "Since the place that waits longest took a checkpoint")
         self.verified = gauge("audit_verify_ok", "1 while the newest entry, and the chain at its last walk, is whole")
         self.expiry = gauge("secret_expiry_seconds", "Until the last day of a key is over", "name")
 

@@ -109,9 +109,12 @@ class Checkpoints:
     def start(self) -> None:
         """Ask for the first looks."""
         with self.store.write() as w:
-            for place in PLACES:
-                if self._is_set(place):
-                    w.enqueue("checkpoint", place, priority=jobs.BACKGROUND)
+            for place in self.places():
+                w.enqueue("checkpoint", place, priority=jobs.BACKGROUND)
+
+    def places(self) -> tuple[str, ...]:
+        """Those that are set up."""
+        return tuple(place for place in PLACES if self._is_set(place))
 
     def run(self, claim: jobs.Claim) -> None:
         """Send one if it is time, and look again later. After a crash the same one may be sent twice."""

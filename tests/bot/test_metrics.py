@@ -1,5 +1,6 @@
 """The figures: counters go up, gauges say how it is now, and no id becomes a label."""
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,11 +9,13 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from approvals.models import AccessRequest, Grant, Job
+from approvals.models import AccessRequest, Grant, Job, Meta
 from approvals.states import Status
-from approvals.store import Happened, Store
+from approvals.store import MACHINE, Happened, Store
 from approvals.workflow import Ask
 from bot.metrics import Metrics
+from bot.record import checkpoints
+from bot.record.checkpoints import PLACES
 from tests.bot.settled import ask, copies, newcomers, press, settle
 from tests.support.house import ROOT
 from tests.support.living import Living, living
@@ -224,3 +227,43 @@ def test_keys_checkpoints_vendors_and_the_record_have_their_figures(migrated_fil
         found = figures(bot)
         assert found["gatehouse_outbox_depth"] == 1
         assert found["gatehouse_outbox_oldest_seconds"] >= 300
+
+
+# -- how long ago the record was last said outside --------------------------------------------------------------------
+
+NOBODY = "http://127.0.0.1:1/checkpoints"  # takes nothing
+HOUR = 3600
+
+
+def sent_after(bot: Living, hours: int) -> float:
+    """Each place is offered a checkpoint so many hours later; what the figure says then."""
+    bot.store.move_time(timedelta(hours=hours))
+    with bot.store.write() as w:
+        w.audit("something new", actor=MACHINE)
+        for place in PLACES:
+            w.enqueue("checkpoint", place)
+    bot.house.worker.run_until_idle()
+    return figures(bot)["gatehouse_audit_last_checkpoint_seconds"]
+
+
+def test_a_place_that_takes_no_checkpoint_any_more_is_seen_though_the_log_takes_each(
+    migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with living(copied(migrated_file, tmp_path), works=False, CHECKPOINT_WEBHOOK_URL=NOBODY) as bot:
+        with monkeypatch.context() as taking:
+            taking.setattr(checkpoints, "call", lambda address, checkpoint: None)
+            assert sent_after(bot, 10) < HOUR
+        assert 5 * HOUR <= sent_after(bot, 15) < 6 * HOUR
+
+
+def test_a_place_that_has_never_taken_one_is_as_late_as_the_record_is_old(migrated_file: Path, tmp_path: Path) -> None:
+    with living(copied(migrated_file, tmp_path), works=False, CHECKPOINT_WEBHOOK_URL=NOBODY) as bot:
+        assert sent_after(bot, 10) >= 10 * HOUR
+
+
+def test_a_place_that_is_not_set_up_any_more_is_not_waited_for(migrated_file: Path, tmp_path: Path) -> None:
+    with living(copied(migrated_file, tmp_path), works=False) as bot:
+        with bot.store.write() as w:
+            long_ago = {"seq": 1, "at": (w.now - timedelta(days=90)).isoformat()}
+            w.session.merge(Meta(key="checkpoint webhook", value=json.dumps(long_ago)))
+        assert sent_after(bot, 10) < HOUR
