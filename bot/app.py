@@ -65,7 +65,7 @@ from bot.previews import Previews
 from bot.private_answers import PrivateAnswers
 from bot.proposal_cards import ProposalCards
 from bot.record.book import Book
-from bot.record.checkpoints import Checkpoints, head
+from bot.record.checkpoints import Checkpoints
 from bot.record.loss import Loss
 from bot.record.retention import Retention
 from bot.record.signing import signing_key
@@ -125,8 +125,7 @@ class House:
         """Whether the record is all there, the ends that are due, then what comes again and again."""
         self.loss.look()
         ask_for_every_end(self.store, due_too=True)
-        with self.store.read() as session:
-            self.metrics.ends_read_to, _ = head(session)
+        self.gauges.count_ends()
         self.mirror.start()
         self.checkpoints.start()
         self.retention.start()

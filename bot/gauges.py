@@ -1,7 +1,8 @@
 """The figures that are read from the record when somebody asks: how it is now, for whichever process was asked."""
 
 import json
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 
 from sqlmodel import Session, col, func, select
@@ -32,6 +33,8 @@ class Gauges:
     socket: SocketMode | None
     keys: tuple[Expiry, ...]
     places: tuple[str, ...]  # that are to take checkpoints
+    _ends_read_to: int | None = field(default=None, init=False)  # the newest entry whose ends were counted
+    _counting: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def refresh(self) -> None:
         """One short read: what is counted is counted by an index."""
@@ -44,7 +47,7 @@ class Gauges:
             self._glass(session, now)
             self._outside(session, now, whole)
             self._agreement(session)
-            self._count_ends(session)
+        self.count_ends()
         self.metrics.socket.set(self.socket is not None and self.socket.connected)
         for key in self.keys:
             if key.expires is not None:
@@ -74,18 +77,25 @@ class Gauges:
         looked = session.get(Meta, LOOKED)
         self.metrics.reconciled.set(datetime.fromisoformat(looked.value).timestamp() if looked else 0)
 
+    def count_ends(self) -> None:
+        """How late the ends were that the record has since the last look, whichever process made them true.
+
+        One look after the other, each with a read of its own: two that overlap would count the same ends.
+        """
+        with self._counting, self.store.read() as session:
+            self._count_ends(session)
+
     def _count_ends(self, session: Session) -> None:
-        """How late the ends were that the record has since the last look, whichever process made them true."""
         newest, _ = head(session)
-        if self.metrics.ends_read_to is None:
-            self.metrics.ends_read_to = newest
+        if self._ends_read_to is None:
+            self._ends_read_to = newest
         ended = col(AuditEntry.event).in_(("grant.ended", "grants.ended"))
-        since = AuditEntry.seq > self.metrics.ends_read_to
-        for body in session.exec(select(AuditEntry.body).where(since, ended)).all():
+        new = (AuditEntry.seq > self._ends_read_to, AuditEntry.seq <= newest)  # newer ones are the next look's
+        for body in session.exec(select(AuditEntry.body).where(*new, ended)).all():
             data = json.loads(body)["data"]
             for _ in data.get("accounts", ("one",)) if "late" in data else ():
                 self.metrics.lateness.observe(max(0.0, data["late"]))
-        self.metrics.ends_read_to = newest
+        self._ends_read_to = newest
 
     def _work(self, session: Session, now: datetime) -> None:
         jobs = dict(session.exec(select(Job.status, func.count()).group_by(Job.status)).all())

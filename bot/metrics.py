@@ -44,7 +44,6 @@ class Metrics:
         self.overdue = gauge("grants_overdue", "Grants that should have ended")
         self.end_failures = count("revoke_failures", "Tries to end a grant that failed")
         self.lateness = histogram("end_lateness_seconds", "How long after its time an end was read back as true", LATE)
-        self.ends_read_to: int | None = None  # the newest entry of the record whose ends were counted
         self.drift = gauge("drift", "Differences between the record and Atlassian", "kind")
         self.reconciled = gauge("reconciled_timestamp_seconds", "When all was held against Atlassian; 0 for never")
         self.safe_mode = gauge("safe_mode", "1 while nothing is given because the record was lost")
