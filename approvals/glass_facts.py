@@ -176,7 +176,9 @@ def proof_of(db: Session, request: AccessRequest) -> dict[str, Any] | None:
 def who_was_in_it(db: Session, request: AccessRequest) -> frozenset[str]:
     """Who holds it, was on call with them, or agreed to it: none of them judges it afterwards."""
     facts = (proof_of(db, request) or {}).get("facts", {})
-    return frozenset({request.subject, *facts.get("with_them", ()), facts.get("second", "")}) - {""}
+    # Several may agree before it is decided, and the facts have only the one who was enough.
+    agreed = {str(entry["actor"]) for entry in audit.find(db, event="glass.seconded", request=request.id)}
+    return frozenset({request.subject, *facts.get("with_them", ()), facts.get("second", ""), *agreed}) - {""}
 
 
 def attempt_of(db: Session, policy: Policy, request: AccessRequest) -> Attempt:

@@ -11,8 +11,8 @@ from approvals.states import Review as ReviewStatus
 from approvals.states import Status
 from approvals.store import Store
 from approvals.workflow import Refused
-from tests.approvals.test_glass import broken, careful, heard, on_call, review
-from tests.support.world import World, account
+from tests.approvals.test_glass import ON_CALL, broken, careful, heard, on_call, review
+from tests.support.world import COMPANY, World, account
 
 __all__ = ["careful"]  # a fixture
 
@@ -62,6 +62,28 @@ def test_who_was_on_call_with_them_does_not_judge_it(careful: World) -> None:
     request = broken(careful)
     with pytest.raises(Refused, match="who was on call with them"):
         settle(careful, "sade", request)
+    settle(careful, "grace", request)
+    assert of(careful, request).by == account("grace")
+
+
+def test_of_two_who_agreed_before_it_was_decided_neither_judges_it(careful: World) -> None:
+    """The first of them was enough; the other agreed all the same."""
+    who, sade = "second_person = true\nwho = [", COMPANY.person("sade")
+    entry = f'{{slack = "T0HARBOUR/{sade.slack_id}", account = "{sade.account_id}"}}, '
+    careful.apply_policy(ON_CALL.replace(who, who + entry))
+    careful.run()
+    on_call(careful, trouble="PagerDuty: no answer")
+    request = careful.breaks()
+    careful.run()
+    assert careful.request(request).status == Status.ASKED
+    for who in ("mei", "sade"):
+        careful.glass_desk.second(careful.speaker(who), request.id, f"{who} agrees")
+    careful.run()
+    assert careful.request(request).status == Status.DONE
+    assert careful.record("request.approved")[0]["data"]["facts"]["second"] == account("mei")
+    with pytest.raises(Refused, match="or agreed to it"):
+        settle(careful, "sade", request)
+    assert of(careful, request).status == ReviewStatus.DUE
     settle(careful, "grace", request)
     assert of(careful, request).by == account("grace")
 
