@@ -165,7 +165,7 @@ class Events:
             effect
             for one in looking
             for effect in effects_of(
-                one.row.call_id, one.step, one.call.intended_at, one.call.answered_at,
+                one.row.call_id, one.step, one.call.intended_at, _over(one.call),
                 self.config.actions_of(one.row.kind, names), mails,
             )
         ]  # fmt: skip
@@ -258,7 +258,7 @@ class Events:
             effect
             for call, step in steps
             for effect in effects_of(
-                call.id or 0, step, call.intended_at, call.answered_at,
+                call.id or 0, step, call.intended_at, _over(call),
                 self.config.actions_of(kind_of(step), names), mails,
             )
         ]  # fmt: skip
@@ -285,6 +285,17 @@ def _open(session: Session) -> list[Open]:
         .limit(AT_ONCE)
     ).all()
     return [Open(row, call, Step.model_validate_json(step.body), step.id or 0) for row, call, step in found]
+
+
+def _over(call: Call) -> datetime | None:
+    """When its effect was there at the latest; None where nobody knows, as its answer was lost.
+
+    That the answer was lost may be noted at once (a gateway gave up): what was called may still come true after that.
+    """
+    answered = call.answered_at
+    if answered is not None and call.answer is None and answered < call.intended_at + UNANSWERED:
+        return None
+    return answered
 
 
 def _free(session: Session, first: datetime, last: datetime) -> list[Seen]:

@@ -24,7 +24,7 @@ from bot.probe_marks import mark
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from handlers.private_lines import lines_of_record
-from tests.bot.settled import COMPANY, REQUESTS, ask, copies, newcomers, press, settle
+from tests.bot.settled import COMPANY, REQUESTS, ask, copies, newcomers, press, settle, status_of
 from tests.stories.test_kill import OF_THE_LOOP
 from tests.support.living import Living, living
 from tests.support.outside import copied
@@ -83,13 +83,18 @@ def give(bot: Living, who: str = "ada") -> str:
 
 def pass_time(bot: Living, minutes: float) -> None:
     """For everybody; then the audit log is looked at."""
+    move(bot, minutes)
+    look(bot)
+
+
+def move(bot: Living, minutes: float) -> None:
+    """For everybody; nobody does anything yet."""
     to = bot.store.now() + timedelta(minutes=minutes)
     moved = _moved(bot) + timedelta(minutes=minutes)
     bot.store.move_time(moved)
     bot.atlassian.set_clock(moved.total_seconds())
     bot.slack.set_clock(int(moved.total_seconds()))
     assert bot.store.now() >= to
-    look(bot)
 
 
 def _moved(bot: Living) -> timedelta:
@@ -336,10 +341,10 @@ def test_nobody_calls_anything_missing_while_the_log_can_not_be_read(bot: Living
 # -- whose key --------------------------------------------------------------------------------------------------------
 
 
-def use_the_key(bot: Living) -> None:
+def use_the_key(bot: Living, who: str = newcomers()[5]) -> None:
     """Somebody has our SCIM key, and puts somebody into the group."""
     scim = bot.house.directory.clients.scim[seed.OURS.id]
-    group, somebody = scim.find_group_by_name(GROUP), COMPANY.person(newcomers()[5])
+    group, somebody = scim.find_group_by_name(GROUP), COMPANY.person(who)
     assert group is not None
     assert somebody.scim_id is not None
     scim.add_members(group.id, [somebody.scim_id])
@@ -493,6 +498,25 @@ def test_a_call_whose_answer_died_with_its_process_finds_its_event_too(bot: Livi
     pass_time(bot, 2)
     (row,) = rows(bot, request)
     assert [row.event_id] == true_events(bot, "user_added_to_group", account("ada"))
+
+
+def test_a_change_that_atlassian_made_after_its_gateway_gave_up_is_known_as_ours(bot: Living) -> None:
+    """The gateway answers 504 while what it asked for is still under way; twenty seconds later it is done."""
+    request = ask(bot, "ada", GROUP)
+    settle(bot)
+    bot.atlassian.fault(method="PATCH", path_regex="/Groups/", status=504)
+    bot.house.worker.run_until_idle()
+    press(bot, "grace", "approve", copies(bot, request)["grace"][0])
+    bot.house.worker.run_until_idle()
+    assert account("ada") not in bot.atlassian.members(GROUP)
+    move(bot, 20 / 60)
+    use_the_key(bot, "ada")
+    settle(bot)
+    for _ in range(3):
+        pass_time(bot, 2)
+    assert status_of(bot, request) == "done"
+    assert not told(bot, "key_used")
+    assert [row.event_id for row in rows(bot, request)] == true_events(bot, "user_added_to_group", account("ada"))
 
 
 def test_one_job_is_asked_for_however_many_calls_come(bot: Living) -> None:
