@@ -48,12 +48,12 @@ class Strays:
                 continue  # Atlassian itself puts people into it; Gatehouse gives nobody that
             try:
                 held = self.holders.accounts_with(entitlement)
-                gone = self._gone(mode, entitlement, held)
+                gone, back = self._gone(mode, entitlement, held), self._back(mode, entitlement, held)
             except (DirectoryError, Impossible) as error:
                 unread.append([entitlement.name, str(error)])
                 continue
             with self.store.work(claim) as w:
-                self._note(w, mode, entitlement, held, gone)
+                self._note(w, mode, entitlement, held, gone, back)
         crash_point("safe mode: read")
         with self.store.work(claim) as w:
             row = w.session.get_one(SafeMode, mode.id)
@@ -64,27 +64,45 @@ class Strays:
     def _gone(self, mode: SafeMode, entitlement: Entitlement, held: frozenset[str]) -> set[int]:
         """Of those who were said to hold it, who does not: the list and their own record both say so."""
         with self.store.read() as session:
-            missing = [row for row in _open(session, mode, entitlement) if row.account not in held]
+            missing = [row for row in _in_state("open", session, mode, entitlement) if row.account not in held]
         gone = {row.id or 0 for row in missing if row.evidence == "none"}
         for row in missing:
             if row.evidence != "none" and not self._holds(row.account, entitlement):
                 gone.add(row.id or 0)
         return gone
 
-    def _holds(self, account: str, entitlement: Entitlement) -> bool:
+    def _back(self, mode: SafeMode, entitlement: Entitlement, held: frozenset[str]) -> set[int]:
+        """Of those who did not hold it any more, who does again.
+
+        Where the list alone had said that they do not, it is enough that it says they do. Where their own record had
+        said so, the list may only lag behind: then that must say so too.
+        """
+        with self.store.read() as session:
+            there = [row for row in _in_state("gone", session, mode, entitlement) if row.account in held]
+        back = set()
+        for row in there:
+            by_the_list = row.evidence == "none" and not row.by
+            if by_the_list or self._holds(row.account, entitlement, if_it_can_not_tell=True):
+                back.add(row.id or 0)
+        return back
+
+    def _holds(self, account: str, entitlement: Entitlement, *, if_it_can_not_tell: bool = False) -> bool:
+        """By their own record. Where that can't tell (protected, or the account is gone) the list is believed."""
         try:
             return self.holders.is_true(self.holders.step_for(account, entitlement))
-        except Impossible:  # whose account is gone holds nothing; whose is protected is shown in the list
-            return False
+        except Impossible:
+            return if_it_can_not_tell
 
     def _note(
-        self, w: Write, mode: SafeMode, entitlement: Entitlement, held: frozenset[str], gone: set[int]
+        self, w: Write, mode: SafeMode, entitlement: Entitlement, held: frozenset[str], gone: set[int], back: set[int]
     ) -> None:  # fmt: skip
         """New ones are written down, those that are gone are settled by that, and what the audit log has is added."""
         known = {row.account: row for row in w.session.exec(_of(mode, entitlement))}
         for row in known.values():
             if row.id in gone and row.state == "open":
                 row.state = "gone"
+            elif row.id in back and row.state == "gone":  # what was decided of it before is over
+                row.state, row.by, row.decided_at, row.until, row.trouble = "open", "", None, None, ""
         explained = set(
             w.session.exec(
                 select(Grant.account).where(Grant.entitlement == entitlement.name, col(Grant.status).in_(HELD))
@@ -171,5 +189,5 @@ def _of(mode: SafeMode, entitlement: Entitlement) -> SelectOfScalar[Stray]:
     return select(Stray).where(Stray.safe_mode_id == mode.id, Stray.entitlement == entitlement.name)
 
 
-def _open(session: Session, mode: SafeMode, entitlement: Entitlement) -> Sequence[Stray]:
-    return session.exec(_of(mode, entitlement).where(Stray.state == "open")).all()
+def _in_state(state: str, session: Session, mode: SafeMode, entitlement: Entitlement) -> Sequence[Stray]:
+    return session.exec(_of(mode, entitlement).where(Stray.state == state)).all()

@@ -306,6 +306,68 @@ def test_who_is_not_in_the_list_but_has_it_by_their_own_record_is_not_forgotten(
     assert stray(world).state == "open"
 
 
+def read_again(world: World, minutes: int) -> None:
+    world.later(timedelta(minutes=minutes))
+    world.run()
+
+
+def test_who_one_list_did_not_show_is_asked_about_when_the_next_one_does(world: World) -> None:
+    put_in(world, "ada")
+    lose(world)
+    assert stray(world).evidence == "none"
+    world.directory.shown[GROUP] = world.directory.held(GROUP) - {account("ada")}
+    read_again(world, 6)
+    assert stray(world).state == "gone"
+    del world.directory.shown[GROUP]
+    read_again(world, 12)
+    assert stray(world).state == "open"
+    decide(world, NOW)
+    assert not world.holds("ada")
+
+
+def test_who_is_put_in_again_is_asked_about_though_they_had_not_held_it_when_it_was_decided(world: World) -> None:
+    put_in(world, "ada")
+    lose(world, note(world))
+    world.directory.held(GROUP).discard(account("ada"))
+    row = decide(world, NOW)
+    assert (row.state, row.by) == ("gone", account("omar"))
+    put_in(world, "ada")
+    read_again(world, 6)
+    row = stray(world)
+    assert (row.state, row.by, row.until, row.decided_at) == ("open", "", None, None), "what was decided is over"
+    settle_the_rest(world)
+    with pytest.raises(Refused, match="1 people hold something that nobody has settled"):
+        go(world)
+    decide(world, NOW)
+    assert not world.holds("ada")
+
+
+def test_who_is_protected_and_put_in_again_is_asked_about_by_the_list_alone(world: World) -> None:
+    lose(world, note(world))
+    assert stray(world).state == "gone"
+    put_in(world, "ada")
+    world.directory.untouched.add(account("ada"))
+    read_again(world, 6)
+    assert stray(world).state == "open"
+
+
+def test_what_a_list_still_shows_although_it_is_settled_stays_settled(world: World) -> None:
+    put_in(world, "ada", "tomas", "kofi", "mei")
+    lose(world, note(world), note(world, "tomas"), note(world, "kofi"))
+    everybody = set(world.directory.held(GROUP))
+    world.directory.held(GROUP).discard(account("ada"))
+    decided = [
+        decide(world, NOW),
+        decide(world, NOW, "tomas"),
+        decide(world, KNOWN, "kofi"),
+        decide(world, LEFT, "mei"),
+    ]
+    assert [row.state for row in decided] == ["gone", "ended", "adopted", "left"]
+    world.directory.shown[GROUP] = everybody  # the list lags behind
+    read_again(world, 6)
+    assert [stray(world, who).state for who in ("ada", "tomas", "kofi", "mei")] == ["gone", "ended", "adopted", "left"]
+
+
 def test_gatehouses_own_event_in_the_audit_log_is_evidence(world: World) -> None:
     given(world, "tomas")
     put_in(world, "ada")
