@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from sqlalchemy import delete
+from sqlalchemy import delete, or_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
@@ -59,8 +59,9 @@ class EventReading:
                 kept, read_to = session.get(Meta, CURSOR), session.get(Meta, READ_TO)
                 now = self.store.time_in(session)
             cursor = kept.value if kept else ""
-            since = (datetime.fromisoformat(read_to.value) if read_to else now) - BACK
-            page = self._page(claim, cursor, since)
+            before = datetime.fromisoformat(read_to.value) if read_to else now
+            page = self._page(claim, cursor, before - BACK)
+            is_last = not page.events or not page.cursor or page.cursor == cursor
             crash_point("events: read")
             with self.store.work(claim) as w:
                 for event in page.events:
@@ -68,9 +69,9 @@ class EventReading:
                         self._keep(w, event)
                 notice(w, page.events)
                 w.session.merge(Meta(key=CURSOR, value=page.cursor or ""))
-                w.session.merge(Meta(key=READ_TO, value=now.isoformat()))
+                w.session.merge(Meta(key=READ_TO, value=_read_to(page, before, now, is_last=is_last).isoformat()))
             crash_point("events: noted")
-            if not page.events or not page.cursor or page.cursor == cursor:
+            if is_last:
                 return True
         return False
 
@@ -98,8 +99,17 @@ class EventReading:
         w.connection.execute(_KEEP[w.connection.dialect.name], values)
 
     def forget(self, w: Write) -> None:
-        """What nobody will look at again."""
-        w.connection.execute(delete(EventRead).where(col(EventRead.at) < w.now - KEPT))
+        """What nobody will look at again: not what was done with a key of ours, before it is known by whom."""
+        looked_at = or_(col(EventRead.judged), col(EventRead.credentials) == "")
+        w.connection.execute(delete(EventRead).where(col(EventRead.at) < w.now - KEPT, looked_at))
+
+
+def _read_to(page: EventPage, before: datetime, now: datetime, *, is_last: bool) -> datetime:
+    """Until when everything was read: in the middle of the stream until its newest event, as more is to come."""
+    if is_last:
+        return now
+    times = [event.attributes.processed_at or event.attributes.time for event in page.events]
+    return max([before, *(min(time, now) for time in times if time is not None)])
 
 
 def about(event: Event) -> frozenset[str]:

@@ -18,7 +18,7 @@ from approvals.plan import Newcomer, Step, written_members
 from approvals.store import Actor
 from bot.atlassian.event_kinds import AuditLogConfig, read_config
 from bot.doctor.probe import Probe
-from bot.event_reading import CURSOR
+from bot.event_reading import CURSOR, KEPT, PAGES
 from bot.events import Events
 from bot.probe_marks import mark
 from bot.sandbox import seed
@@ -360,6 +360,50 @@ def test_whoever_else_uses_our_key_is_an_alarm(bot: Living) -> None:
     pass_time(bot, 3)
     assert sorted(news.place for news in told(bot, "key_used")) == ["operators", "security"]
     assert [message for message in bot.slack.channel("#security") if "it was not Gatehouse" in text_of(message)]
+
+
+def backlog(bot: Living) -> None:
+    """More than is read in one run happens to others; each page has one event."""
+    for _ in range(PAGES + 1):
+        bot.atlassian.happens("712020:somebody", "user_login", "signed in")
+    bot.atlassian.switch(event_page_limit=1)
+
+
+def cursor(bot: Living) -> str:
+    with bot.store.read() as session:
+        return session.get_one(Meta, CURSOR).value
+
+
+def test_a_use_of_our_key_that_is_read_after_days_among_many_other_events_is_an_alarm(bot: Living) -> None:
+    give(bot)
+    look(bot)
+    use_the_key(bot)
+    backlog(bot)
+    pass_time(bot, 4 * 24 * 60)
+    for _ in range(4):
+        pass_time(bot, 2)
+    assert sorted(news.place for news in told(bot, "key_used")) == ["operators", "security"]
+    days_ago = bot.store.now() - KEPT
+    with bot.store.read() as session:
+        old = session.exec(select(EventRead).where(EventRead.at < days_ago)).all()
+    assert old == [], "what was judged is forgotten in its time"
+
+
+def test_a_cursor_that_is_refused_in_the_middle_of_many_events_skips_none_of_those_not_read_yet(bot: Living) -> None:
+    give(bot)
+    look(bot)
+    backlog(bot)
+    use_the_key(bot)
+    before = cursor(bot)
+    move(bot, 5 * 60)
+    while cursor(bot) == before:
+        pass_time(bot, 2)
+    with bot.store.write() as w:
+        w.session.merge(Meta(key=CURSOR, value="of yesterday"))
+    bot.atlassian.switch(event_page_limit=500)
+    for _ in range(2):
+        pass_time(bot, 2)
+    assert sorted(news.place for news in told(bot, "key_used")) == ["operators", "security"]
 
 
 def test_without_the_probe_nobody_can_tell(unlearned: Living) -> None:
