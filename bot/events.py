@@ -1,5 +1,6 @@
 """The closed loop (the job ``events``): finds Atlassian's own audit event of each call, and tells whom it concerns."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,10 +13,10 @@ from approvals import jobs
 from approvals.closed_loop import enqueue_event_of
 from approvals.correlating import UNANSWERED, Effect, Found, Seen, correlate, effects_of, explains, kind_of, people_of
 from approvals.crash import crash_point
-from approvals.models import Call, CallEvent, EventKind, EventRead, Person, StepRow
+from approvals.models import Call, CallEvent, EventKind, EventRead, Meta, Person, StepRow
 from approvals.plan import Step
 from approvals.ports import DirectoryError
-from approvals.safe_mode import current, was_lost
+from approvals.safe_mode import READ_TO, current, was_lost
 from approvals.store import MACHINE, Store, Write
 from bot.atlassian.errors import KeyRefused
 from bot.atlassian.event_kinds import AuditLogConfig, discovered
@@ -29,9 +30,12 @@ SOON, SLOWLY, SELDOM = timedelta(seconds=5), timedelta(seconds=30), timedelta(mi
 FRESH = timedelta(minutes=3)  # how long a call's event is looked for every few seconds
 DOUBT = timedelta(minutes=5)  # how long several events that fit may become one
 JUDGED_AFTER = timedelta(minutes=3)  # an event may be there before the call that caused it is written down
-LEARNT_FOR = timedelta(days=1)
+LEARNT_FOR, ASKED_AGAIN = timedelta(days=1), timedelta(minutes=5)
 AT_ONCE = 1000  # calls in one run
 UNREADABLE = timedelta(minutes=10)
+
+NAMES = "audit log: actions"  # in `meta`: what the organization calls the kinds
+Names = Mapping[str, tuple[str, ...]]  # by what is done, the ids of its actions
 
 log = structlog.get_logger()
 
@@ -55,21 +59,24 @@ class Events:
     config: AuditLogConfig
     thread: EventThread
     watch: EmergencyWatch
-    _names: tuple[datetime, Mapping[str, tuple[str, ...]]] | None = field(default=None, init=False)
+    _names: Names | None = field(default=None, init=False)  # None: the organization never said
+    _asked: tuple[datetime, timedelta] | None = field(default=None, init=False)  # when, and how long that will do
 
     def __post_init__(self) -> None:
         self.reading = EventReading(self.store, self.log, self.config)
 
     def start(self) -> None:
-        """Ask for a first look at once."""
+        """Ask for a first look at once, and note from when on everything is to be read, however late that begins."""
         with self.store.write() as w:
+            if w.session.get(Meta, READ_TO) is None:
+                w.session.merge(Meta(key=READ_TO, value=w.now.isoformat()))
             w.enqueue("events", "stream", priority=jobs.BACKGROUND)
 
     def run(self, claim: jobs.Claim) -> None:
         """One look; the next one comes soon while calls are young, seldom while there is none."""
         try:
             self._adopt(claim)
-            names = self._discovered()
+            names = self._discovered(claim)
             whole = self.reading.read_on(claim, lambda event: self._wanted(event, names), self.watch.notice)
         except DirectoryError as error:
             if error.retry and not isinstance(error, KeyRefused):
@@ -87,7 +94,7 @@ class Events:
 
     def puts_in(self, action: str) -> bool:
         """Whether an event of this action says that somebody was given something."""
-        names = self._names[1] if self._names is not None else {}
+        names = self._names or {}
         kinds = [kind for kind in KINDS if kind.endswith(("/add_member", "/assign_role"))]
         return any(action in self.config.actions_of(kind, names) for kind in kinds)
 
@@ -122,19 +129,39 @@ class Events:
             .limit(AT_ONCE)
         ).all()
 
-    def _discovered(self) -> Mapping[str, tuple[str, ...]]:
-        """What this organization calls the kinds, asked once a day; without it what is likely must do."""
+    def _discovered(self, claim: jobs.Claim) -> Names:
+        """What this organization calls the kinds, asked once a day; where it never said, what is likely must do."""
         now = self.store.now()
-        if self._names is None or not timedelta(0) <= now - self._names[0] < LEARNT_FOR:
-            try:
-                names: Mapping[str, tuple[str, ...]] = discovered(self.log.event_actions())
-            except DirectoryError as error:
-                log.warning("the actions of the audit log can't be listed", why=str(error))
-                names = {}
-            self._names = (now, names)
-        return self._names[1]
+        if self._asked is None or not timedelta(0) <= now - self._asked[0] < self._asked[1]:
+            self._asked = (now, self._learn(claim))
+        return self._names or {}
 
-    def _wanted(self, event: Event, names: Mapping[str, tuple[str, ...]]) -> bool:
+    def _learn(self, claim: jobs.Claim) -> timedelta:
+        """Ask for the names; how long the answer is good for. Without one, those of the last answer stay.
+
+        Raises ``DirectoryError`` where there never was one and there may soon be: what was read on without the names
+        would be dropped for good where only they tell of which kind it is.
+        """
+        try:
+            names: Names = discovered(self.log.event_actions())
+        except DirectoryError as error:
+            self._names = self._names if self._names is not None else self._remembered()
+            if self._names is None and error.retry and not isinstance(error, KeyRefused):
+                raise
+            log.warning("the actions of the audit log can't be listed", why=str(error))
+            return ASKED_AGAIN
+        with self.store.work(claim) as w:
+            w.session.merge(Meta(key=NAMES, value=json.dumps(names)))
+        self._names = names
+        return LEARNT_FOR
+
+    def _remembered(self) -> Names | None:
+        """What was the answer in an earlier process."""
+        with self.store.read() as session:
+            row = session.get(Meta, NAMES)
+        return {does: tuple(ids) for does, ids in json.loads(row.value).items()} if row else None
+
+    def _wanted(self, event: Event, names: Names) -> bool:
         """Only what may be ours is kept: of a kind that a call can have, or done with one of our keys."""
         if self.config.credentials(event):
             return True
@@ -142,7 +169,7 @@ class Events:
 
     # -- deciding -------------------------------------------------------------------------------------------------
 
-    def _match(self, claim: jobs.Claim, names: Mapping[str, tuple[str, ...]], whole: bool) -> None:
+    def _match(self, claim: jobs.Claim, names: Names, whole: bool) -> None:
         with self.store.read() as session:
             looking = _open(session)
             if not looking:
@@ -154,11 +181,17 @@ class Events:
         found = correlate(effects, events, now=now, known=self.config.known)
         settled |= {one.step_id for one in looking if one.row.call_id in found}
         with self.store.work(claim) as w:
-            seen_before = set(w.session.exec(select(EventKind.kind)).all())
+            seen_before = self._seen_before(w.session, names)
             for one in looking:
                 self._settle(w, one, found.get(one.row.call_id), seen_before, whole, one.step_id in settled)
 
-    def _effects(self, session: Session, looking: Sequence[Open], names: Mapping[str, tuple[str, ...]]) -> list[Effect]:
+    def _seen_before(self, session: Session, names: Names) -> set[str]:
+        """The kinds that have shown, and would be known again: without the names some would not."""
+        kinds = session.exec(select(EventKind)).all()
+        by_name = self._names is not None
+        return {row.kind for row in kinds if by_name or row.action in self.config.actions_of(row.kind, names)}
+
+    def _effects(self, session: Session, looking: Sequence[Open], names: Names) -> list[Effect]:
         accounts = {account for one in looking for account in people_of(one.step) if account}
         mails = _mails(session, accounts)
         return [
@@ -220,7 +253,7 @@ class Events:
 
     # -- who used our key -----------------------------------------------------------------------------------------
 
-    def _judge(self, claim: jobs.Claim, names: Mapping[str, tuple[str, ...]]) -> None:
+    def _judge(self, claim: jobs.Claim, names: Names) -> None:
         """Events done with a key of ours that no call of ours explains."""
         with self.store.read() as session:
             now = self.store.time_in(session)
@@ -241,9 +274,7 @@ class Events:
                 if not explains(effects, seen(event)) and not was_lost(w.session, event.at):
                     self._alarm(w, event)
 
-    def _all_effects(
-        self, session: Session, first: datetime, last: datetime, names: Mapping[str, tuple[str, ...]]
-    ) -> list[Effect]:
+    def _all_effects(self, session: Session, first: datetime, last: datetime, names: Names) -> list[Effect]:
         """Of every call around that time, whether or not its own event was found."""
         span = UNANSWERED * 2
         calls = session.exec(

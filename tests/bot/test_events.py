@@ -16,10 +16,11 @@ from approvals.closed_loop import ClosedLoop
 from approvals.models import AuditEntry, Call, CallEvent, EventKind, EventRead, Job, Meta, News, StepRow
 from approvals.plan import Newcomer, Step, written_members
 from approvals.store import Actor
+from bot.atlassian import event_kinds
 from bot.atlassian.event_kinds import AuditLogConfig, read_config
 from bot.doctor.probe import Probe
 from bot.event_reading import CURSOR, KEPT, PAGES
-from bot.events import Events
+from bot.events import NAMES, Events
 from bot.probe_marks import mark
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
@@ -336,6 +337,92 @@ def test_nobody_calls_anything_missing_while_the_log_can_not_be_read(bot: Living
     bot.atlassian.clear_faults()
     pass_time(bot, 11)
     assert [row.state for row in rows(bot, request)] == ["found"]
+
+
+# -- what the organization calls it ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def names_it_otherwise(bot: Living, monkeypatch: pytest.MonkeyPatch) -> Living:
+    """Nothing is likely: what a kind is called only the organization's list of actions tells."""
+    monkeypatch.setattr(event_kinds, "DEFAULTS", {})
+    return bot
+
+
+def is_not_listed(bot: Living, status: int = 503) -> None:
+    bot.atlassian.fault(method="GET", path_regex="event-actions", status=status, times=None)
+
+
+def begins_anew(bot: Living) -> None:
+    """Another process, which knows only what is written down."""
+    ours = bot.house.events
+    events = Events(bot.store, ours.log, ours.config, ours.thread, ours.watch)
+    bot.house.worker.kinds = {**bot.house.worker.kinds, "events": events.run}
+
+
+def test_while_nobody_knows_what_the_kinds_are_called_nothing_is_dropped_or_missing(names_it_otherwise: Living) -> None:
+    bot = names_it_otherwise
+    is_not_listed(bot)
+    request = give(bot)
+    for _ in range(3):
+        pass_time(bot, 20)
+    assert [row.state for row in rows(bot, request)] == ["looking"]
+    bot.atlassian.clear_faults()
+    for _ in range(2):
+        pass_time(bot, 20)
+    assert [row.state for row in rows(bot, request)] == ["found"]
+    assert not told(bot, "event_missing")
+    assert not told(bot, "not_logged")
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_what_the_kinds_are_called_is_remembered_while_it_can_not_be_asked(
+    names_it_otherwise: Living, anew: bool
+) -> None:  # fmt: skip
+    bot = names_it_otherwise
+    give(bot)
+    pass_time(bot, 0.2)
+    is_not_listed(bot)
+    if anew:
+        begins_anew(bot)
+    pass_time(bot, 25 * 60)
+    request = give(bot, newcomers()[0])
+    pass_time(bot, 0.2)
+    assert [row.state for row in rows(bot, request)] == ["found"]
+    pass_time(bot, 40)
+    assert not told(bot, "event_missing")
+
+
+def test_it_is_asked_again_in_minutes_and_not_in_a_day(names_it_otherwise: Living) -> None:
+    bot = names_it_otherwise
+    is_not_listed(bot, 404)
+    look(bot)
+    bot.atlassian.clear_faults()
+    pass_time(bot, 6)
+    request = give(bot)
+    pass_time(bot, 0.2)
+    assert [row.state for row in rows(bot, request)] == ["found"]
+
+
+def test_who_may_never_ask_does_with_what_is_likely(bot: Living) -> None:
+    is_not_listed(bot, 404)
+    request = give(bot)
+    pass_time(bot, 0.2)
+    assert [row.state for row in rows(bot, request)] == ["found"]
+
+
+def test_a_kind_that_nobody_would_know_again_is_not_called_missing(names_it_otherwise: Living) -> None:
+    bot = names_it_otherwise
+    give(bot)
+    pass_time(bot, 0.2)
+    with bot.store.write() as w:
+        w.session.delete(w.session.get_one(Meta, NAMES))
+    is_not_listed(bot, 404)
+    begins_anew(bot)
+    request = give(bot, newcomers()[0])
+    pass_time(bot, 31)
+    assert [row.state for row in rows(bot, request)] == ["not_logged"]
+    assert not told(bot, "event_missing")
 
 
 # -- whose key --------------------------------------------------------------------------------------------------------
