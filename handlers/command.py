@@ -10,7 +10,7 @@ VERBS = {
     "revoke": "/access revoke [@who] entitlement because …",
     "deactivate": "/access deactivate @who because …",
     "reactivate": "/access reactivate @who [keep tokens] because …",
-    "offboard": "/access offboard @who because … [on Friday 18:00]",
+    "offboard": "/access offboard @who [on Friday 18:00] because …",
     "suspend": "/access suspend @who because …",
     "restore": "/access restore @who because …",
     "provision": '/access provision mail "Name" [entitlement…] because …',

@@ -105,8 +105,8 @@ PAGES: dict[str, Page] = {
     "offboard": Page(
         TAKE,
         "Somebody leaves: the account is deactivated, API tokens deleted, every grant ended and every open request "
-        "cancelled, with proof of each step. Say `on Friday 18:00` to have it done then.",
-        "/access offboard @ada because Friday is her last day",
+        "cancelled, with proof of each step. Say `on Friday 18:00` before `because` to have it done then.",
+        "/access offboard @ada on Friday 18:00 because it is her last day",
         BY_VERB, answers=BY_VERB, api="as `deactivate` and `end`",
     ),
     "tokens": Page(

@@ -83,6 +83,25 @@ def beginning(moment: Moment) -> str:
     return f"{before}{moment}"
 
 
+def moment_at_end(text: str) -> Moment | None:
+    """The moment that a sentence ends in after "on" or "at", as in "she leaves on Friday 18:00"."""
+    words = [word.strip("[]()") for word in text.casefold().split()[-MOST_WORDS - 1 :]]
+    for ending in (words, [*words[:-1], words[-1].rstrip(".!?")] if words else []):  # "24.12." needs its full stop
+        for at, word in enumerate(ending):
+            found = _whole_moment(ending[at + 1 :]) if word in ("on", "at") else None
+            if found is not None:
+                return found
+    return None
+
+
+def _whole_moment(words: Sequence[str]) -> Moment | None:
+    try:
+        found = read_moment(words, expected=True)
+    except WrongMoment:  # most that follows "on" or "at" in a sentence is no time
+        return None
+    return found[0] if found and found[1] == len(words) else None
+
+
 class WrongMoment(Exception):
     """Something that means a moment but can't be one; the text says why."""
 

@@ -33,26 +33,26 @@ class Form:
 
 
 _DONE = Takes.PERSON | Takes.SELF | Takes.START | Takes.REASON
-_AT_ONCE = frozenset({"now", "immediately", "asap"})
+AT_ONCE = frozenset({"now", "immediately", "asap"})
 _DELETE = ("delete", "delete all", "delete them", "delete them all", "revoke", "remove")
 _KEEP = ("keep tokens", "keep the tokens", "keep their tokens", "keep api tokens", "keep the api tokens")
 _SITE = ("at the site", "at site", "on the site", "by the site")
 
 FORMS = {
     "grant": Form(Takes.PERSON | Takes.ENTITLEMENT | Takes.LENGTH | Takes.REASON),
-    "revoke": Form(_DONE | Takes.ENTITLEMENT, passed_over=_AT_ONCE),
-    "deactivate": Form(_DONE, passed_over=_AT_ONCE),
-    "reactivate": Form(_DONE, {"keep tokens": _KEEP}, _AT_ONCE | {"and", "but"}),
-    "offboard": Form(_DONE, passed_over=_AT_ONCE),
-    "suspend": Form(_DONE, passed_over=_AT_ONCE),
-    "restore": Form(_DONE, passed_over=_AT_ONCE),
+    "revoke": Form(_DONE | Takes.ENTITLEMENT, passed_over=AT_ONCE),
+    "deactivate": Form(_DONE, passed_over=AT_ONCE),
+    "reactivate": Form(_DONE, {"keep tokens": _KEEP}, AT_ONCE | {"and", "but"}),
+    "offboard": Form(_DONE, passed_over=AT_ONCE),
+    "suspend": Form(_DONE, passed_over=AT_ONCE),
+    "restore": Form(_DONE, passed_over=AT_ONCE),
     "provision": Form(
         Takes.ADDRESS | Takes.NAME | Takes.ALSO | Takes.REASON, {"at the site": _SITE}, frozenset({"and", "called"})
     ),
-    "email": Form(_DONE | Takes.ADDRESS, passed_over=_AT_ONCE | {"is", "address"}),
+    "email": Form(_DONE | Takes.ADDRESS, passed_over=AT_ONCE | {"is", "address"}),
     "status": Form(Takes.REQUEST, passed_over=frozenset({"of", "request"})),
     "cancel": Form(Takes.REQUEST | Takes.REASON, passed_over=frozenset({"request"})),
-    "end": Form(Takes.REQUEST | Takes.REASON, passed_over=frozenset({"request"}) | _AT_ONCE),
+    "end": Form(Takes.REQUEST | Takes.REASON, passed_over=frozenset({"request"}) | AT_ONCE),
     "extend": Form(
         Takes.REQUEST | Takes.LENGTH | Takes.REASON,
         passed_over=frozenset({"request", "by", "another", "more", "longer"}),

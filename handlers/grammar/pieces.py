@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import takewhile
 
 from handlers.command import Subject
-from handlers.grammar.forms import Takes
+from handlers.grammar.forms import AT_ONCE, Takes
 from handlers.grammar.patterns import (
     ACCOUNT,
     ANY_ACCOUNT,
@@ -18,6 +18,7 @@ from handlers.grammar.patterns import (
 )
 from handlers.grammar.reading import Reading, Wrong
 from handlers.grammar.times import SELF, STARTS, UNTIL, take_time
+from handlers.moments import beginning, moment_at_end
 from handlers.words import Token
 
 NOBODY = "nobody"
@@ -39,6 +40,19 @@ def read(reading: Reading) -> None:
         _FINISHES[reading.verb](reading)
     if reading.reason and not reading.takes(Takes.REASON):
         raise Wrong("“because” is too much here: this needs no reason.", reading.usage)
+    if reading.takes(Takes.START) and reading.reason and not (reading.starts or reading.at_once):
+        _not_by_mistake_at_once(reading, reading.reason)
+
+
+def _not_by_mistake_at_once(reading: Reading, reason: str) -> None:
+    """A time at the end of the reason may be meant for the deed, and an account that goes too early is gone."""
+    moment = moment_at_end(reason)
+    if moment is not None:
+        raise Wrong(
+            f"The time at the end is part of the reason, so this would be done as soon as it is approved, and not "
+            f"{beginning(moment)}.",
+            f"To have it done then, put “{beginning(moment)}” before “because”; else put “now” there.",
+        )
 
 
 def _read_help(reading: Reading) -> None:
@@ -80,6 +94,7 @@ def _take_piece(reading: Reading, piece: Token) -> None:
 
 def _take_word(reading: Reading, word: str) -> None:
     folded = word.casefold()
+    reading.at_once = reading.at_once or folded in AT_ONCE
     request = REQUEST_ID.fullmatch(word)
     if _says_nothing(reading, folded):
         return

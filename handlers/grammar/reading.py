@@ -43,6 +43,7 @@ class Reading:
         self.also: list[str] = []
         self.listing = False  # after "with" come a newcomer's entitlements
         self.options: set[str] = set()
+        self.at_once = False  # said aloud: "now"
 
     def command(self) -> Command:
         return Command(

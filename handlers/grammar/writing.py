@@ -1,10 +1,11 @@
 """A command as one would type it, which is read back as the same command."""
 
 from handlers.command import Command
+from handlers.grammar.forms import FORMS, Takes
 from handlers.grammar.patterns import NAME
 from handlers.grammar.pieces import read
 from handlers.grammar.reading import Reading, Wrong
-from handlers.moments import beginning
+from handlers.moments import beginning, moment_at_end
 from handlers.words import encode, tokens
 
 
@@ -29,6 +30,8 @@ def canonical(command: Command) -> str:
         parts.append(f"until {command.until}")
     if command.starts:
         parts.append(beginning(command.starts))
+    elif command.reason and FORMS[command.verb].takes & Takes.START and moment_at_end(command.reason):
+        parts.append("now")  # or the time in the reason would have to be asked about
     if command.reason:
         parts.append(f"because {encode(command.reason)}")
     return " ".join(part for part in parts if part)

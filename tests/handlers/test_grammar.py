@@ -283,10 +283,45 @@ def test_every_verb_has_a_form_and_its_help_is_read() -> None:
         shown = usage.replace("[", "").replace("…]", "]").replace("]", "").replace("REQ-… or ", "")
         typed = shown.replace("@who", AT).replace("REQ-…", REQ).replace("REQ- ", f"{REQ} ").removesuffix(" mail")
         typed = typed.replace("REQ-", REQ) if typed.endswith("REQ-") else typed
-        typed = typed.replace("because … on Friday 18:00", "on Friday 18:00 because …").replace(" mail ", f" {NEW} ")
+        typed = typed.replace(" mail ", f" {NEW} ")
         found = parse(typed.replace("account-id-or-mail", UUID))
         assert isinstance(found, Command), (typed, found)
         assert found.verb == verb
+        assert (found.starts == FRIDAY) is ("[on Friday 18:00]" in usage), usage
+
+
+@pytest.mark.parametrize(
+    ("reason", "time"),
+    [
+        ("she leaves on Friday 18:00", "on Friday 18:00"), ("it is the last day [on Friday 18:00]", "on Friday 18:00"),
+        ("the contract is over on 24.12.", "on 24 December 18:00"), ("of the audit at 18:00!", "at 18:00"),
+        ("the last day is on Friday at 6pm.", "on Friday 18:00"), ("on tomorrow 9am", "tomorrow 09:00"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("verb", ["offboard", "deactivate", "suspend", "reactivate"])
+def test_a_time_at_the_end_of_the_reason_is_asked_about_and_nothing_goes_too_early(
+    verb: str, reason: str, time: str
+) -> None:
+    problem = parse(f"{verb} {AT} because {reason}")
+    assert isinstance(problem, Problem), problem
+    assert f"and not {time}." in problem.wrong
+    assert f"put “{time}” before “because”; else put “now” there" in problem.do
+    at_once = parse(f"{verb} {AT} now because {reason}")
+    assert at_once == Command(verb, WHO, reason=reason)
+    assert parse(canonical(at_once)) == at_once
+
+
+@pytest.mark.parametrize(
+    "reason", ["Friday is her last day", "she works at home", "on Friday she is gone", "of what is on", "at 18:00 x"]
+)
+def test_a_reason_that_ends_in_no_time_is_a_reason(reason: str) -> None:
+    assert parse(f"offboard {AT} because {reason}") == Command("offboard", WHO, reason=reason)
+
+
+def test_a_length_that_is_granted_may_have_a_time_in_its_reason() -> None:
+    assert parse("grant eu 2h because of the release on Friday") == grant(
+        duration=TWO, reason="of the release on Friday"
+    )
 
 
 # -- moments ----------------------------------------------------------------------------------------------------------
