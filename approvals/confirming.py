@@ -25,9 +25,11 @@ def not_confirmed(tier: str, vote: Vote, plan: Plan | None) -> str:
 
 
 def is_the_name(typed: str, name: str) -> bool:
-    """Whether somebody typed this name; capitals, accents' spelling and spaces do not matter."""
+    """Whether somebody typed this name; capitals, accents' spelling, spaces and what can't be seen do not matter."""
     return bool(_plain(typed)) and _plain(typed) == _plain(name)
 
 
 def _plain(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """Without characters that can't be seen: whoever types what a card shows has none of them, or some of ours."""
+    seen = "".join(sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) != "Cf")
+    return " ".join(seen.casefold().split())

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from approvals.confirming import is_the_name
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from bot.sandbox.slack.limits import problems_of_view
+from handlers.text import esc, plain
 from tests.bot.settled import COMPANY, actions, ask, copies, newcomers, press, settle, status_of, thread_of
 from tests.support.living import Living, living
 from tests.support.outside import copied
@@ -95,6 +97,21 @@ def test_of_the_high_tier_the_name_is_typed_by_two_and_then_comes_the_pause(bot:
     settle(bot)
     assert status_of(bot, request) == "cancelled"
     assert "was taken back by *Mei" in thread_of(copies(bot, request)["channel"][0])[-1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "علی\u200cرضا حسینی", "\u200fדנה לוי\u200f", "Ada *Star* _Ferreira_", "Zoë\ufeff Lind",
+        "O\u00adBrien", "Max\u2066imilian\u2069", "Tab\tName",
+    ],
+)  # fmt: skip
+def test_a_name_with_signs_that_nobody_sees_is_typed_or_copied_as_it_is_shown(name: str) -> None:
+    for shown in (plain(name), esc(name), name):
+        assert is_the_name(shown, name)
+    assert is_the_name(esc(name).replace("\u2060", ""), name)
+    assert not is_the_name(f"{plain(name)}s", name)
+    assert not is_the_name("\u200f\u2060", name)
 
 
 def test_a_form_that_does_not_open_approves_nothing_and_says_so(bot: Living, who: str) -> None:
