@@ -62,6 +62,15 @@ def confirm(w: Write, body: dict[str, Any], agreed: list[str]) -> None:
     w.audit("person.confirmed", actor=MACHINE, data=data)
 
 
+def confirm_by_import(w: Write, row: Binding, *, actor: Actor) -> None:
+    """An import says the same as a binding that nobody had confirmed: from now on it rests on the import."""
+    row.confirmed, row.how, row.votes_from = True, "import", w.now + PROBATION
+    w.add(row)
+    data = {"team": row.team, "user": row.user, "account": row.account, "votes_from": row.votes_from.isoformat()}
+    w.audit("person.confirmed", actor=actor, data=data)
+    _announce(w, "bound", row, how=row.how, confirmed=True, votes_from=row.votes_from.timestamp())
+
+
 def match(session: Session, user: SlackUser, *, mail_confirmed: bool, domains: frozenset[str]) -> str:
     """The account whose address a full member has, when nothing about it is in doubt; else ``NoMatch`` says what is."""
     domain = user.mail.rpartition("@")[2]

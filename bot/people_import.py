@@ -157,6 +157,10 @@ def _binding(w: Write, line: Line, found: Difference, actor: Actor, *, first: bo
     by_user = w.session.get(Binding, (line.team, line.user))
     by_account = w.session.exec(select(Binding).where(Binding.account == line.account)).first()
     if by_user is not None and by_user is by_account:
+        if not by_user.confirmed:  # found by its address, or bound by one admin alone
+            found.changed.append(f"{line.mail}: the binding of {line.team}/{line.user} is confirmed")
+            if not dry:
+                bindings.confirm_by_import(w, by_user, actor=actor)
         return
     for old in {id(row): row for row in (by_user, by_account) if row is not None}.values():
         whose = f"{old.team}/{old.user} was bound to {old.account}"

@@ -32,7 +32,9 @@ def bind(desk: Desk, speaker: Speaker, said: Said) -> str:
     try:
         with desk.store.write() as w:
             w.first_time(said.source)
-            bindings.bind(w, speaker.team, user.slack_user, account, how="bind", actor=actor, confirmed=False)
+            known = w.session.get(Binding, (speaker.team, user.slack_user))
+            if known is None or known.account != account or known.confirmed:  # else only the second admin is missing
+                bindings.bind(w, speaker.team, user.slack_user, account, how="bind", actor=actor, confirmed=False)
             name = people.names(w.session, {account})[account]
             body = {"team": speaker.team, "user": user.slack_user, "account": account}
             shown = f"Slack user {user.slack_user} is {name} ({account})"

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlmodel import select
 
+from approvals import bindings as bindings_of
 from approvals.bindings import PROBATION
 from approvals.models import AuditDetail, AuditEntry, Binding, Person
 from approvals.store import Actor, Store
@@ -168,6 +169,32 @@ def test_nothing_is_moved_unless_it_is_asked_for(store: Store, rows: str) -> Non
     (moved,) = bindings(store)
     assert bindings(store) != {"T0A/U0GRACE": "712020:grace"}
     assert votes_from(store, moved.partition("/")[2]) > datetime.now(UTC) + PROBATION - timedelta(minutes=5)
+
+
+def match(store: Store, user: str, account: str, mail: str) -> None:
+    with store.write() as w:
+        bindings_of.bind(w, "T0A", user, account, how="match", actor=WHOEVER, confirmed=False, mail=mail)
+
+
+def row_of(store: Store, user: str) -> Binding:
+    with store.read() as session:
+        return session.get_one(Binding, ("T0A", user))
+
+
+def test_whoever_was_matched_is_confirmed_by_a_line_that_says_the_same(store: Store) -> None:
+    load(store, GRACE)
+    match(store, "U0ADA", "712020:ada", "ada@x.example")
+    rehearsed = load(store, GRACE + ADA, dry=True)
+    assert not row_of(store, "U0ADA").confirmed
+    found = load(store, GRACE + ADA)
+    assert found.changed == rehearsed.changed == ["ada@x.example: the binding of T0A/U0ADA is confirmed"]
+    ada = row_of(store, "U0ADA")
+    assert (ada.confirmed, ada.how) == (True, "import")
+    assert votes_from(store, "U0ADA") > datetime.now(UTC) + PROBATION - timedelta(minutes=5)
+    assert load(store, GRACE + ADA).changed == []
+    assert row_of(store, "U0ADA").votes_from == ada.votes_from
+    with store.read() as session:
+        assert len(session.exec(select(AuditEntry).where(AuditEntry.event == "person.confirmed")).all()) == 1
 
 
 def test_two_people_can_change_places(store: Store) -> None:

@@ -82,6 +82,26 @@ def test_a_matched_person_answers_nothing_until_an_admin_confirms(bot: Living) -
     assert status_of(bot, request) == "pending"
 
 
+def test_a_matched_person_is_confirmed_by_two_admins_and_answers_count_then(bot: Living) -> None:
+    forget(bot, "grace")
+    types(bot, "grace", "mine")
+    settle(bot)
+    bot.store.move_time(timedelta(hours=24, minutes=1))
+    assert "PRO-" in types(bot, "omar", f"bind @grace {COMPANY.person('grace').account_id}")
+    settle(bot)
+    press(bot, "ingrid", "agree", card(bot, "A new binding"), force=True)
+    settle(bot)
+    row = bound(bot, "grace")
+    assert row is not None
+    assert row.confirmed
+    request = ask(bot, "ada", "eu-jira-admins")
+    settle(bot)
+    press(bot, "grace", "approve", copies(bot, request)["grace"][0])
+    settle(bot)
+    assert status_of(bot, request) == "done"
+    assert "already; unbind them first" in types(bot, "omar", f"bind @grace {COMPANY.person('grace').email}")
+
+
 @pytest.mark.parametrize("doubt", ["domain", "twin", "no account", "guest", "account taken"])
 def test_nobody_is_guessed(bot: Living, doubt: str) -> None:
     forget(bot, "ada")
