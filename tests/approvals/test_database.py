@@ -1,6 +1,7 @@
 """The database: what happens to the pool when the server ends connections, or lets nobody write any more."""
 
 import socket
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -19,6 +20,14 @@ def of_server(url: str, statement: str) -> None:
     assert name is not None
     with psycopg.connect(SERVER, autocommit=True) as server:
         server.execute(sql.SQL(statement).format(name=sql.Identifier(name), text=sql.Literal(name)))
+
+
+def test_small_letters_are_made_of_every_alphabets_capitals(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'gatehouse.db'}")
+    with database.looking() as connection:
+        words = connection.execute(text("SELECT lower('ÖZLEM'), lower('ИВАН'), lower('Ada'), lower(NULL), lower(12)"))
+        assert words.one() == ("özlem", "иван", "ada", None, "12")
+    database.close()
 
 
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {text} AND pid <> pg_backend_pid()"

@@ -10,7 +10,7 @@ import pytest
 from sqlmodel import select
 
 from approvals import people
-from approvals.models import AccessRequest, AuditEntry
+from approvals.models import AccessRequest, AuditEntry, Person
 from bot.sandbox import seed
 from bot.sandbox.demo_policy import demo_policy
 from bot.sandbox.slack.control import text_of
@@ -189,6 +189,20 @@ def test_a_manager_may_choose_her_people(bot: Living) -> None:
     found = listed(bot.slack.suggestions("grace", "subject", view_id=view["id"], value="ferreira"))
     assert found == [COMPANY.person("ada").account_id]
     assert listed(bot.slack.suggestions("grace", "subject", view_id=view["id"], value="omar")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"), [("Özlem Ferreira", "özl"), ("ИВАН Ferreira", "иван"), ("Иван Ferreira", "ИВАН")]
+)
+def test_a_name_is_found_whatever_its_alphabet(bot: Living, name: str, typed: str) -> None:
+    bot.slack.command("grace", "", channel="#general")
+    ada = COMPANY.person("ada")
+    with bot.store.write() as w:
+        w.session.get_one(Person, ada.account_id).name = name
+    found = listed(bot.slack.suggestions("grace", "subject", view_id=form(bot, "grace")["id"], value=typed))
+    with bot.store.write() as w:
+        w.session.get_one(Person, ada.account_id).name = ada.name
+    assert found == [ada.account_id]
 
 
 def test_more_than_a_hundred_people_are_announced_and_found_by_search(bot: Living) -> None:
