@@ -18,7 +18,8 @@ from approvals.policy import ORG_ADMIN, Entitlement, Policy, Rule, Source
 from approvals.policy import Person as Speaker
 from approvals.store import Write
 from approvals.workflow import Refused
-from handlers.desk import Desk
+from handlers.clicks import clicker, say_unless_open
+from handlers.desk import FORM_IS_OPEN, Desk
 from handlers.form_asks import Asking, Wrong, ask_of_form, field_of
 from handlers.people import who_speaks
 from handlers.request_form import (
@@ -39,6 +40,7 @@ from handlers.text import sentence, when
 HERE = "request_access_here"  # the message shortcut
 MOST_OPTIONS = 100  # https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element
 BEING_DRAWN = "The form for that is being drawn. Press Ask once more when it is there."
+NOT_OPENED = "Slack did not open the form, so nothing was asked. Try once more, or type `/access grant`."
 SEARCHED = 2000  # people looked through at most for one list
 
 
@@ -118,12 +120,17 @@ class Perhaps:
 
 def here(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """The message shortcut: card and results will stand in the thread of that very message."""
-    speaker = who_speaks(desk, body["team"]["id"], body["user"]["id"], source)
-    if not isinstance(speaker, people.Stop):
-        message = body["message"]
-        home = Home(body["channel"]["id"], message.get("thread_ts") or message["ts"])
-        open_form(desk, body["trigger_id"], replace(blank(desk, speaker), home=home), speaker)
+    speaker = clicker(desk, body, source)
+    if speaker is not None:
+        filled = replace(blank(desk, speaker), home=_home_at(body["channel"]["id"], body["message"]))
+        opened = open_form(desk, body["trigger_id"], filled, speaker)
+        say_unless_open(desk, speaker, body, FORM_IS_OPEN if opened else NOT_OPENED, source)
     ack()
+
+
+def _home_at(channel: str, message: dict[str, Any]) -> Home:
+    """Of two people's own messages the bot can't write into any: such a request is at home where the policy says."""
+    return Home() if channel.startswith("D") else Home(channel, message.get("thread_ts") or message["ts"])
 
 
 # -- the lists ----------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from approvals.policy import Entitlement, Policy, listed, say_duration
 from approvals.policy import Person as Speaker
 from approvals.store import Actor
 from approvals.workflow import Refused
+from handlers.clicks import clicker, say_unless_open, where_it_was
 from handlers.desk import FORM_IS_OPEN, Desk, Said
 from handlers.glass_words import USAGE, read_glass, spelled
 from handlers.people import who_speaks
@@ -226,7 +227,7 @@ def end(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
             desk.workflow.end(speaker, id, source)
         except Refused as refused:
             text = esc(sentence(str(refused)), 2000)
-        desk.workflow.answer(speaker, _where(body), text, f"glass end {source}")
+        desk.workflow.answer(speaker, where_it_was(body), text, f"glass end {source}")
     ack()
 
 
@@ -240,7 +241,7 @@ def second(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
             desk.glass.second(speaker, id, source)
         except Refused as refused:
             text = esc(sentence(str(refused)), 2000)
-        desk.workflow.answer(speaker, _where(body), text, f"glass second {source}")
+        desk.workflow.answer(speaker, where_it_was(body), text, f"glass second {source}")
     ack()
 
 
@@ -252,30 +253,9 @@ def begin_drill(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None
     ack()
 
 
-def clicker(desk: Desk, body: dict[str, Any], source: str) -> Speaker | None:
-    """Who pressed or chose something; whoever is not heard is told why, and only they."""
-    team, user = body["team"]["id"], body["user"]["id"]
-    speaker = who_speaks(desk, team, user, source)
-    if isinstance(speaker, people.Stop):
-        desk.workflow.answer(Speaker("", team, user), _where(body), esc(speaker.because, 2000), f"glass stop {source}")
-        return None
-    return speaker
-
-
-def say_unless_open(desk: Desk, speaker: Speaker, body: dict[str, Any], answer: str, source: str) -> None:
-    """What a command is told in its acknowledgement, said to whoever pressed or chose something."""
-    if answer != FORM_IS_OPEN:
-        desk.workflow.answer(speaker, _where(body), answer, f"glass form {source}")
-
-
 def value_of(body: dict[str, Any]) -> str:
     """What the button carries."""
     return str(body["actions"][0].get("value", ""))[:60]
-
-
-def _where(body: dict[str, Any]) -> str:
-    """The channel it was pressed or chosen in."""
-    return str((body.get("channel") or {}).get("id") or body.get("container", {}).get("channel_id", ""))
 
 
 def _chosen(view: dict[str, Any]) -> str:

@@ -14,8 +14,8 @@ from approvals.policy import Person as Speaker
 from approvals.policy import listed
 from approvals.store import Actor, AlreadyThere
 from handlers.bulk_file import COLUMNS, MOST
-from handlers.desk import Desk, Said
-from handlers.grant import FORM_IS_OPEN
+from handlers.clicks import clicker, say_unless_open
+from handlers.desk import FORM_IS_OPEN, Desk, Said
 from handlers.people import who_speaks
 from handlers.text import esc, plain, within
 from handlers.view import may_see
@@ -28,6 +28,7 @@ PAGE = 20  # rows of a page
 LONGEST_REASON = 1000
 MARKS = {"valid": ":white_circle:", "refused": ":no_entry:", "done": ":white_check_mark:", "failed": ":x:"}
 NONE_SUCH = "There is no such list that you may see."
+ROWS_NOT_OPENED = "Slack did not open the rows. Press *Rows…* once more."
 GONE = "That list is not waiting any more. It was asked for, dropped or lapsed."
 
 
@@ -211,8 +212,8 @@ def draw_way_to_the_rows(facts: dict[str, Any]) -> list[dict[str, Any]]:
 
 def show_rows(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """The first page, drawn from the record."""
-    speaker = who_speaks(desk, body["team"]["id"], body["user"]["id"], source)
-    if not isinstance(speaker, people.Stop):
+    speaker = clicker(desk, body, source)
+    if speaker is not None:
         request_id = str(body["actions"][0].get("value", "")).partition(":")[0]
         with desk.store.read() as session:
             view = page_for(desk, session, speaker, request_id, 0, f"rows:{source[:80]}")
@@ -220,8 +221,9 @@ def show_rows(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
             desk.workflow.answer(speaker, body["container"].get("channel_id", ""), NONE_SUCH, source)
         else:
             crash_point("bulk rows: before opening")
-            desk.open_view(body["trigger_id"], view)
+            opened = desk.open_view(body["trigger_id"], view)
             crash_point("bulk rows: opened")
+            say_unless_open(desk, speaker, body, FORM_IS_OPEN if opened else ROWS_NOT_OPENED, source)
     ack()
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from approvals.glass import Wanted
 from approvals.models import Offer
-from handlers.breakglass import begin, button, clicker, say_unless_open, value_of
+from handlers.breakglass import begin, button, value_of
+from handlers.clicks import clicker, say_unless_open
 from handlers.desk import Desk
 from handlers.glass_words import incident_in
 from handlers.text import esc, plain

@@ -16,13 +16,13 @@ from approvals.policy import Person as Speaker
 from approvals.policy import Policy
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
-from handlers.asking import blank, open_form
+from handlers.asking import NOT_OPENED, blank, open_form
 from handlers.cards import how_long, what
-from handlers.desk import Desk
+from handlers.clicks import clicker, say_unless_open
+from handlers.desk import FORM_IS_OPEN, Desk
 from handlers.from_home import redraw
 from handlers.home_watch import is_watched_by, watch_lines
 from handlers.news import standing
-from handlers.people import who_speaks
 from handlers.requests import asked_by, held_by, held_line, questions_for
 from handlers.text import esc, mention, when, within
 from handlers.view import RequestView, view_of
@@ -44,9 +44,10 @@ def opened(ack: Any, event: dict[str, Any], body: dict[str, Any], desk: Desk) ->
 
 def ask(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """The button: the empty form."""
-    speaker = who_speaks(desk, body["team"]["id"], body["user"]["id"], source)
-    if not isinstance(speaker, people.Stop):
-        open_form(desk, body["trigger_id"], blank(desk, speaker), speaker)
+    speaker = clicker(desk, body, source)
+    if speaker is not None:
+        opened = open_form(desk, body["trigger_id"], blank(desk, speaker), speaker)
+        say_unless_open(desk, speaker, body, FORM_IS_OPEN if opened else NOT_OPENED, source)
     ack()
 
 

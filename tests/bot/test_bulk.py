@@ -187,6 +187,16 @@ def test_who_handed_it_in_looks_at_the_rows_from_the_answer(bot: Living) -> None
     assert "nobody with an Atlassian account" in text_of(bot.slack.open_view("kofi") or {})
 
 
+def test_rows_that_slack_does_not_open_are_said(bot: Living) -> None:
+    hand_in(bot, HEAD + f"ada@harbour.example,grant,{EU},2h,")
+    card = direct(bot, "omar", newest(bot))
+    bot.slack.fault("views.open", error="expired_trigger_id")
+    bot.slack.click("omar", "bulk_rows", ts=card["ts"], channel=card["channel"])
+    settle(bot)
+    assert bot.slack.open_view("omar") is None
+    assert [m for m in told(bot, "omar") if "Slack did not open the rows. Press *Rows…* once more." in m]
+
+
 def test_whoever_is_in_the_list_sees_none_of_it(bot: Living) -> None:
     hand_in(bot, HEAD + f"ada@harbour.example,suspend,,,\nsade@harbour.example,grant,{EU},2h,")
     request = newest(bot)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from approvals.models import AccessRequest
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from handlers.request_form import TITLES
@@ -157,3 +158,44 @@ def test_access_requested_in_a_thread_has_its_card_and_results_there(bot: Living
     bot.slack.wait_for(
         lambda: seen if any("is given" in r and "confluence" in r for r in replies(bot, message["ts"])) else None
     )
+
+
+def here(bot: Living, who: str, message: dict[str, Any], channel: str = CHANNEL) -> None:
+    bot.slack.shortcut(who, "request_access_here", ts=message["ts"], channel=channel, force=True)
+
+
+def test_access_requested_on_a_direct_message_is_at_home_where_the_policy_says(bot: Living) -> None:
+    asked, _ = ask(bot)
+    direct = bot.slack.wait_for(lambda: said(bot, "grace", asked, "Approve"), timeout=20)
+    assert direct["channel"].startswith("D")
+    here(bot, "grace", direct, direct["channel"])
+    bot.slack.submit("grace", form(bot, "grace")["id"], fill("ada", "eu-confluence-admins", "53m"))
+    request = "REQ-" + text_of(form(bot, "grace")).split("REQ-")[1].split()[0]
+    bot.slack.close_view("grace", all=True)
+    cards = "#access-requests"
+    bot.slack.wait_for(
+        lambda: next((m for m in bot.slack.channel(cards) if f"{request} · asked" in text_of(m)), None), timeout=20
+    )
+    with bot.store.read() as session:
+        home = session.get_one(AccessRequest, request)
+    assert (home.home_channel, home.home_thread) == ("", "")
+
+
+def test_whoever_is_not_heard_and_requests_access_here_reads_why(bot: Living) -> None:
+    message = bot.slack.channel("#access-requests")[0]
+    here(bot, "gus", message)
+    bot.slack.wait_for("gus", "Guests of this workspace can't use Gatehouse", timeout=20)
+    assert bot.slack.open_view("gus") is None
+    assert bot.slack.find("tomas", "Guests of this workspace") is None
+
+
+def test_a_form_that_slack_does_not_open_is_said_in_a_thread_and_in_the_home(bot: Living) -> None:
+    message = bot.slack.channel("#access-requests")[0]
+    bot.slack.fault("views.open", error="expired_trigger_id")
+    here(bot, "tomas", message)
+    bot.slack.wait_for("tomas", "Slack did not open the form, so nothing was asked", timeout=20)
+    bot.slack.open_home("mei")
+    view = bot.slack.wait_for(lambda: bot.slack.home("mei"), timeout=20)
+    bot.slack.fault("views.open", error="expired_trigger_id")
+    bot.slack.click("mei", "home_ask", view_id=view["id"])
+    bot.slack.wait_for("mei", "Slack did not open the form, so nothing was asked", timeout=20)
