@@ -24,7 +24,7 @@ from handlers.from_home import redraw
 from handlers.home_watch import is_watched_by, watch_lines
 from handlers.news import standing
 from handlers.requests import asked_by, held_by, held_line, questions_for
-from handlers.text import esc, mention, when, within
+from handlers.text import LONGEST, esc, mention, when, within
 from handlers.view import RequestView, view_of
 
 ASK = "home_ask"
@@ -133,7 +133,9 @@ def _asked(session: Session, policy: Policy, speaker: Speaker, now: datetime) ->
 
 def _asked_row(view: RequestView) -> Block:
     request = view.request
-    row = _section(within([standing(view), *_link(view)]))
+    link = _link(view)  # kept whatever has no room: many may be able to answer, each with a line of their own
+    lines = within(standing(view).split("\n"), LONGEST - sum(len(line) + 1 for line in link))
+    row = _section("\n".join([lines, *link]))
     if request.status in TAKEN_BACK:
         row |= {"accessory": _button("cancel", "Cancel", f"{request.id}:{request.version}")}
     return row

@@ -19,6 +19,7 @@ from tests.bot.settled import COMPANY, Json, ask, copies, newcomers, press, sett
 from tests.handlers.hostile_texts import HOSTILE_TEXTS
 from tests.handlers.mrkdwn import entities, live_marks, loose_ampersands
 from tests.handlers.slack_limits import beyond
+from tests.handlers.views import view_with
 from tests.support.living import Living, living
 from tests.support.outside import copied
 
@@ -324,6 +325,24 @@ def test_hostile_words_live_nowhere_in_it_and_it_stays_within_the_limits(still: 
                 assert not loose_ampersands(shown)
     assert "more: `/access mine`" in part(home, "What you asked for")
     assert "more: they are in your direct messages" in part(look(still, "grace"), "Waiting for your answer")
+
+
+@pytest.mark.parametrize("approvers", [175, 2000])
+def test_a_request_that_very_many_may_answer_keeps_within_the_limits(
+    still: Living, who: str, monkeypatch: pytest.MonkeyPatch, approvers: int
+) -> None:
+    ask(still, who, "eu-jira-admins")
+    settle(still)
+    view = view_with("Wolfeschlegelsteinhausen", approvers=approvers)
+    monkeypatch.setattr("handlers.home.view_of", lambda *_: view)
+    with still.store.read() as session:
+        policy, now = still.house.policies.current(session), still.store.time_in(session)
+        home = draw_home(session, policy, seed.SLACK_TEAM, COMPANY.person(who).slack_id, now)
+    assert problems_of_view({"type": "home", "blocks": home["blocks"]}, "home") == []
+    shown = part(home, "What you asked for")
+    assert "May be answered until" in shown
+    assert "more\n<https://" in shown
+    assert "|Open it>" in shown
 
 
 def test_hostile_names_live_nowhere_in_it(still: Living, who: str) -> None:
