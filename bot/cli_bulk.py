@@ -37,6 +37,7 @@ def bulk(
     from bot.shell import shell_actor, tell_security
     from handlers.bulk import HandedIn
     from handlers.bulk_file import LARGEST, BadFile, read_list
+    from handlers.text import counted
 
     try:
         data = file.read_bytes() if file.stat().st_size <= LARGEST else b"x" * (LARGEST + 1)
@@ -81,9 +82,9 @@ def bulk(
                 whole=all_or_nothing,
             )  # fmt: skip
             w.enqueue("bulk lapse", name, at=w.now + WAITS_FOR)
-            did = f"handed in a list of {len(lines):,} rows in the name of {who.user} ({who.account})"
+            did = f"handed in a list of {counted(len(lines), 'row')} in the name of {who.user} ({who.account})"
             tell_security(w, actor, did)
-    typer.echo(f"{len(lines):,} rows are handed in for {as_}. {WAITS}")
+    typer.echo(f"{counted(len(lines), 'row is', 'rows are')} handed in for {as_}. {WAITS}")
 
 
 def _named(session: "Session", policy: "Policy", written: str) -> "Binding | None":

@@ -13,7 +13,7 @@ from approvals.proposals import open_proposal
 from approvals.store import Actor, AlreadyThere
 from handlers.cards import Drawing
 from handlers.desk import Desk, Said
-from handlers.text import esc, plain, sentence, when, within
+from handlers.text import counted, esc, plain, sentence, when, within
 
 TITLES = {"policy": "Another policy", "unfreeze": "Let everything go on", "bind": "A new binding"}
 STATES = {
@@ -160,7 +160,8 @@ def safety_status(desk: Desk, speaker: Speaker) -> str:
             waiting = session.exec(select(Proposal).where(Proposal.status == "open").order_by(col(Proposal.at))).all()
             lines += [f":raised_hand: {one.id}: {TITLES[one.kind]}, in the security channel" for one in waiting]
         else:
-            lines.append(f"{len(policy.protected)} accounts are protected: no command changes anything of them.")
+            protected = counted(len(policy.protected), "account is", "accounts are")
+            lines.append(f"{protected} protected: no command changes anything of theirs.")
     lines.append("Organization admins are changed by `/access revoke @who org-admin` only, and two always remain.")
     lines.append("`/access status REQ-…` shows a request; `/access mine` lists yours.")
     return within(lines, 3900)

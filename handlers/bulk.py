@@ -17,7 +17,7 @@ from handlers.bulk_file import COLUMNS, MOST
 from handlers.clicks import clicker, say_unless_open
 from handlers.desk import FORM_IS_OPEN, Desk, Said
 from handlers.people import who_speaks
-from handlers.text import esc, plain, within
+from handlers.text import counted, esc, plain, within
 from handlers.view import may_see
 
 BULK_FORM, ROWS_VIEW = "bulk_form", "bulk_rows_view"
@@ -184,7 +184,7 @@ def question(facts: dict[str, Any]) -> str:
     whole = ", all or nothing" if facts["whole"] else ""
     return (
         f":keyboard: *{esc(facts['by'])}* has handed in a list in your name from a shell: {esc(facts['name'])}, "
-        f"{facts['rows']:,} rows{whole}, because {esc(facts['reason'], 500)}\nIts SHA-256 begins with "
+        f"{counted(facts['rows'], 'row')}{whole}, because {esc(facts['reason'], 500)}\nIts SHA-256 begins with "
         f"`{facts['digest'][:12]}`. Nobody is asked before you say that it is yours."
     )
 
@@ -193,7 +193,7 @@ def asked(facts: dict[str, Any]) -> str:
     """What whoever handed a list in hears first."""
     if facts["joined"]:
         return f":link: You have asked for that very list already: {facts['id']} waits for an answer."
-    so_far = f" of {facts['rows']:,} rows" if facts["rows"] else ""
+    so_far = f" of {counted(facts['rows'], 'row')}" if facts["rows"] else ""
     some = f"; {facts['refused']:,} of them can't be done, and *Rows…* says why" if facts["refused"] else ""
     return (
         f":hourglass_flowing_sand: {facts['id']} is written down, a list{so_far}{some}. I'm reading Atlassian; then "

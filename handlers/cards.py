@@ -12,7 +12,7 @@ from approvals.plan import Step
 from approvals.policy import say_duration
 from approvals.states import OPEN, Status
 from approvals.states import Grant as GrantStatus
-from handlers.text import esc, mention, plain, when, within
+from handlers.text import counted, esc, mention, plain, when, within
 from handlers.view import RequestView
 
 Block = dict[str, Any]
@@ -222,9 +222,9 @@ def drift_words(drifts: Sequence[Drift]) -> list[str]:
 def figures(counts: dict[str, int]) -> str:
     """How far a list has come."""
     done, failed, left = (counts.get(state, 0) for state in ("done", "failed", "valid"))
-    parts = [f"*{done:,}* of {done + failed + left:,} rows are done and read back"]
+    parts = [f"*{done:,}* of {counted(done + failed + left, 'row is', 'rows are')} done and read back"]
     parts += [f"{failed:,} failed"] if failed else []
-    parts += [f"{left:,} are still to come"] if left else []
+    parts += [f"{counted(left, 'is', 'are')} still to come"] if left else []
     return ", ".join(parts) + "."
 
 

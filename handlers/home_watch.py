@@ -13,7 +13,7 @@ from approvals.reviews import DRILL_EVERY, last_drill
 from approvals.states import HELD
 from approvals.states import Review as ReviewStatus
 from handlers.administration import TITLES
-from handlers.text import esc, sentence, when, within
+from handlers.text import counted, esc, sentence, when, within
 
 LISTED = 8  # of each kind
 
@@ -96,7 +96,8 @@ def _glass(session: Session, now: datetime) -> str:
     open_ones = select(Review).where(Review.status != ReviewStatus.SETTLED).order_by(col(Review.due_at))
     waiting = session.exec(open_ones).all()
     late = [review for review in waiting if review.due_at <= now]
-    figures = f":mag: *{len(waiting)} uses of break-glass wait to be judged*, {len(late)} of them overdue"
+    figures = f":mag: *{counted(len(waiting), 'use of break-glass waits', 'uses of break-glass wait')} to be judged*"
+    figures += f", {len(late)} of them overdue" if len(waiting) > 1 else ", and is overdue" if late else ""
     lines = [figures] if waiting else []
     lines += [f"• {review.request_id}: until {when(review.due_at)}" for review in waiting[:LISTED]]
     last = last_drill(session)

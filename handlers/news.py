@@ -23,7 +23,7 @@ from handlers import (
 )
 from handlers.cards import NO_REASON, Drawing, figures, headline, how_long
 from handlers.news_parts import asker, object_of
-from handlers.text import esc, mention, when, within
+from handlers.text import counted, esc, late_by, mention, when, within
 from handlers.view import RequestView
 
 
@@ -196,7 +196,7 @@ def _ended(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> s
         at = f" · read back {when(row.true_at)}" if row.true_at else ""
         lines.append(f":white_check_mark: {esc(Step.model_validate_json(row.body).words, 600)}{at}")
     if facts["late"] > 60:
-        lines.append(f":warning: {facts['late'] / 60:.0f} minutes late.")
+        lines.append(late_by(facts["late"]))
     lines.append(f"<{audit_log}|Atlassian's audit log>")
     return "\n".join(lines)
 
@@ -266,7 +266,7 @@ def _bulk_done(facts: dict[str, Any], view: RequestView | None, audit_log: str) 
     icon = icons.get(facts["status"], ":red_circle:")
     lines = [f"{icon} {asker(view)}, {object_of(view)}: {figures(facts['counts'])}"]
     refused = facts["counts"].get("refused", 0)
-    lines += [f"{refused:,} rows were refused before."] if refused else []
+    lines += [f"{counted(refused, 'row was', 'rows were')} refused before."] if refused else []
     lines += [esc(facts["because"], 1000)] if facts["because"] else []
     return "\n".join([*lines, "A file with what became of each row follows.", f"<{audit_log}|Atlassian's audit log>"])
 
@@ -280,9 +280,9 @@ def _bulk_ended(facts: dict[str, Any], view: RequestView | None, audit_log: str)
     assert view is not None
     taken, kept = facts["taken"], facts["kept"]
     lines = [f":white_circle: The time of {object_of(view)} is over for {taken + kept:,} of them."]
-    lines += [f"{taken:,} were taken away and read back."] if taken else []
-    lines += [f"{kept:,} were left: held before, or still given by something else."] if kept else []
-    lines += [f":warning: {facts['late'] / 60:.0f} minutes late."] if facts["late"] > 60 else []
+    lines += [f"{counted(taken, 'was', 'were')} taken away and read back."] if taken else []
+    lines += [f"{counted(kept, 'was', 'were')} left: held before, or still given by something else."] if kept else []
+    lines += [late_by(facts["late"])] if facts["late"] > 60 else []
     return "\n".join([*lines, f"<{audit_log}|Atlassian's audit log>"])
 
 

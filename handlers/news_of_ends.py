@@ -7,7 +7,7 @@ from typing import Any
 from approvals.durations import say_duration
 from handlers.longer import AGAIN
 from handlers.news_parts import at_time, object_of
-from handlers.text import esc, plain
+from handlers.text import counted, esc, late_by, plain
 from handlers.view import RequestView
 
 Facts = dict[str, Any]
@@ -44,7 +44,7 @@ def ended_together(facts: Facts, view: RequestView | None, audit_log: str) -> st
         f":white_circle: The time of {count:,} grants of `{esc(facts['entitlement'])}` was over at once. All were "
         f"taken away and read back: {named}{more}."
     ]
-    lines += [f":warning: {late / 60:.0f} minutes late."] if late > 60 else []
+    lines += [late_by(late)] if late > 60 else []
     return "\n".join([*lines, f"<{audit_log}|Atlassian's audit log>"])
 
 
@@ -108,7 +108,8 @@ def reconciled(facts: Facts, view: RequestView | None, _: str) -> str:
         lines = [f":warning: *Atlassian differs from the record* in {facts['count']:,} of it ({looked}):"]
         lines += drift_lines(facts["differs"], facts["count"])
     if facts["suspected"]:
-        lines.append(f"{facts['suspected']:,} were seen once, and count when they are seen again in a minute.")
+        once = ("was seen once, and counts when it is", "were seen once, and count when they are")
+        lines.append(f"{counted(facts['suspected'], *once)} seen again in a minute.")
     lines += [f":warning: `{esc(name)}` could not be read: {esc(why, 300)}" for name, why in facts["unread"]]
     return "\n".join(lines)
 
@@ -118,7 +119,11 @@ def reconciled(facts: Facts, view: RequestView | None, _: str) -> str:
 
 def safe_mode(facts: Facts, view: RequestView | None, _: str) -> str:
     known = facts["known"]
-    more = f" {known:,} grants that it does not know were written down outside." if known else ""
+    more = (
+        f" {counted(known, 'grant')} that it does not know {'was' if known == 1 else 'were'} written down outside."
+        if known
+        else ""
+    )
     return (
         f":rotating_light: *Safe mode is on:* {esc(facts['why'], 1000)}.{more} Nothing is given until an admin has "
         "settled who holds what: `/access safe-mode`. What ends still ends. docs/runbooks/database-lost.md has the way."

@@ -13,7 +13,7 @@ from approvals.durations import say_duration
 from approvals.facts import AccountFacts, Holder, TokenFacts
 from approvals.models import AuditEntry, Drift, Grant
 from approvals.policy import Entitlement
-from handlers.text import esc, when
+from handlers.text import counted, esc, when
 
 MANAGED = {True: "managed by the organization", False: "not managed", None: "managed or not: unknown"}
 LONGEST_LINE = 2500
@@ -72,7 +72,8 @@ def lines_of_holders(
     ``drifts`` are what Atlassian shows otherwise than the record, ``names`` those of whom they are about.
     """
     left_over = {drift.account: drift for drift in drifts if drift.kind == "left over"}
-    lines = [f"*{esc(entitlement.name)}*: {esc(entitlement.about)} · {len(holders)}{' or more' if cut else ''} people"]
+    people = f"{len(holders)} or more people" if cut else counted(len(holders), "person", "people")
+    lines = [f"*{esc(entitlement.name)}*: {esc(entitlement.about)} · {people}"]
     if default := sum(holder.by_default_only for holder in holders):
         lines.append(f"{default} of them only because Atlassian puts people into this group with the product.")
     for holder in holders:

@@ -73,6 +73,16 @@ def _first(lines: list[str], kept: int) -> str:
     return "\n".join([*lines[:kept], *([f"… and {left} more"] if left else [])])
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun, and its verb where there is one: "1 row is", "300 rows are"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def late_by(seconds: float) -> str:
+    """That an end came late, as a line of its message."""
+    return f":warning: {counted(round(seconds / 60), 'minute')} late."
+
+
 def when(at: datetime) -> str:
     """A time in the reader's own zone, UTC where the client can't."""
     return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{at:%Y-%m-%d %H:%M} UTC>"

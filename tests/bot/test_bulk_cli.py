@@ -59,7 +59,7 @@ def asked_whether_theirs(bot: Living) -> dict[str, object]:
 @pytest.mark.parametrize("who", ["kofi@harbour.example", COMPANY.person("kofi").slack_id])
 def test_nothing_is_asked_before_it_is_confirmed_in_slack(bot: Living, shell: Path, who: str) -> None:
     status, said = run(shell, who)
-    assert (status, "1 rows are handed in" in said) == (0, True)
+    assert (status, "1 row is handed in" in said) == (0, True)
     message = asked_whether_theirs(bot)
     assert requests(bot) == []
     bot.slack.click("kofi", "bulk_confirm", ts=message["ts"], channel=message["channel"])
@@ -77,7 +77,7 @@ def test_it_is_in_the_record_with_the_user_of_the_machine_and_told_to_security(b
         entry = session.exec(select(AuditEntry).where(AuditEntry.event == "bulk.handed_in")).one()
         news = session.exec(select(News).where(News.kind == "shell_act")).one()
     assert json.loads(entry.body)["actor"].startswith("shell:")
-    assert (news.place, "handed in a list of 1 rows" in news.facts) == ("security", True)
+    assert (news.place, "handed in a list of 1 row in" in news.facts) == ("security", True)
     assert bot.store.verify().ok
 
 

@@ -92,7 +92,7 @@ def test_status_without_an_id_shows_what_holds_people_back(bot: Living) -> None:
     assert "10 times an hour by one person (0 by you) and 25 times a day (0 now)" in shown
     assert "is protected: emergency administrator" in shown
     assert "`/access revoke @who org-admin` only" in shown
-    assert "1 accounts are protected" in types(bot, "ada", "status")
+    assert "1 account is protected" in types(bot, "ada", "status")
 
 
 def test_the_shell_freezes_without_slack_and_it_is_in_the_record_and_told(bot: Living, url: str) -> None:

@@ -7,10 +7,10 @@ from shutil import copy
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlmodel import col, select
 
-from approvals.models import Freeze, Grant, Person, Proposal
+from approvals.models import Freeze, Grant, Person, Proposal, Review
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from bot.sandbox.slack.limits import problems_of_view
@@ -302,6 +302,24 @@ def test_who_runs_it_sees_what_stands_still_and_what_waits_for_two(still: Living
     with still.store.write() as w:
         w.connection.execute(update(Freeze).values(lifted_at=w.now))
         w.connection.execute(update(Proposal).values(status="lapsed"))
+
+
+def test_one_use_of_break_glass_waits_and_two_wait(still: Living, who: str) -> None:
+    person = COMPANY.person(who).account_id
+    requests = [ask(still, who, length=f"{minutes}m") for minutes in (41, 42)]
+    settle(still)
+    for request, said in zip(
+        requests,
+        ("*1 use of break-glass waits to be judged*, and is overdue",
+         "*2 uses of break-glass wait to be judged*, 2 of them overdue"),
+        strict=True,
+    ):  # fmt: skip
+        with still.store.write() as w:
+            past = w.now - timedelta(hours=1)
+            w.add(Review(request_id=request, person=person, status="due", opened_at=past, due_at=past))
+        assert said in part(look(still, "omar"), "What you look after")
+    with still.store.write() as w:
+        w.connection.execute(delete(Review))
 
 
 def test_hostile_words_live_nowhere_in_it_and_it_stays_within_the_limits(still: Living) -> None:

@@ -1,10 +1,13 @@
 """The messages beside the card: each says what happened, and no word of somebody else lives in it."""
 
+import json
+
 import pytest
 
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
-from handlers.cards import Drawing
+from handlers import bulk
+from handlers.cards import Drawing, figures
 from handlers.news import SENTENCES, draw_news
 from tests.handlers.hostile_texts import HOSTILE_TEXTS
 from tests.handlers.mrkdwn import entities, insist_it_can_be_sent, insist_nothing_foreign_lives
@@ -76,6 +79,25 @@ def test_what_was_held_before_is_said_to_stay() -> None:
 
 def test_a_late_end_says_how_late() -> None:
     assert ":warning: 120 minutes late." in drawn("ended", "x").text
+
+
+@pytest.mark.parametrize("kind", ["ended", "ended_together", "bulk_ended"])
+@pytest.mark.parametrize(
+    ("late", "said"), [(61, "1 minute late."), (100, "2 minutes late."), (90_000, "1,500 minutes")]
+)
+def test_one_minute_is_one_minute(kind: str, late: float, said: str) -> None:
+    news = news_of(kind, "x", "thread")
+    news.facts = json.dumps(json.loads(news.facts) | {"late": late})
+    view = view_with("x", Status.DONE, grant=GrantStatus.ACTIVE)
+    assert f":warning: {said}" in draw_news(news, view, audit_log=AUDIT_LOG).text
+
+
+def test_one_row_is_one_row() -> None:
+    assert figures({"done": 1}) == "*1* of 1 row is done and read back."
+    assert figures({"done": 2, "valid": 1}) == "*2* of 3 rows are done and read back, 1 is still to come."
+    asked = {"joined": False, "id": "REQ-1", "rows": 1, "refused": 0}
+    assert "a list of 1 row." in bulk.asked(asked)
+    assert "a list of 300 rows." in bulk.asked(asked | {"rows": 300})
 
 
 def test_a_denial_without_a_reason_says_so() -> None:
