@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from sqlmodel import Session, and_, col, not_, or_, select
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, and_, col, or_, select
 
 from approvals import jobs, people
 from approvals.crash import crash_point
@@ -99,7 +100,8 @@ class PrivateAnswers:
             if not allowed:
                 return Answer([NOT_ANY_MORE])
             if wanted.kind == "audit":
-                return _of_the_record(session, wanted)
+                hidden = self._hidden_from(session, policy, speaker, wanted)
+                return _of_the_record(session, wanted, hidden)
             grants = _grants(session, wanted)
             drifts = drifts_of(session, entitlement=entitlement.name) if entitlement is not None else []
             names = people.names(session, {drift.account for drift in drifts})
@@ -131,6 +133,13 @@ class PrivateAnswers:
             return entitlement is not None and may_list(policy, speaker, entitlement), entitlement
         return may_look(session, policy, speaker, wanted.account), None
 
+    def _hidden_from(self, session: Session, policy: Policy, speaker: Speaker, wanted: Wanted) -> list[str]:
+        """The quiet requests of a person that do not exist for whoever looks, asked one by one as by their id."""
+        quiet = and_(col(AccessRequest.verb).in_(QUIET), col(AccessRequest.status).in_(OPEN))
+        found = session.exec(select(AccessRequest).where(_concerns(wanted.account), quiet)).all()
+        now = self.store.time_in(session)
+        return [request.id for request in found if not may_see(session, policy, speaker, request, now)]
+
 
 def _grants(session: Session, wanted: Wanted) -> list[Grant]:
     """What is held through Gatehouse, by an account or of an entitlement."""
@@ -140,9 +149,14 @@ def _grants(session: Session, wanted: Wanted) -> list[Grant]:
     return list(session.exec(select(Grant).where(about, col(Grant.status).in_(LIVE)).order_by(col(Grant.id))))
 
 
-def _of_the_record(session: Session, wanted: Wanted) -> Answer:
+def _concerns(account: str) -> ColumnElement[bool]:
+    """What somebody asked for, and what is about them."""
+    return or_(col(AccessRequest.requester) == account, col(AccessRequest.subject) == account)
+
+
+def _of_the_record(session: Session, wanted: Wanted, hidden: list[str]) -> Answer:
     """One page, the oldest of it first, and the buttons to the page before it and back to the newest."""
-    entries = _entries(session, wanted)
+    entries = _entries(session, wanted, hidden)
     more = len(entries) > A_PAGE
     page = sorted(entries[:A_PAGE], key=lambda entry: entry.seq)
     lines = lines_of_record(page, people.names(session, people_in(page)))
@@ -151,18 +165,16 @@ def _of_the_record(session: Session, wanted: Wanted) -> Answer:
     return Answer(lines, tuple(buttons))
 
 
-def _entries(session: Session, wanted: Wanted) -> list[AuditEntry]:
-    """Of a request; of a person, what they asked for and what is about them, but nothing quiet before the deed.
+def _entries(session: Session, wanted: Wanted, hidden: list[str]) -> list[AuditEntry]:
+    """Of a request; of a person, what they asked for and what is about them, but for what is hidden.
 
     The newest first, one more than a page has.
     """
     if wanted.request:
         query = select(AuditEntry).where(AuditEntry.request_id == wanted.request)
     else:
-        quiet = and_(col(AccessRequest.verb).in_(QUIET), col(AccessRequest.status).in_(OPEN))
-        about = and_(AccessRequest.subject == wanted.account, not_(quiet))
-        mine = or_(AccessRequest.requester == wanted.account, about)
-        query = select(AuditEntry).where(col(AuditEntry.request_id).in_(select(AccessRequest.id).where(mine)))
+        shown = select(AccessRequest.id).where(_concerns(wanted.account), col(AccessRequest.id).not_in(hidden))
+        query = select(AuditEntry).where(col(AuditEntry.request_id).in_(shown))
     if wanted.before:
         query = query.where(AuditEntry.seq < wanted.before)
     return list(session.exec(query.order_by(col(AuditEntry.seq).desc()).limit(A_PAGE + 1)))

@@ -191,7 +191,7 @@ PAGES: dict[str, Page] = {
         "What the record has of a request, or of all that concerns a person: who did what when, page by page.",
         "/access audit REQ-23456789ab",
         "of a request: who may see it; of a person: " + YOURS, "read others",
-        private=f"{ALONE} Nothing quiet shows before the deed.",
+        private=f"{ALONE} Of a quiet request nothing shows before the deed, except to who may see it.",
     ),
     "help": Page(
         LOOK,

@@ -130,3 +130,26 @@ def test_nobody_else_finds_it_either(bot: Living, who: str) -> None:
     nothing_of(request, "suspen", {key: value for key, value in found.items() if key != "messages"})
     with pytest.raises(NotPossible):
         bot.slack.click("nadia", "approve", ts="1.0", channel="#security")
+
+
+def window(bot: Living, who: str, typed: str) -> str:
+    """What stands in the window that a command opens."""
+    assert not bot.slack.command(who, typed, force=True)["body"]
+    settle(bot)
+    shown = text_of(bot.slack.open_view(who) or {})
+    while bot.slack.open_view(who):
+        bot.slack.close_view(who)
+    return shown
+
+
+def test_who_looks_at_the_record_of_somebody_does_not_find_what_that_one_asks_about_them(bot: Living) -> None:
+    """Kofi may look at everybody's record, and it is his own account that Sade asks to have suspended."""
+    request = types(bot, "sade", f"suspend {COMPANY.person('kofi').email} {BECAUSE}")
+    for typed in ("audit @sade", "audit me"):
+        assert request not in window(bot, "kofi", typed), typed
+    assert request in window(bot, "sade", "audit me")
+    assert request in window(bot, "omar", "audit @sade"), "it is for Omar to answer"
+    assert request in window(bot, "omar", "audit @kofi")
+    bot.slack.command("sade", f"cancel {request}", force=True)
+    settle(bot)
+    assert request in window(bot, "kofi", "audit @sade"), "once it is over it is quiet no more"
