@@ -1,7 +1,7 @@
 """How long: read from a policy or a command ("90m", "8h", "30d", "until revoked") and said in words."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 UNTIL_REVOKED = "until revoked"
 CEILING = timedelta(days=3650)  # no duration is longer: beyond it a clock plus a duration may not be a date any more
@@ -45,3 +45,8 @@ def write_duration(length: timedelta | None) -> str:
         return UNTIL_REVOKED
     unit = next((u for u in ("d", "h") if length >= UNITS[u] and not length % UNITS[u]), "m")
     return f"{length // UNITS[unit]}{unit}"
+
+
+def is_over_at_the_moment(ends_by: datetime, begins: datetime, seconds: int | None) -> bool:
+    """Whether what has a length and a moment is over at the moment; one second apart is no difference to people."""
+    return seconds is None or begins + timedelta(seconds=seconds + 1) > ends_by

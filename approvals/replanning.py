@@ -1,13 +1,13 @@
 """A question that is asked anew: its rule changed, or an approver wants less; a new version of the plan is made."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from approvals import authority
 from approvals.audit import digest
 from approvals.authority import Case
-from approvals.durations import say_duration
+from approvals.durations import is_over_at_the_moment, say_duration
 from approvals.models import AccessRequest
 from approvals.policy import Entitlement, Rule
 from approvals.policy_book import PolicyBook
@@ -33,12 +33,16 @@ class Replanning:
         return f"The rule for {named} changed since {request.id} was asked, so it is planned anew."
 
     def because_of_an_edit(self, w: Write, request: AccessRequest, case: Case, changed: str, actor: Actor) -> str:
-        """Shorter, or something less; empty when it is planned anew, else why it can't be."""
+        """Shorter, or something less; empty when it is planned anew, else why it can't be.
+
+        A moment stays the end, whether it was asked for or an approver typed it: the length alone would begin anew.
+        """
         if not changed:
             return "The form that asks what it is to be instead could not be shown. Press the button again."
         wanted = json.loads(changed)
         seconds, entitlement = wanted["duration"], wanted["entitlement"]
-        because = _no_less(request, case.rule, seconds, entitlement)
+        typed = datetime.fromisoformat(wanted["ends_by"]) if wanted.get("ends_by") else None
+        because = _no_less(request, case.rule, seconds, entitlement, typed)
         if because:
             return because
         rule = case.policy.rule(request.verb, entitlement)
@@ -47,21 +51,24 @@ class Replanning:
         verdict = authority.duration_verdict(rule, duration)
         if not verdict:
             return verdict.because
-        was = f"{request.entitlement} for {_said(request.duration)}"  # before the row is read anew
-        self._again(w, request, rule, actor, entitlement=entitlement, duration=seconds)
+        ends_by = min(filter(None, (request.ends_by, typed)), default=None)
+        was = _said("was", request.entitlement, request.duration, request.ends_by, w.now)  # before the row is read anew
+        now = _said("now", entitlement, seconds, ends_by, w.now)
+        self._again(w, request, rule, actor, entitlement=entitlement, duration=seconds, ends_by=ends_by)
         w.tell("edited", place="thread", request=request.id, once=f"edited:{request.id}:{request.version}",
-               by=actor.account, was=was, now=f"{entitlement} for {_said(seconds)}")  # fmt: skip
+               by=actor.account, **was, **now)  # fmt: skip
         return ""
 
     def _again(self, w: Write, request: AccessRequest, rule: Rule, actor: Actor, **changes: Any) -> None:
         policy = self.policies.current(w.session)
+        ends_by = changes.get("ends_by", request.ends_by)
         now = {
             "entitlement": changes.get("entitlement", request.entitlement),
             "duration": changes.get("duration", request.duration),
             "verb": request.verb,
             "subject": request.subject,
             "value": digest("", request.value) if request.value else "",
-            "ends_by": request.ends_by.isoformat() if request.ends_by and "duration" not in changes else None,
+            "ends_by": ends_by.isoformat() if ends_by else None,
         }  # what the worker holds the row against before it acts
         w.move(
             request,
@@ -75,24 +82,39 @@ class Replanning:
             rule_hash=rule.rule_hash,
             policy_hash=policy.hash,
             **changes,
-            **({"ends_by": None} if "duration" in changes else {}),
         )
         w.enqueue("plan", request.id)
 
 
-def _no_less(request: AccessRequest, rule: Rule, seconds: int | None, entitlement: str) -> str:
+def _no_less(
+    request: AccessRequest, rule: Rule, seconds: int | None, entitlement: str, typed: datetime | None
+) -> str:  # fmt: skip
     """An approver may give less than was asked, never more or something else."""
     if request.verb != "grant" or not isinstance(rule, Entitlement):
         return "Only what is to be given can be made less."
     longer = seconds is None if request.duration is not None else False
     if longer or (seconds is not None and request.duration is not None and seconds > request.duration):
-        return f"That is longer than the {_said(request.duration)} that were asked for."
+        return f"That is longer than the {_length(request.duration)} that were asked for."
+    if typed is not None and request.ends_by is not None and typed > request.ends_by:
+        return "That ends later than was asked for."
     if entitlement != request.entitlement and entitlement not in rule.instead:
         return f"`{entitlement}` is not among what may be given instead of `{request.entitlement}`."
-    if entitlement == request.entitlement and seconds == request.duration:
+    as_long = typed == request.ends_by if typed is not None else seconds == request.duration
+    if entitlement == request.entitlement and as_long:
         return "That is what was asked for, so nothing was changed."
     return ""
 
 
-def _said(seconds: int | None) -> str:
+def _said(
+    fact: str, entitlement: str, seconds: int | None, ends_by: datetime | None, now: datetime
+) -> dict[str, Any]:  # fmt: skip
+    """What is to be given and for how long, as facts of the news; a moment is written when they are told."""
+    if ends_by is not None and is_over_at_the_moment(ends_by, now, seconds):
+        return {fact: entitlement, f"{fact}_until": ends_by.timestamp()}
+    words = f"{entitlement} {_length(seconds)}" if seconds is None else f"{entitlement} for {_length(seconds)}"
+    latest = {f"{fact}_latest": ends_by.timestamp()} if ends_by is not None else {}
+    return {fact: words, **latest}
+
+
+def _length(seconds: int | None) -> str:
     return say_duration(timedelta(seconds=seconds) if seconds is not None else None)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from approvals.bulk_cases import BULK
+from approvals.durations import is_over_at_the_moment
 from approvals.glass_facts import incident_of, is_by_hand, is_drill
 from approvals.models import Drift
 from approvals.plan import Step
@@ -90,10 +91,26 @@ def headline(view: RequestView) -> tuple[str, str]:
 
 
 def how_long(view: RequestView) -> str:
-    """After what is asked for: "for 2 hours", "until revoked", or the moment that was said."""
-    if view.request.ends_by is not None:
-        return f"until {when(view.request.ends_by)}"
-    return for_how_long(view) if view.request.duration is None else f"for {for_how_long(view)}"
+    """After what is asked for: "for 2 hours", "until revoked", or the moment that was said; what ends first."""
+    length, latest = length_and_moment(view)
+    if not length:
+        return f"until {latest}"
+    words = length if view.request.duration is None else f"for {length}"
+    return f"{words}, until {latest} at the latest" if latest else words
+
+
+def length_and_moment(view: RequestView) -> tuple[str, str]:
+    """For how long and until when, in words; one of them is empty where it is known that the other ends first.
+
+    An approver may have made shorter what was asked until a moment. Which of both ends it is known when it begins.
+    """
+    request, grant = view.request, view.grant
+    if request.ends_by is None:
+        return for_how_long(view), ""
+    begins = grant.promised_at if grant is not None else max(request.moved_at, request.starts_at or request.moved_at)
+    if is_over_at_the_moment(request.ends_by, begins, request.duration):
+        return "", when(request.ends_by)
+    return for_how_long(view), "" if grant is not None else when(request.ends_by)
 
 
 def for_how_long(view: RequestView) -> str:
@@ -164,9 +181,10 @@ def plan_lines(view: RequestView) -> list[str]:
     lines = []
     lines += [f"{number}. {esc(step.words, 600)}" for number, step in enumerate(view.plan.steps, 1)]
     if view.request.duration is not None:
-        ends_by = view.request.ends_by
-        later = when(ends_by) if ends_by is not None else f"{for_how_long(view)} later"
-        lines.append(f"{len(view.plan.steps) + 1}. taken away again {later}")
+        length, latest = length_and_moment(view)
+        at = [f"{length} later"] if length else []
+        at += [f"{latest} at the latest" if length else latest] if latest else []
+        lines.append(f"{len(view.plan.steps) + 1}. taken away again {', '.join(at)}")
     if view.request.verb == "grant":
         holds = "holds it already, so nothing will change" if view.plan.holds else "does not hold it now"
         lines.append(f"{esc(view.subject_name)} {holds}.")

@@ -48,6 +48,9 @@ def draw_change(view: RequestView, click: Click) -> dict[str, Any]:
             "element": {"type": "plain_text_input", "action_id": LENGTH, "initial_value": length, "max_length": 60},
         }
     ]
+    if request.ends_by is not None:
+        hint = "It was asked until a moment, and is over then at the latest, whatever is written here."
+        blocks[0]["hint"] = _plain(hint)
     if view.rule.instead:
         names = [request.entitlement, *view.rule.instead]
         select = {
@@ -77,14 +80,15 @@ def changed(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     meant, values = json.loads(view["private_metadata"]), view["state"]["values"]
     try:
         said = read_length(values[LENGTH][LENGTH].get("value") or "")
-        length = term_of(desk, body["team"]["id"], body["user"]["id"], said).length
+        term = term_of(desk, body["team"]["id"], body["user"]["id"], said)
     except (Unreadable, NotToCome) as wrong:
         ack(response_action="errors", errors={LENGTH: str(wrong)})
         return
     chosen = values.get(WHAT, {}).get(WHAT, {}).get("selected_option")
     wanted = {
-        "duration": int(length.total_seconds()) if length is not None else None,
+        "duration": int(term.length.total_seconds()) if term.length is not None else None,
         "entitlement": chosen["value"] if chosen else meant["entitlement"],
+        **({"ends_by": term.ends_by.isoformat()} if term.ends_by is not None else {}),
     }
     desk.workflow.vote(
         Click(

@@ -115,7 +115,18 @@ def _shell_act(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
 def _edited(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     assert view is not None
     by = esc(view.name(facts["by"]))
-    return f":pencil2: *{by}* changed it from {esc(facts['was'])} to {esc(facts['now'])}: it is planned and asked anew."
+    was, now = _and_until(facts, "was"), _and_until(facts, "now")
+    return f":pencil2: *{by}* changed it from {was} to {now}: it is planned and asked anew."
+
+
+def _and_until(facts: dict[str, Any], fact: str) -> str:
+    """What it is, and the moment when it is over where one was said."""
+    words = esc(facts[fact])
+    if f"{fact}_until" in facts:
+        return f"{words} until {when(datetime.fromtimestamp(facts[f'{fact}_until'], UTC))}"
+    if f"{fact}_latest" in facts:
+        return f"{words}, until {when(datetime.fromtimestamp(facts[f'{fact}_latest'], UTC))} at the latest"
+    return words
 
 
 def _alarm(facts: dict[str, Any], view: RequestView | None, _: str) -> str:

@@ -1,7 +1,7 @@
 """More than one answer: how many of whom, in which order, and what a yes is worth when the world changes."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -351,8 +351,9 @@ def test_others_do_not_stop_it_and_before_the_pause_approvers_deny(world: World)
 LESS = 'approvers = ["manager"]\ninstead = ["release-managers"]'
 
 
-def less(length: int | None, what: str = "eu-jira-admins") -> str:
-    return json.dumps({"duration": length, "entitlement": what})
+def less(length: int | None, what: str = "eu-jira-admins", until: datetime | None = None) -> str:
+    moment = {"ends_by": until.isoformat()} if until is not None else {}
+    return json.dumps({"duration": length, "entitlement": what, **moment})
 
 
 @with_rule(LESS)
@@ -396,6 +397,67 @@ def test_something_less_that_the_policy_names_can_be_given_instead(world: World)
 def test_more_or_something_else_is_never_given_by_a_change(world: World, who: str, changed: str, why: str) -> None:
     request = pending(world)
     assert why in says(world, who, request, "edit", changed=changed)
+    assert (status(world, request), world.request(request).version) == (Status.PENDING, 1)
+
+
+def held_until(world: World, request: AccessRequest) -> datetime:
+    grant = world.grant(request)
+    assert grant is not None
+    assert grant.ends_at is not None
+    return grant.ends_at
+
+
+@with_rule(LESS)
+@pytest.mark.parametrize(
+    ("length", "what"), [(28000, "eu-jira-admins"), (28800, "release-managers"), (28000, "release-managers")]
+)
+def test_the_moment_that_was_asked_for_stays_the_end_when_less_is_given(world: World, length: int, what: str) -> None:
+    tonight = world.store.now() + timedelta(hours=8)
+    request = pending(world, length=timedelta(hours=8), ends_by=tonight)
+    world.later(timedelta(hours=7))
+    assert says(world, "grace", request, "edit", changed=less(length, what)) == ""
+    assert says(world, "grace", request) == ""
+    assert world.holds("ada", what)
+    assert held_until(world, request) == tonight
+    world.later(timedelta(hours=8, minutes=1))
+    world.run()
+    assert not world.holds("ada", what)
+
+
+@with_rule(LESS)
+def test_what_is_shorter_than_the_moment_that_was_asked_for_ends_before_it(world: World) -> None:
+    request = pending(world, length=timedelta(hours=8), ends_by=world.store.now() + timedelta(hours=8))
+    assert says(world, "grace", request, "edit", changed=less(1800)) == ""
+    assert says(world, "grace", request) == ""
+    grant = world.grant(request)
+    assert grant is not None
+    assert held_until(world, request) - grant.promised_at == timedelta(minutes=30)
+
+
+@with_rule(LESS)
+@pytest.mark.parametrize("asked_until", [False, True])
+def test_a_moment_that_an_approver_typed_is_the_end_however_late_it_is_approved(
+    world: World, asked_until: bool
+) -> None:
+    now = world.store.now()
+    until = {"ends_by": now + timedelta(hours=8)} if asked_until else {}
+    request = pending(world, length=timedelta(hours=8), **until)
+    soon = now + timedelta(hours=2)
+    assert says(world, "grace", request, "edit", changed=less(7200, until=soon)) == ""
+    world.later(timedelta(minutes=90))
+    assert says(world, "grace", request) == ""
+    assert held_until(world, request) == soon
+    assert world.store.verify().ok
+
+
+@with_rule(LESS)
+@pytest.mark.parametrize(("more", "why"), [(1, "ends later than was asked"), (0, "what was asked for")])
+def test_a_moment_that_is_no_earlier_than_the_one_asked_for_changes_nothing(world: World, more: int, why: str) -> None:
+    tonight = world.store.now() + timedelta(hours=8)
+    request = pending(world, length=timedelta(hours=8), ends_by=tonight)
+    world.later(timedelta(hours=7))
+    changed = less(3600 * (1 + more), until=tonight + timedelta(hours=more))
+    assert why in says(world, "grace", request, "edit", changed=changed)
     assert (status(world, request), world.request(request).version) == (Status.PENDING, 1)
 
 

@@ -1,15 +1,17 @@
 """The card: whatever people are called and whatever they write, it says what the bot means and Slack takes it."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
 from handlers.cards import HEADLINES, Drawing, draw, headline, mark
+from handlers.text import when
 from tests.handlers.hostile_texts import HOSTILE_TEXTS
 from tests.handlers.mrkdwn import insist_it_can_be_sent, insist_nothing_foreign_lives, mrkdwn_texts, shown
-from tests.handlers.views import every_view, view_with
+from tests.handlers.views import NOON, every_view, view_with
 from tests.support.share import some_of
 
 HARMLESS = [draw(view, buttons=True) for view in every_view("ordinary words")]
@@ -125,6 +127,32 @@ def test_a_request_until_revoked_says_so() -> None:
     said = texts(draw(view_with("x", Status.PENDING, duration=None), buttons=True))
     assert "*until revoked*" in said
     assert "taken away again" not in said
+
+
+TONIGHT = NOON + timedelta(hours=6)
+
+
+@pytest.mark.parametrize(
+    ("length", "moved", "asked", "taken"),
+    [(6, 0, f"until {when(TONIGHT)}", when(TONIGHT)),
+     (2, 5, f"until {when(TONIGHT)}", when(TONIGHT)),
+     (2, 1, f"for 2 hours, until {when(TONIGHT)} at the latest", f"2 hours later, {when(TONIGHT)} at the latest")],
+)  # fmt: skip
+def test_of_a_length_and_a_moment_a_question_says_what_can_be_the_end(
+    length: int, moved: int, asked: str, taken: str
+) -> None:
+    more = {"ends_by": TONIGHT, "moved_at": NOON + timedelta(hours=moved)}
+    said = texts(draw(view_with("x", duration=length * 3600, **more), buttons=True))
+    assert f"*{asked}*" in said
+    assert f"taken away again {taken}\n" in said
+
+
+@pytest.mark.parametrize(("length", "asked"), [(2, "for 2 hours"), (6, f"until {when(TONIGHT)}")])
+def test_once_it_is_given_only_the_one_that_ends_it_is_said(length: int, asked: str) -> None:
+    view = view_with("x", Status.DONE, grant=GrantStatus.ACTIVE, duration=length * 3600, ends_by=TONIGHT)
+    said = texts(draw(view, buttons=True))
+    assert f"*{asked}*" in said
+    assert said.count(when(TONIGHT)) == (2 if "until" in asked else 0)
 
 
 def test_a_card_without_a_plan_or_a_rule_can_be_drawn() -> None:

@@ -1,15 +1,20 @@
 """The higher tiers in Slack: the plan is looked at, the name typed, the pause kept; and giving less than was asked."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
+from approvals import people
 from approvals.confirming import is_the_name
+from approvals.models import Grant
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
 from bot.sandbox.slack.limits import problems_of_view
+from handlers.moments import zone_of
 from handlers.text import esc, plain
 from tests.bot.settled import COMPANY, actions, ask, copies, newcomers, press, settle, status_of, thread_of
 from tests.support.living import Living, living
@@ -160,6 +165,50 @@ def test_longer_is_never_given_by_a_change(bot: Living, who: str) -> None:
     settle(bot)
     assert any("longer than the 2 hours" in text_of(message) for message in bot.slack.messages("grace"))
     assert status_of(bot, request) == "pending"
+
+
+def test_the_moment_that_an_approver_types_is_the_end_however_late_it_is_approved(bot: Living, who: str) -> None:
+    request = asked(bot, who, "eu-jira-admins")
+    press(bot, "grace", "change", copies(bot, request)["grace"][0])
+    view = bot.slack.open_view("grace")
+    assert view is not None
+    clock, moment = an_hour_on(bot, "grace")
+    assert bot.slack.submit("grace", view["id"], {"length": {"length": f"until {clock}"}})["errors"] == {}
+    settle(bot)
+    card = copies(bot, request)["channel"][0]
+    until = f"until <!date^{int(moment.timestamp())}^"
+    assert until in text_of(card)
+    assert "at the latest" not in text_of(card)
+    assert any(f"from eu-jira-admins for 2 hours to eu-jira-admins {until}" in reply for reply in thread_of(card))
+    press(bot, "grace", "change", copies(bot, request)["grace"][0])
+    again = bot.slack.open_view("grace")
+    assert again is not None
+    assert "over then at the latest" in text_of(again)
+    assert problems_of_view(sent(again), "modal") == []
+    assert bot.slack.submit("grace", again["id"], {"length": {"length": "10m"}})["errors"] == {}
+    settle(bot)
+    card = copies(bot, request)["channel"][0]
+    assert "for 10 minutes, until <!date" in text_of(card)
+    assert any("for 10 minutes, until <!date" in reply and "at the latest" in reply for reply in thread_of(card))
+    bot.store.move_time(timedelta(minutes=55))
+    press(bot, "grace", "approve", card, force=True)
+    shown = bot.slack.open_view("grace")
+    assert shown is not None
+    bot.slack.submit("grace", shown["id"], {})
+    settle(bot)
+    bot.store.move_time(timedelta(0))
+    assert status_of(bot, request) == "done"
+    with bot.store.read() as session:
+        grant = session.exec(select(Grant).where(Grant.request_id == request)).one()
+    assert grant.ends_at == moment
+
+
+def an_hour_on(bot: Living, person: str) -> tuple[str, datetime]:
+    """The clock on somebody's wall in an hour, and when that is."""
+    with bot.store.read() as session:
+        zone = people.zone_of(session, seed.SLACK_TEAM, COMPANY.person(person).slack_id)
+        there = bot.store.time_in(session).astimezone(zone_of(zone)) + timedelta(hours=1)
+    return f"{there:%H:%M}", there.replace(second=0, microsecond=0).astimezone(UTC)
 
 
 def test_a_stand_in_is_asked_and_told(bot: Living, who: str) -> None:

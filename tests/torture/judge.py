@@ -107,7 +107,7 @@ class Judge:
                 self.problems.append(f"{id} was asked by nobody")
             yes = [d for d in self.run.people.deeds if d.does == "approve" and d.request == id]
             at = min((deed.at for deed in mine), default=self.seconds(entry["at"]))
-            until = next(((d.until - BEGINNING).total_seconds() for d in mine if d.until), None)
+            until = self.seconds(data["ends_by"]) if data.get("ends_by") else None
             yield Wish(id, who, data["verb"], data["entitlement"], subject, data["duration"], at,
                        bool(data.get("glass")), until, yes)  # fmt: skip
 
@@ -288,7 +288,10 @@ class Judge:
         ]  # fmt: skip
         for wish in self._about(taken):
             for entry in self._entries("grant.promised", wish.id):
-                longest = self.seconds(entry["data"]["ends_at"]) - self.seconds(entry["at"])
+                ends_at = self.seconds(entry["data"]["ends_at"])
+                longest = ends_at - self.seconds(entry["at"])
+                if wish.until is not None and ends_at > wish.until + 1.0:
+                    self.problems.append(f"{wish.id} was promised {ends_at - wish.until} seconds beyond its moment")
                 if wish.seconds is not None and longest > wish.seconds + 1.0:
                     self.problems.append(f"{wish.id} was promised for {longest} seconds, {wish.seconds} were asked for")
         if taken.by != "bot" or not ends:

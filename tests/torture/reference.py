@@ -62,7 +62,7 @@ class Model:
         one.held_before = any(other.held_before for other in others) if others else held
         one.promised = now
         one.ends = min(now + one.seconds, one.ends_by or float("inf"))
-        if not held and self.refusing:
+        if one.ends <= now or (not held and self.refusing):
             one.status, one.grant = "failed", "void"
             return
         self.members.add((one.who, one.what))
@@ -73,10 +73,13 @@ class Model:
         if one.status == "pending" and by in MAY_ANSWER[one.what] - {one.who}:
             one.status = "denied"
 
-    def less(self, id: str, by: str, seconds: float) -> None:
+    def less(self, id: str, by: str, seconds: float, until: float | None = None) -> None:
+        """Shorter, or sooner over; a moment that was said, by whoever asked or answers, stays the end."""
         one = self.requests[id]
-        if one.status == "pending" and by in MAY_ANSWER[one.what] - {one.who} and seconds < one.seconds:
-            one.seconds, one.ends_by, one.version = seconds, None, one.version + 1
+        less = seconds < one.seconds if until is None else seconds <= one.seconds and until < (one.ends_by or 1e12)
+        if one.status == "pending" and by in MAY_ANSWER[one.what] - {one.who} and less:
+            ends = [moment for moment in (one.ends_by, until) if moment is not None]
+            one.seconds, one.ends_by, one.version = seconds, min(ends, default=None), one.version + 1
 
     def cancel(self, id: str, by: str) -> None:
         one = self.requests[id]
@@ -128,5 +131,6 @@ class Model:
 
     def deadlines(self) -> list[float]:
         """When time does something by itself."""
-        lapse = [one.asked + LAPSES for one in self.requests.values() if one.status == "pending"]
-        return lapse + [one.ends for one in self.requests.values() if one.live]
+        waiting = [one for one in self.requests.values() if one.status in ("pending", "approved")]
+        over = [one.ends_by for one in waiting if one.ends_by is not None]  # from then on it can't be given
+        return [one.asked + LAPSES for one in waiting] + over + [one.ends for one in self.requests.values() if one.live]

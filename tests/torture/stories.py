@@ -209,12 +209,15 @@ def offboard(s: Story) -> None:
 
 
 def edit(s: Story) -> None:
-    """An approver gives less; the new plan is answered, sometimes on the old card."""
-    who = s.asker()
-    request = s.people.ask(who, length=timedelta(hours=3))
+    """An approver gives less, also of what was asked until a moment; the new plan is answered, or the old card."""
+    who, length = s.asker(), timedelta(hours=3)
+    until = s.run.clock.now() + length if s.chance.random() < 0.5 else None
+    request = s.people.ask(who, length=length, until=until)
     version = s.people.waits_for_question("grace", request)
     if version is None:
         return
+    if until is not None:
+        s.wait(0.0, 2.5 * HOUR)
     less = json.dumps({"duration": s.chance.choice((1800, 3600, 20000)), "entitlement": JIRA})
     s.people.answer("grace", request, "edit", version=version, changed=less)
     if s.chance.random() < 0.5:

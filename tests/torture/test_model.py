@@ -35,7 +35,8 @@ STEPS = 40
 AT_ONCE = 50  # lives are drawn by one seed, which the next ones continue
 STATES = (
     *(f"request {status}" for status in ("pending", "done", "denied", "cancelled", "lapsed", "failed")),
-    *(f"grant {status}" for status in ("active", "ending", "ended", "void")), "held before", "extended", "given less",
+    *(f"grant {status}" for status in ("active", "ending", "ended", "void")),
+    "held before", "until a moment", "given less",
 )  # fmt: skip
 OFTEN = 20  # that each must have been somebody's state at the end of a life
 ALWAYS = ("request done",)  # every life begins with a gift: of this a share meets as many as it has lives
@@ -68,7 +69,7 @@ class Lives(RuleBasedStateMachine):
     def teardown(self) -> None:
         for one in self.model.requests.values():
             self.met.update([f"request {one.status}", *([f"grant {one.grant}"] if one.grant else [])])
-            self.met.update(["held before"] * one.held_before + ["extended"] * (one.ends_by is not None))
+            self.met.update(["held before"] * one.held_before + ["until a moment"] * (one.ends_by is not None))
             self.met.update(["given less"] * (one.version > 1))
         try:
             assert self.machine.store.verify().ok
@@ -140,12 +141,14 @@ class Lives(RuleBasedStateMachine):
         self.run.people.answer(by, request, version=self.model.requests[request].version - 1)
         self.settle()
 
-    @rule(request=requests, by=ANYBODY, minutes=st.sampled_from([10, 25, 55, 500]))
-    def give_less(self, request: str, by: str, minutes: int) -> None:
-        one = self.model.requests[request]
-        changed = json.dumps({"duration": minutes * 60, "entitlement": one.what})
+    @rule(request=requests, by=ANYBODY, minutes=st.sampled_from([10, 25, 55, 500]), until=st.booleans())
+    def give_less(self, request: str, by: str, minutes: int, until: bool) -> None:
+        """So many minutes, or until the moment that is so many minutes away."""
+        one, moment = self.model.requests[request], self.now + minutes * 60.0 if until else None
+        said = {"ends_by": (BEGINNING + timedelta(seconds=moment)).isoformat()} if moment is not None else {}
+        changed = json.dumps({"duration": minutes * 60, "entitlement": one.what, **said})
         self.run.people.answer(by, request, "edit", version=one.version, changed=changed)
-        self.model.less(request, by, minutes * 60.0)
+        self.model.less(request, by, minutes * 60.0, moment)
         self.settle()
 
     @rule(request=requests, by=ANYBODY)
