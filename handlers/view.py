@@ -92,8 +92,9 @@ def view_of(session: Session, policy: Policy, request_id: str, now: datetime) ->
 
 def may_see(session: Session, policy: Policy, speaker: Speaker, request: AccessRequest, now: datetime) -> bool:
     """Who may look at a request: those it is about, those who may answer it, and the roles that look after it."""
-    case = case_of(session, policy, request, now)
+    case, quiet = case_of(session, policy, request, now), request.verb in QUIET and request.status in OPEN
     if case is not None:
-        return bool(authority.may_see(case, speaker, quiet=request.verb in QUIET and request.status in OPEN))
-    own = (request.requester, request.approver, request.closed_by)
-    return speaker.account in own or bool(authority.may_do("read others", speaker))
+        return bool(authority.may_see(case, speaker, quiet=quiet))
+    own = (request.requester, request.approver, request.closed_by)  # the policy has no rule for it any more
+    about_them = quiet and speaker.account == request.subject
+    return speaker.account in own or (not about_them and bool(authority.may_do("read others", speaker)))

@@ -1,6 +1,7 @@
 """What takes away: asked, answered by two, paused, done and read back; and what is never done to anybody."""
 
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -9,13 +10,14 @@ from sqlalchemy import delete, update
 from sqlmodel import select
 
 from approvals.models import AccessRequest, Destruction, Lock
-from approvals.policy import ORG_ADMIN
+from approvals.policy import ORG_ADMIN, Policy
 from approvals.ports import DirectoryError
 from approvals.provisioning import Effects
 from approvals.states import Status
 from approvals.store import Store
 from approvals.workflow import Ask, Refused
 from bot.sandbox import seed
+from handlers.view import may_see
 from tests.support.policies import roomy
 from tests.support.world import World, account, at_once, name_of
 
@@ -151,6 +153,20 @@ def test_a_lease_that_a_dead_worker_held_runs_out(world: World) -> None:
         w.add(Lock(name="org admins", holder="dead", until=w.now - timedelta(seconds=1)))
     after_the_pause(world)
     assert status(world, request) == Status.DONE
+
+
+def test_a_quiet_request_is_hidden_from_whom_it_is_about_though_its_rule_is_gone(world: World) -> None:
+    """Sade has the role security, which reads others."""
+    request = ask(world, "deactivate", "kofi", "sade")
+    world.run()
+    text = roomy()
+    without = Policy.parse(re.sub(r"(?ms)^\[verbs\.deactivate\].*?(?=^\[)", "", text))
+    assert without.rule("deactivate", "") is None
+    now, row = world.store.now(), world.request(request)
+    speakers = {who: world.speaker(who) for who in ("sade", "kofi", "omar", "tomas")}
+    with world.store.read() as session:
+        seen = {who: may_see(session, without, speaker, row, now) for who, speaker in speakers.items()}
+    assert seen == {"sade": False, "kofi": True, "omar": True, "tomas": False}
 
 
 @pytest.mark.parametrize("by", ["nobody", "another"])
