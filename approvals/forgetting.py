@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, text, update
-from sqlmodel import Session, SQLModel, col, or_, select
+from sqlmodel import Session, SQLModel, and_, col, or_, select
 
 from approvals.models import (
     AccessRequest,
@@ -47,21 +47,28 @@ class StillOpen(Exception):
 def forget(store: Store, account: str, *, actor: Actor, tell: str) -> int:
     """Erase a person; how many texts of the record went. ``tell`` is what security reads of it."""
     with store.read() as session:
-        open_now = sorted(_open(session, account))
-        if open_now:
-            raise StillOpen(open_now)
+        _insist_all_is_over(session, account)
         about = _requests_of(session, account)
         words = _words_of(session, account)
-    keys = [key for page in _pages(store) for key in page if _is_theirs(page[key], account, about, words)]
+        before = _left_before(session, account)
+    found = {
+        key: entry["request"]
+        for page in _pages(store)
+        for key, entry in page.items()
+        if key in before or _is_theirs(entry, account, about, words)
+    }
     with store.write() as w:
-        if still := sorted(_open(w.session, account)):
-            raise StillOpen(still)
+        _insist_all_is_over(w.session, account)
+        others = _open(w.session)  # of other people; what is still to be done there rests on what was said
+        keys = [key for key, request in found.items() if request not in others]
+        left = sorted(found.keys() - set(keys))
         _without_trace(w)
         erased = _erase(w, keys)
-        _empty_requests(w, account, about)
+        _empty_requests(w, account, about, others)
         _empty_offers(w, words)
         _empty_mirror(w, account)
-        w.audit("person.forgotten", actor=actor, data={"account": account, "texts": erased, "entries": len(keys)})
+        data = {"account": account, "texts": erased, "entries": len(keys), "left": left}
+        w.audit("person.forgotten", actor=actor, data=data)
         w.tell("shell_act", place="security", by=actor.account.removeprefix("shell:"), did=tell)
     return erased
 
@@ -117,6 +124,13 @@ def _is_theirs(entry: dict[str, Any], account: str, about: set[str], words: list
     return entry["request"] in about or any(word in entry["text"].lower() for word in words)
 
 
+def _left_before(session: Session, account: str) -> set[Key]:
+    """Texts that had to stay the last time: by now their name may be known nowhere else."""
+    forgotten = (col(AuditEntry.request_id).is_(None), AuditEntry.event == "person.forgotten")
+    bodies = [json.loads(body)["data"] for body in session.exec(select(AuditEntry.body).where(*forgotten))]
+    return {(seq, name) for data in bodies if data["account"] == account for seq, name in data.get("left", ())}
+
+
 def _requests_of(session: Session, account: str) -> set[str]:
     mine = or_(AccessRequest.requester == account, AccessRequest.subject == account)
     return set(session.exec(select(AccessRequest.id).where(mine)))
@@ -125,11 +139,19 @@ def _requests_of(session: Session, account: str) -> set[str]:
 def _open(session: Session, account: str | None = None) -> set[str]:
     """Requests that are not over, or whose grants are not; of a person, or all."""
     requests = select(AccessRequest.id).where(col(AccessRequest.status).in_(OPEN))
-    grants = select(Grant.request_id).where(col(Grant.status).in_(HELD))
+    of_grants = col(AccessRequest.id) == col(Grant.request_id)
+    grants = select(AccessRequest.id).join(Grant, of_grants).where(col(Grant.status).in_(HELD))
     if account is not None:
-        requests = requests.where(or_(AccessRequest.requester == account, AccessRequest.subject == account))
-        grants = grants.where(Grant.account == account)
+        mine = or_(AccessRequest.requester == account, AccessRequest.subject == account)
+        rows = select(BulkRow.request_id).where(BulkRow.account == account)
+        requests = requests.where(or_(mine, col(AccessRequest.id).in_(rows)))
+        grants = grants.where(or_(mine, Grant.account == account))  # who asked: the end rests on what they asked
     return {*session.exec(requests), *session.exec(grants)}
+
+
+def _insist_all_is_over(session: Session, account: str) -> None:
+    if still := sorted(_open(session, account)):
+        raise StillOpen(still)
 
 
 def _words_of(session: Session, account: str) -> list[str]:
@@ -160,11 +182,12 @@ def _erase(w: Write, keys: Iterable[Key]) -> int:
     return len(rows)
 
 
-def _empty_requests(w: Write, account: str, about: set[str]) -> None:
-    """What the tables of requests say in words; their ids, times and outcomes stay."""
+def _empty_requests(w: Write, account: str, about: set[str], others: set[str]) -> None:
+    """What the tables of requests say in words; their ids, times and outcomes stay, and what is open of ``others``."""
     theirs = sorted(about)
+    answered = and_(Vote.account == account, col(Vote.request_id).not_in(others))
     _set(w, AccessRequest, col(AccessRequest.id).in_(theirs), reason="", value="", because="")
-    _set(w, Vote, or_(col(Vote.request_id).in_(theirs), Vote.account == account), reason="", typed="", because="")
+    _set(w, Vote, or_(col(Vote.request_id).in_(theirs), answered), reason="", typed="", because="")
     _set(w, BulkRow, or_(col(BulkRow.request_id).in_(theirs), BulkRow.account == account), person="", reason="",
          because="")  # fmt: skip
     w.session.execute(delete(News).where(col(News.request_id).in_(theirs), col(News.told_at).is_not(None)))

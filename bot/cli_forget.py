@@ -35,4 +35,5 @@ def forget(
     typer.echo(
         "While Slack and Atlassian still list them, the mirror reads name and mail again: delete them there first."
     )
+    typer.echo("What others asked for and still wait for or hold keeps its texts: forget again once that is over.")
     typer.echo("Messages in Slack and backups are not touched.")

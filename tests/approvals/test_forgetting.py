@@ -9,10 +9,11 @@ from sqlmodel import select
 
 from approvals import forgetting
 from approvals.forgetting import StillOpen, erase_older, forget
-from approvals.models import AuditDetail, AuditEntry, Grant, News
+from approvals.models import AccessRequest, AuditDetail, AuditEntry, Grant, News
 from approvals.plan import Plan
 from approvals.store import Actor, Store
-from tests.support.world import COMPANY, World
+from tests.support.bulk import bulk_policy, line, planned
+from tests.support.world import COMPANY, World, account
 
 ADA = COMPANY.person("ada")
 SHELL = Actor("shell:root")
@@ -40,6 +41,15 @@ def over(world: World) -> None:
         for news in session.exec(select(News)):
             news.told_at = world.store.time_in(session)
             session.add(news)
+
+
+def given_to_ada_by_kofi(world: World) -> AccessRequest:
+    request = world.ask("kofi", subject="ada")
+    world.run()
+    world.click("grace", request)
+    world.run()
+    assert world.holds("ada")
+    return request
 
 
 def everything(store: Store) -> dict[str, str]:
@@ -81,6 +91,41 @@ def test_who_still_holds_something_is_not_forgotten(world: World) -> None:
         forget(world.store, ADA.account_id, actor=SHELL, tell="x")
     assert why.value.requests[0].startswith("REQ-")
     assert "person.forgotten" not in str(everything(world.store)["audit"])
+
+
+def test_who_asked_for_what_somebody_else_holds_is_not_forgotten_and_it_ends_in_its_time(store: Store) -> None:
+    world = World(store)
+    request = given_to_ada_by_kofi(world)
+    with pytest.raises(StillOpen) as why:
+        forget(store, account("kofi"), actor=SHELL, tell="x")
+    assert why.value.requests == [request.id]
+    world.later(timedelta(hours=3))
+    world.run()
+    assert not world.holds("ada")
+    assert forget(store, account("kofi"), actor=SHELL, tell="x") > 0
+
+
+def test_who_stands_in_a_list_that_waits_for_an_answer_is_not_forgotten(store: Store) -> None:
+    world = World(store, bulk_policy())
+    request = planned(world, [line(2, "ada"), line(3, "tomas")])
+    with pytest.raises(StillOpen) as why:
+        forget(store, ADA.account_id, actor=SHELL, tell="x")
+    assert why.value.requests == [request.id]
+
+
+def test_what_names_somebody_in_what_others_still_hold_goes_once_that_is_over(store: Store) -> None:
+    world, mei = World(store), COMPANY.person("mei")
+    request = world.ask(reason=f"UNIQUE-REASON: {mei.name} is away")
+    world.run()
+    world.click("grace", request)
+    world.run()
+    forget(store, mei.account_id, actor=SHELL, tell="x")
+    assert "unique-reason" in everything(store)["audit_details"]
+    over(world)
+    assert not world.holds("ada")
+    forget(store, mei.account_id, actor=SHELL, tell="x")
+    assert "unique-reason" not in everything(store)["audit_details"]
+    assert store.verify().ok
 
 
 def test_the_file_itself_does_not_hold_it_any_more(sqlite_url: str) -> None:
