@@ -192,6 +192,8 @@ def _empty_requests(w: Write, account: str, about: set[str], others: set[str]) -
          because="")  # fmt: skip
     w.session.execute(delete(News).where(col(News.request_id).in_(theirs), col(News.told_at).is_not(None)))
     w.session.execute(delete(ReviewEvent).where(col(ReviewEvent.request_id).in_(theirs)))
+    # what was read for a plan that was never made is no step
+    w.session.execute(delete(StepRow).where(col(StepRow.request_id).in_(theirs), col(StepRow.purpose) == "plan"))
     for plan in w.session.exec(select(PlanRow).where(col(PlanRow.request_id).in_(theirs))):
         body = json.loads(plan.body)
         body |= {"subject_name": body["subject"], "subject_mail": "", "warnings": [], "lines": []}

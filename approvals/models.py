@@ -134,7 +134,7 @@ class StepRow(SQLModel, table=True):
     )
     id: int | None = Field(default=None, primary_key=True)
     request_id: str = Field(foreign_key="requests.id", index=True)
-    purpose: str  # apply | end
+    purpose: str  # apply | end; plan: what was read of a row for a plan that is not made yet
     position: int
     body: str = Field(sa_column=Column(Text, nullable=False))
     status: str = "waiting"

@@ -19,11 +19,11 @@ from approvals import audit, jobs
 from approvals.clock import clock_of
 from approvals.database import Database, plain, session_on
 from approvals.gatehouse_verify import Found, pages, texts_of_nobody, verify
-from approvals.models import AccessRequest, AuditEntry, Grant, Meta, News, RefusedAttempt, Replay, Review
+from approvals.models import AccessRequest, AuditEntry, Grant, Meta, News, RefusedAttempt, Replay, Review, StepRow
 from approvals.source import keys_of
+from approvals.states import OPEN, Status, after
 from approvals.states import Grant as GrantStatus
 from approvals.states import Review as ReviewStatus
-from approvals.states import Status, after
 
 OFFSET = "domain time offset"
 OFFSET_KEPT = 0.05  # seconds
@@ -45,6 +45,10 @@ _AS_SEEN = update(AccessRequest).where(
     col(AccessRequest.id) == bindparam("_id"),
     col(AccessRequest.status) == bindparam("_status"),
     col(AccessRequest.version) == bindparam("_version"),
+)
+# What was read of a list for a plan that is never made holds people's names and is of use to nobody.
+_UNPLANNED = delete(StepRow).where(
+    col(StepRow.request_id) == bindparam("request"), col(StepRow.purpose) == bindparam("purpose", "plan")
 )
 _REQUEST = select(AccessRequest).where(AccessRequest.id == bindparam("_id")).execution_options(populate_existing=True)
 _TELL = {
@@ -178,6 +182,8 @@ class Write:
         now = self.request(request.id)
         if moved.rowcount == 0:
             raise Stale(now)
+        if request.verb == "bulk" and to not in OPEN:
+            self.connection.execute(_UNPLANNED, {"request": request.id})
         self.audit(
             f"request.{to}",
             actor=actor,

@@ -9,8 +9,11 @@ from sqlmodel import select
 
 from approvals import forgetting
 from approvals.forgetting import StillOpen, erase_older, forget
-from approvals.models import AccessRequest, AuditDetail, AuditEntry, Grant, News
-from approvals.plan import Plan
+from approvals.models import AccessRequest, AuditDetail, AuditEntry, Grant, News, StepRow
+from approvals.plan import Plan, Survey
+from approvals.planning import refuse_unplanned
+from approvals.policy import Entitlement
+from approvals.ports import DirectoryError
 from approvals.store import Actor, Store
 from tests.support.bulk import bulk_policy, line, planned
 from tests.support.world import COMPANY, World, account
@@ -126,6 +129,60 @@ def test_what_names_somebody_in_what_others_still_hold_goes_once_that_is_over(st
     forget(store, mei.account_id, actor=SHELL, tell="x")
     assert "unique-reason" not in everything(store)["audit_details"]
     assert store.verify().ok
+
+
+def read_in_part(world: World, monkeypatch: pytest.MonkeyPatch) -> AccessRequest:
+    """A list of which Ada's row was read, and Tomas's can't be."""
+    world.directory.owner = "org:d"
+    readable = world.directory.survey_grant
+
+    def survey_grant(who: str, entitlement: Entitlement) -> Survey:
+        if who == account("tomas"):
+            raise DirectoryError("Atlassian is away", retry=True)
+        return readable(who, entitlement)
+
+    monkeypatch.setattr(world.directory, "survey_grant", survey_grant)
+    request = planned(world, [line(2, "ada"), line(3, "tomas")])
+    assert purposes(world.store) == ["plan"]
+    return request
+
+
+def purposes(store: Store) -> list[str]:
+    with store.read() as session:
+        return list(session.exec(select(StepRow.purpose)))
+
+
+@pytest.mark.parametrize("how", ["cancelled", "lapsed", "refused"])
+def test_what_was_read_for_a_plan_that_is_never_made_goes_with_its_request(
+    store: Store, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    world = World(store, bulk_policy())
+    request = read_in_part(world, monkeypatch)
+    if how == "cancelled":
+        world.workflow.cancel(world.speaker("kofi"), request.id, "taken back")
+    elif how == "lapsed":
+        world.later(timedelta(days=30))
+        world.run()
+    else:
+        with store.write() as w:
+            assert refuse_unplanned(w, request.id)
+    assert world.request(request).status == how
+    assert purposes(store) == []
+
+
+def test_who_asked_for_a_list_that_was_read_in_part_is_forgotten(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Also where the rest of it was left by a version that did not clear it away."""
+    world = World(store, bulk_policy())
+    request = read_in_part(world, monkeypatch)
+    with store.read() as session:
+        (read,) = [row.model_dump(exclude={"id"}) for row in session.exec(select(StepRow))]
+    world.workflow.cancel(world.speaker("kofi"), request.id, "taken back")
+    with store.write() as w:
+        w.add(StepRow(**read))
+    assert forget(store, account("kofi"), actor=SHELL, tell="x") > 0
+    assert ADA.name.lower() not in everything(store)["steps"]
 
 
 def test_the_file_itself_does_not_hold_it_any_more(sqlite_url: str) -> None:
