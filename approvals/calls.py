@@ -1,7 +1,8 @@
 """One step made true: the intent is committed, the call made, its answer committed, the effect read back."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -19,7 +20,12 @@ from approvals.states import LIVE
 from approvals.states import Grant as GrantStatus
 from approvals.store import MACHINE, Store, Write
 
-COMMIT_STEPS = ("request.applying", "steps.added", "grant.ending")  # the entries that carry digests of steps
+COMMIT_STEPS = (
+    "request.applying",
+    "steps.added",
+    "steps.reworded",
+    "grant.ending",
+)  # the entries that carry digests of steps
 FORGED = "the steps in the database are not those in the record"
 LOOK_AGAIN = 2.0  # seconds before reading an accepted change again
 # Until a change shows everywhere: 30 seconds by the documentation of role assignments, after a call of at most 30.
@@ -184,14 +190,42 @@ def are_in_the_chain(session: Session, request_id: str, rows: Sequence[StepRow])
 
 def in_the_chain(session: Session, steps: Mapping[str, Sequence[StepRow]]) -> set[str]:
     """Of several requests those of which each of these steps is."""
-    committed: dict[str, set[str]] = {request_id: set() for request_id in steps}
+    known, committed = _committed(session, steps)
+    return known | {id for id, rows in steps.items() if committed[id].issuperset(map(_digest, rows))}
+
+
+def reword_steps(
+    w: Write, request_id: str, rows: Sequence[StepRow], reword: Callable[[str], str]
+) -> list[str]:  # fmt: skip
+    """Say the same steps otherwise; the digests of those that the chain knew belong into an entry, to be known again.
+
+    A step that somebody wrote by hand stays unknown, and so does one of which more than the words is changed.
+    """
+    _, committed = _committed(w.session, [request_id])
+    known = []
+    for row in rows:
+        before, digest = row.body, _digest(row)
+        row.body = reword(before)
+        w.session.add(row)
+        if digest in committed[request_id] and _but_for_words(before) == _but_for_words(row.body):
+            known.append(_digest(row))
+    return known
+
+
+def _but_for_words(body: str) -> dict[str, object]:
+    return {**json.loads(body), "words": ""}
+
+
+def _committed(session: Session, requests: Collection[str]) -> tuple[set[str], dict[str, set[str]]]:
+    """The requests whose steps were not written down in the chain yet; and of each the digests that were."""
+    committed: dict[str, set[str]] = {request_id: set() for request_id in requests}
     known = set()
-    for body in audit.find_all(session, events=COMMIT_STEPS, requests=steps):
+    for body in audit.find_all(session, events=COMMIT_STEPS, requests=requests):
         request_id, data = body["request"], body["data"]
         if data.get("verb") == "apply" and "steps" not in data:
             known.add(request_id)  # begun by a version that did not write them down
         committed[request_id].update(data.get("steps", ()))
-    return known | {id for id, rows in steps.items() if committed[id].issuperset(map(_digest, rows))}
+    return known, committed
 
 
 def _digest(row: StepRow) -> str:

@@ -1,13 +1,14 @@
 """Erasing what is personal: names, mails and free text go, ids and digests stay, and the chain still verifies."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, text, update
 from sqlmodel import Session, SQLModel, and_, col, or_, select
 
+from approvals.calls import reword_steps
 from approvals.models import (
     AccessRequest,
     AuditDetail,
@@ -200,10 +201,23 @@ def _empty_requests(w: Write, account: str, about: set[str], others: set[str]) -
         body["steps"] = [_nameless(step) for step in body["steps"]]
         plan.body = json.dumps(body)
         w.session.add(plan)
-    for step in w.session.exec(select(StepRow).where(col(StepRow.request_id).in_(theirs))):
-        step.body = json.dumps(_nameless(json.loads(step.body)))
-        w.session.add(step)
-        _set(w, Call, Call.step_id == step.id, answer="")
+    for request_id in theirs:
+        _empty_steps(w, request_id, lambda step: True)
+
+
+def _empty_steps(w: Write, request_id: str, names: Callable[[dict[str, Any]], bool]) -> None:
+    """The chain knows them again by their new words: what ended may be found there again, and is taken by them."""
+    found = w.session.exec(select(StepRow).where(StepRow.request_id == request_id)).all()
+    rows = [row for row in found if names(json.loads(row.body)) and _reworded(row.body) != row.body]
+    for row in rows:
+        _set(w, Call, Call.step_id == row.id, answer="")
+    known = reword_steps(w, request_id, rows, _reworded)
+    if known:
+        w.audit("steps.reworded", actor=MACHINE, request=request_id, data={"steps": known})
+
+
+def _reworded(body: str) -> str:
+    return json.dumps(_nameless(json.loads(body)))
 
 
 def _empty_offers(w: Write, words: list[str]) -> None:

@@ -15,7 +15,9 @@ from approvals.planning import refuse_unplanned
 from approvals.policy import Entitlement
 from approvals.ports import DirectoryError
 from approvals.store import Actor, Store
+from tests.approvals.test_reconciliation import REPAIR, Clock, ended, put_in, seen_twice
 from tests.support.bulk import bulk_policy, line, planned
+from tests.support.policies import roomy
 from tests.support.world import COMPANY, World, account
 
 ADA = COMPANY.person("ada")
@@ -73,7 +75,7 @@ def test_nothing_personal_is_left_in_any_table_and_the_chain_holds(world: World)
     left = [(table, word) for table, content in after.items() for word in PERSONAL if word.lower() in content]
     assert left == [("policies", word) for word in PERSONAL if word.lower() in before["policies"]]
     found = store.verify()
-    assert (found.ok, found.entries) == (True, entries + 1)
+    assert (found.ok, found.entries) == (True, entries + 2)  # the steps in other words, and that she is forgotten
     assert found.erased > 0
     with store.read() as session:
         bodies = session.exec(select(AuditEntry).order_by("seq")).all()
@@ -128,6 +130,28 @@ def test_what_names_somebody_in_what_others_still_hold_goes_once_that_is_over(st
     assert not world.holds("ada")
     forget(store, mei.account_id, actor=SHELL, tell="x")
     assert "unique-reason" not in everything(store)["audit_details"]
+    assert store.verify().ok
+
+
+@pytest.mark.parametrize("forged", [False, True])
+def test_what_somebody_forgotten_had_is_taken_again_unless_a_step_was_written_by_hand(
+    store: Store, forged: bool
+) -> None:  # fmt: skip
+    world = World(store, roomy() + REPAIR)
+    clock = Clock(world)
+    ended(world, clock)
+    if forged:
+        with store.write() as w:
+            (row,) = w.session.exec(select(StepRow).where(StepRow.purpose == "end"))
+            row.body = row.body.replace('"path":"', '"path":"/elsewhere')
+            w.add(row)
+    forget(store, ADA.account_id, actor=SHELL, tell="x")
+    assert ADA.name.lower() not in everything(store)["steps"]
+    put_in(world)
+    seen_twice(world, clock)
+    world.run()
+    assert world.holds("ada") is forged
+    assert bool(world.news("alarm")) is forged
     assert store.verify().ok
 
 
