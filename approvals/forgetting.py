@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, text, update
+from sqlalchemy import ColumnElement, delete, text, update
 from sqlmodel import Session, SQLModel, and_, col, or_, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from approvals.calls import reword_steps
+from approvals.expected import OUTSIDE
 from approvals.models import (
     AccessRequest,
     AuditDetail,
@@ -16,12 +18,14 @@ from approvals.models import (
     Binding,
     BulkRow,
     Call,
+    CallEvent,
     Grant,
     Manager,
     News,
     Offer,
     Person,
     PlanRow,
+    Review,
     ReviewEvent,
     SlackUser,
     StepRow,
@@ -32,6 +36,7 @@ from approvals.store import MACHINE, Actor, Store, Write
 
 PAGE = 500  # texts a look, so that nobody is held up
 SHORTEST = 4  # a shorter name would take others' texts along
+EARLY = "ended early"  # what stays of why a grant ended before its time
 PERSONAL = frozenset({"set_email", "create_user", "invite", "create_site_user"})  # steps whose value names somebody
 
 Key = tuple[int, str]
@@ -65,7 +70,9 @@ def forget(store: Store, account: str, *, actor: Actor, tell: str) -> int:
         left = sorted(found.keys() - set(keys))
         _without_trace(w)
         erased = _erase(w, keys)
-        _empty_requests(w, account, about, others)
+        _empty_requests(w, account, about)
+        _empty_lists(w, account, words, about | others)
+        _empty_reasons(w, account, about, words)
         _empty_offers(w, words)
         _empty_mirror(w, account)
         data = {"account": account, "texts": erased, "entries": len(keys), "left": left}
@@ -122,7 +129,11 @@ def _is_theirs(entry: dict[str, Any], account: str, about: set[str], words: list
     data = entry["data"]
     if account in (entry["actor"], data.get("account"), data.get("subject"), data.get("requester")):
         return True
-    return entry["request"] in about or any(word in entry["text"].lower() for word in words)
+    return entry["request"] in about or _names(words, entry["text"])
+
+
+def _names(words: list[str], text: str) -> bool:
+    return any(word in text.lower() for word in words)
 
 
 def _left_before(session: Session, account: str) -> set[Key]:
@@ -139,6 +150,10 @@ def _requests_of(session: Session, account: str) -> set[str]:
 
 def _open(session: Session, account: str | None = None) -> set[str]:
     """Requests that are not over, or whose grants are not; of a person, or all."""
+    return {request for query in _not_over(account) for request in session.exec(query)}
+
+
+def _not_over(account: str | None = None) -> Iterator[SelectOfScalar[str]]:
     requests = select(AccessRequest.id).where(col(AccessRequest.status).in_(OPEN))
     of_grants = col(AccessRequest.id) == col(Grant.request_id)
     grants = select(AccessRequest.id).join(Grant, of_grants).where(col(Grant.status).in_(HELD))
@@ -147,7 +162,13 @@ def _open(session: Session, account: str | None = None) -> set[str]:
         rows = select(BulkRow.request_id).where(BulkRow.account == account)
         requests = requests.where(or_(mine, col(AccessRequest.id).in_(rows)))
         grants = grants.where(or_(mine, Grant.account == account))  # who asked: the end rests on what they asked
-    return {*session.exec(requests), *session.exec(grants)}
+    yield requests
+    yield grants
+
+
+def _is_over(request_id: str) -> ColumnElement[bool]:
+    """Of a row: whether its request, in this column, is over."""
+    return and_(*(col(request_id).not_in(query) for query in _not_over()))
 
 
 def _insist_all_is_over(session: Session, account: str) -> None:
@@ -183,15 +204,16 @@ def _erase(w: Write, keys: Iterable[Key]) -> int:
     return len(rows)
 
 
-def _empty_requests(w: Write, account: str, about: set[str], others: set[str]) -> None:
-    """What the tables of requests say in words; their ids, times and outcomes stay, and what is open of ``others``."""
+def _empty_requests(w: Write, account: str, about: set[str]) -> None:
+    """What the tables of requests say in words; their ids, times and outcomes stay, and what others have open."""
     theirs = sorted(about)
-    answered = and_(Vote.account == account, col(Vote.request_id).not_in(others))
+    answered = and_(Vote.account == account, _is_over(Vote.request_id))
     _set(w, AccessRequest, col(AccessRequest.id).in_(theirs), reason="", value="", because="")
     _set(w, Vote, or_(col(Vote.request_id).in_(theirs), answered), reason="", typed="", because="")
     _set(w, BulkRow, or_(col(BulkRow.request_id).in_(theirs), BulkRow.account == account), person="", reason="",
          because="")  # fmt: skip
     w.session.execute(delete(News).where(col(News.request_id).in_(theirs), col(News.told_at).is_not(None)))
+    _set(w, CallEvent, col(CallEvent.request_id).in_(theirs), says="")
     w.session.execute(delete(ReviewEvent).where(col(ReviewEvent.request_id).in_(theirs)))
     # what was read for a plan that was never made is no step
     w.session.execute(delete(StepRow).where(col(StepRow.request_id).in_(theirs), col(StepRow.purpose) == "plan"))
@@ -199,10 +221,47 @@ def _empty_requests(w: Write, account: str, about: set[str], others: set[str]) -
         body = json.loads(plan.body)
         body |= {"subject_name": body["subject"], "subject_mail": "", "warnings": [], "lines": []}
         body["steps"] = [_nameless(step) for step in body["steps"]]
-        plan.body = json.dumps(body)
+        plan.body = _written(body)
         w.session.add(plan)
     for request_id in theirs:
         _empty_steps(w, request_id, lambda step: True)
+
+
+def _empty_lists(w: Write, account: str, words: list[str], but: set[str]) -> None:
+    """What the lists of others say of somebody who is only a row in them."""
+
+    def is_of_them(step: dict[str, Any]) -> bool:
+        return step["account"] == account or _names(words, step["words"])
+
+    for request_id in sorted({*w.session.exec(select(BulkRow.request_id).where(BulkRow.account == account))} - but):
+        request = w.request(request_id)
+        request.because = "" if _names(words, request.because) else request.because
+        for plan in w.session.exec(select(PlanRow).where(PlanRow.request_id == request_id)):
+            body = json.loads(plan.body)
+            for said in ("warnings", "lines"):
+                body[said] = [line for line in body[said] if not _names(words, line)]
+            body["steps"] = [_nameless(step) if is_of_them(step) else step for step in body["steps"]]
+            plan.body = _written(body)
+        _empty_steps(w, request_id, is_of_them)
+        for event in w.session.exec(select(CallEvent).where(CallEvent.request_id == request_id)):
+            event.says = "" if _names(words, event.says) else event.says
+
+
+def _empty_reasons(w: Write, account: str, about: set[str], words: list[str]) -> None:
+    """Why a grant ended, and what was said of the use of break-glass."""
+    for because in w.session.exec(select(Grant.because).distinct()).all():
+        early, named = because.startswith(EARLY), _names(words, because)
+        if because != OUTSIDE and (early or named):  # that one says what the record expects of Atlassian
+            whose = col(Grant.id).is_not(None) if named else or_(_of(Grant.request_id, about), Grant.account == account)
+            here = and_(Grant.because == because, whose, _is_over(Grant.request_id))
+            _set(w, Grant, here, because=EARLY if early else "")
+    for review in w.session.exec(select(Review).where(Review.reason != "", _is_over(Review.request_id))):
+        if review.request_id in about or review.by == account or _names(words, review.reason):
+            review.reason = ""
+
+
+def _of(request_id: str, requests: set[str]) -> ColumnElement[bool]:
+    return col(request_id).in_(sorted(requests))
 
 
 def _empty_steps(w: Write, request_id: str, names: Callable[[dict[str, Any]], bool]) -> None:
@@ -217,18 +276,23 @@ def _empty_steps(w: Write, request_id: str, names: Callable[[dict[str, Any]], bo
 
 
 def _reworded(body: str) -> str:
-    return json.dumps(_nameless(json.loads(body)))
+    return _written(_nameless(json.loads(body)))
+
+
+def _written(body: dict[str, Any]) -> str:
+    """As it was, so that a name that stays is still found when its turn comes."""
+    return json.dumps(body, ensure_ascii=False)
 
 
 def _empty_offers(w: Write, words: list[str]) -> None:
     """What an incident tool has said of them; that it announced an incident stays."""
     for offer in w.session.exec(select(Offer)):
-        if any(word in f"{offer.title} {offer.link}".lower() for word in words):
+        if _names(words, f"{offer.title} {offer.link}"):
             offer.title = offer.link = ""
             w.session.add(offer)
     told = select(News).where(col(News.kind).startswith("offer"), col(News.told_at).is_not(None))
     for news in w.session.exec(told):
-        if any(word in str(json.loads(news.facts)).lower() for word in words):
+        if _names(words, str(json.loads(news.facts))):
             w.session.delete(news)
 
 

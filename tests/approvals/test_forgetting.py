@@ -8,17 +8,19 @@ from sqlalchemy import inspect, text
 from sqlmodel import select
 
 from approvals import forgetting
+from approvals.expected import OUTSIDE
 from approvals.forgetting import StillOpen, erase_older, forget
-from approvals.models import AccessRequest, AuditDetail, AuditEntry, Grant, News, StepRow
+from approvals.models import AccessRequest, AuditDetail, AuditEntry, CallEvent, Grant, News, PlanRow, Review, StepRow
 from approvals.plan import Plan, Survey
 from approvals.planning import refuse_unplanned
 from approvals.policy import Entitlement
 from approvals.ports import DirectoryError
 from approvals.store import Actor, Store
-from tests.approvals.test_reconciliation import REPAIR, Clock, ended, put_in, seen_twice
-from tests.support.bulk import bulk_policy, line, planned
+from tests.approvals.test_glass import broken
+from tests.approvals.test_reconciliation import REPAIR, Clock, ended, given, put_in, seen_twice, take_out
+from tests.support.bulk import approve, bulk_policy, line, planned
 from tests.support.policies import roomy
-from tests.support.world import COMPANY, World, account
+from tests.support.world import COMPANY, World, account, name_of
 
 ADA = COMPANY.person("ada")
 SHELL = Actor("shell:root")
@@ -58,10 +60,11 @@ def given_to_ada_by_kofi(world: World) -> AccessRequest:
 
 
 def everything(store: Store) -> dict[str, str]:
-    """All of every table as text."""
+    """All of every table as text; a row as SQLAlchemy prints it is cut where it is long."""
     with store.read() as session:
         tables = inspect(session.connection()).get_table_names()
-        return {t: str(session.execute(text(f'SELECT * FROM "{t}"')).all()).lower() for t in tables}
+        rows = {t: map(tuple, session.execute(text(f'SELECT * FROM "{t}"'))) for t in tables}
+        return {t: str(list(of_it)).lower() for t, of_it in rows.items()}
 
 
 def test_nothing_personal_is_left_in_any_table_and_the_chain_holds(world: World) -> None:
@@ -152,6 +155,84 @@ def test_what_somebody_forgotten_had_is_taken_again_unless_a_step_was_written_by
     world.run()
     assert world.holds("ada") is forged
     assert bool(world.news("alarm")) is forged
+    assert store.verify().ok
+
+
+@pytest.mark.parametrize("who", ["ada", "omar"])
+def test_who_ended_it_early_is_not_named_any_more(world: World, who: str) -> None:
+    (request,) = world.record("request.done")
+    world.workflow.end(world.speaker(who), request["request"], "ended")
+    world.run()
+    assert reasons_of_ends(world.store) == [f"ended early by {COMPANY.person(who).name}"]
+    over(world)
+    forget(world.store, account(who), actor=SHELL, tell="x")
+    assert reasons_of_ends(world.store) == ["ended early"]
+
+
+def test_that_it_was_taken_outside_is_still_known_of_who_is_forgotten(store: Store) -> None:
+    world = World(store, roomy() + REPAIR)
+    clock = Clock(world)
+    given(world)
+    take_out(world)
+    seen_twice(world, clock)
+    forget(store, ADA.account_id, actor=SHELL, tell="x")
+    assert reasons_of_ends(store) == [OUTSIDE]
+
+
+def reasons_of_ends(store: Store) -> list[str]:
+    with store.read() as session:
+        return list(session.exec(select(Grant.because)))
+
+
+@pytest.mark.parametrize("who", ["tomas", "sade", "mei"])
+def test_what_was_said_of_broken_glass_goes_with_whoever_it_names(store: Store, who: str) -> None:
+    """Tomas broke it, Sade has judged it, and Mei is named."""
+    world = World(store)
+    request = broken(world)
+    world.reviews.settle(world.speaker("sade"), request.id, "legitimate", f"{COMPANY.person('mei').name} saw it", "s")
+    over(world)
+    forget(store, account(who), actor=SHELL, tell="x")
+    with store.read() as session:
+        (review,) = session.exec(select(Review))
+    assert (review.verdict, review.by, review.reason) == ("legitimate", account("sade"), "")
+
+
+def test_who_was_a_row_of_somebody_elses_list_is_not_named_in_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """And what the list gave them is taken once more where it is found again."""
+    world = World(store, bulk_policy() + REPAIR)
+    clock = Clock(world)
+    world.directory.owner = "org:d"
+    readable = world.directory.survey_grant
+
+    def survey_grant(who: str, entitlement: Entitlement) -> Survey:
+        found = readable(who, entitlement)
+        words = f"add {name_of(who)} to {entitlement.group}"
+        return found.model_copy(update={"steps": (found.steps[0].model_copy(update={"words": words}),)})
+
+    monkeypatch.setattr(world.directory, "survey_grant", survey_grant)
+    approve(world, planned(world, [line(2, "ada"), line(3, "tomas")]))
+    clock.on(timedelta(hours=3))
+    world.run()
+    over(world)
+    clock.on(timedelta(seconds=1))
+    with store.write() as w:
+        for event in w.session.exec(select(CallEvent)):
+            event.says = f"added {ADA.name} to a group"
+    assert ADA.name.lower() in everything(store)["steps"]
+    forget(store, ADA.account_id, actor=SHELL, tell="x")
+    after = everything(store)
+    assert [table for table in after if ADA.name.lower() in after[table] and table != "policies"] == []
+    tomas = COMPANY.person("tomas").name.lower()
+    assert [table for table in ("steps", "plans") if tomas in after[table]] == ["steps", "plans"]
+    with store.read() as session:
+        for body in session.exec(select(PlanRow.body)):
+            Plan.model_validate_json(body)
+    put_in(world)
+    seen_twice(world, clock)
+    world.run()
+    assert not world.holds("ada")
     assert store.verify().ok
 
 
