@@ -32,6 +32,7 @@ from approvals.models import (
     Vote,
 )
 from approvals.states import HELD, OPEN
+from approvals.states import Review as ReviewStatus
 from approvals.store import MACHINE, Actor, Store, Write
 
 PAGE = 500  # texts a look, so that nobody is held up
@@ -149,7 +150,7 @@ def _requests_of(session: Session, account: str) -> set[str]:
 
 
 def _open(session: Session, account: str | None = None) -> set[str]:
-    """Requests that are not over, or whose grants are not; of a person, or all."""
+    """Requests that are not over, or whose grants or review are not; of a person, or all."""
     return {request for query in _not_over(account) for request in session.exec(query)}
 
 
@@ -157,13 +158,18 @@ def _not_over(account: str | None = None) -> Iterator[SelectOfScalar[str]]:
     requests = select(AccessRequest.id).where(col(AccessRequest.status).in_(OPEN))
     of_grants = col(AccessRequest.id) == col(Grant.request_id)
     grants = select(AccessRequest.id).join(Grant, of_grants).where(col(Grant.status).in_(HELD))
+    # that its news were told is looked for until it is judged
+    judged = col(AccessRequest.id) == col(Review.request_id)
+    reviews = select(AccessRequest.id).join(Review, judged).where(Review.status != ReviewStatus.SETTLED)
     if account is not None:
         mine = or_(AccessRequest.requester == account, AccessRequest.subject == account)
         rows = select(BulkRow.request_id).where(BulkRow.account == account)
         requests = requests.where(or_(mine, col(AccessRequest.id).in_(rows)))
         grants = grants.where(or_(mine, Grant.account == account))  # who asked: the end rests on what they asked
+        reviews = reviews.where(or_(mine, Review.person == account))
     yield requests
     yield grants
+    yield reviews
 
 
 def _is_over(request_id: str) -> ColumnElement[bool]:

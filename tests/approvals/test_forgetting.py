@@ -16,6 +16,7 @@ from approvals.planning import refuse_unplanned
 from approvals.policy import Entitlement
 from approvals.ports import DirectoryError
 from approvals.store import Actor, Store
+from approvals.watching import unheard
 from tests.approvals.test_glass import broken
 from tests.approvals.test_reconciliation import REPAIR, Clock, ended, given, put_in, seen_twice, take_out
 from tests.support.bulk import approve, bulk_policy, line, planned
@@ -195,6 +196,34 @@ def test_what_was_said_of_broken_glass_goes_with_whoever_it_names(store: Store, 
     with store.read() as session:
         (review,) = session.exec(select(Review))
     assert (review.verdict, review.by, review.reason) == ("legitimate", account("sade"), "")
+
+
+def test_who_broke_glass_is_not_forgotten_before_it_was_judged(store: Store) -> None:
+    """Else nobody would seem to have heard of it, for as long as anybody watches."""
+    world = World(store)
+    request = broken(world)
+    over(world)
+    assert not world.holds("tomas")
+    with pytest.raises(StillOpen) as why:
+        forget(store, account("tomas"), actor=SHELL, tell="x")
+    assert why.value.requests == [request.id]
+    with store.read() as session:
+        assert unheard(session, store.time_in(session)) == []
+    world.reviews.settle(world.speaker("sade"), request.id, "legitimate", "the queue was stuck", "s")
+    assert forget(store, account("tomas"), actor=SHELL, tell="x") > 0
+    with store.read() as session:
+        assert unheard(session, store.time_in(session)) == []
+
+
+def test_what_was_said_of_broken_glass_is_kept_until_it_was_judged(store: Store) -> None:
+    world = World(store)
+    request = broken(world, reason="UNIQUE-REASON")
+    over(world)
+    erase_older(store, timedelta(seconds=1))
+    assert "unique-reason" in everything(store)["audit_details"]
+    world.reviews.settle(world.speaker("sade"), request.id, "legitimate", "the queue was stuck", "s")
+    erase_older(store, timedelta(seconds=1))
+    assert "unique-reason" not in everything(store)["audit_details"]
 
 
 def test_who_was_a_row_of_somebody_elses_list_is_not_named_in_it(
