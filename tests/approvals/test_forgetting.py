@@ -71,6 +71,9 @@ def everything(store: Store) -> dict[str, str]:
 def test_nothing_personal_is_left_in_any_table_and_the_chain_holds(world: World) -> None:
     store = world.store
     over(world)
+    with store.write() as w:
+        for event in w.session.exec(select(CallEvent)):
+            event.says = f"added {ADA.name} to a group"
     before = everything(store)
     assert all(any(word.lower() in content for content in before.values()) for word in PERSONAL)
     head, entries = store.verify().head, store.verify().entries
