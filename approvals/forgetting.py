@@ -240,8 +240,6 @@ def _empty_lists(w: Write, account: str, words: list[str], but: set[str]) -> Non
         return step["account"] == account or _names(words, step["words"])
 
     for request_id in sorted({*w.session.exec(select(BulkRow.request_id).where(BulkRow.account == account))} - but):
-        request = w.request(request_id)
-        request.because = "" if _names(words, request.because) else request.because
         for plan in w.session.exec(select(PlanRow).where(PlanRow.request_id == request_id)):
             body = json.loads(plan.body)
             for said in ("warnings", "lines"):
@@ -254,16 +252,27 @@ def _empty_lists(w: Write, account: str, words: list[str], but: set[str]) -> Non
 
 
 def _empty_reasons(w: Write, account: str, about: set[str], words: list[str]) -> None:
-    """Why a grant ended, and what was said of the use of break-glass."""
+    """Why a grant ended, what was said of the use of break-glass, and where others name them."""
     for because in w.session.exec(select(Grant.because).distinct()).all():
         early, named = because.startswith(EARLY), _names(words, because)
-        if because != OUTSIDE and (early or named):  # that one says what the record expects of Atlassian
+        if because != OUTSIDE and (early or named):  # by OUTSIDE the record knows what Atlassian should show
             whose = col(Grant.id).is_not(None) if named else or_(_of(Grant.request_id, about), Grant.account == account)
             here = and_(Grant.because == because, whose, _is_over(Grant.request_id))
             _set(w, Grant, here, because=EARLY if early else "")
     for review in w.session.exec(select(Review).where(Review.reason != "", _is_over(Review.request_id))):
         if review.request_id in about or review.by == account or _names(words, review.reason):
             review.reason = ""
+    for name in ("reason", "because"):
+        _unname(w, AccessRequest, name, _is_over(AccessRequest.id), words)
+        _unname(w, Vote, name, _is_over(Vote.request_id), words)
+
+
+def _unname(w: Write, table: type[SQLModel], name: str, where: ColumnElement[bool], words: list[str]) -> None:
+    """Empty a column where it names them; what many rows say is looked at once."""
+    column = getattr(table, name)
+    for said in w.session.exec(select(column).distinct()).all():
+        if _names(words, said):
+            _set(w, table, and_(column == said, where), **{name: ""})
 
 
 def _of(request_id: str, requests: set[str]) -> ColumnElement[bool]:

@@ -30,7 +30,7 @@ def forget(
         try:
             erased = erase(store, account, actor=shell_actor(), tell=f"erased what is personal about {account}")
         except StillOpen as open_now:
-            stop(f"{account} still has part in what must be over first (held, waited for or to be reviewed): {open_now}.")
+            stop(f"{account} has part in what must be over first (held, waited for, not reviewed yet): {open_now}.")
     typer.echo(f"{erased} texts of the record were erased, and what the mirror knew; ids, digests and the chain stay.")
     typer.echo(
         "While Slack and Atlassian still list them, the mirror reads name and mail again: delete them there first."

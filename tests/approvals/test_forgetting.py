@@ -173,6 +173,23 @@ def test_who_ended_it_early_is_not_named_any_more(world: World, who: str) -> Non
     assert reasons_of_ends(world.store) == ["ended early"]
 
 
+@pytest.mark.parametrize("over", [True, False])
+def test_who_is_named_in_what_others_asked_and_answered_is_not_once_that_is_over(store: Store, over: bool) -> None:
+    world, mei = World(store), COMPANY.person("mei")
+    request = world.ask(reason=f"as {mei.name} has it")
+    other = world.ask(what="breakglass-drill", reason="a reason without a name")
+    world.run()
+    if over:
+        world.click("grace", request, "deny", reason=f"{mei.name} does that")
+        world.run()
+        assert mei.name in world.request(request).because
+    forget(store, mei.account_id, actor=SHELL, tell="x")
+    assert (mei.name in world.request(request).reason) is not over
+    assert mei.name not in world.request(request).because
+    assert (mei.name.lower() in everything(store)["votes"]) is False
+    assert world.request(other).reason == "a reason without a name"
+
+
 def test_that_it_was_taken_outside_is_still_known_of_who_is_forgotten(store: Store) -> None:
     world = World(store, roomy() + REPAIR)
     clock = Clock(world)
