@@ -59,7 +59,7 @@ def forget(store: Store, account: str, *, actor: Actor, tell: str) -> int:
         words = _words_of(session, account)
         before = _left_before(session, account)
     found = {
-        key: entry["request"]
+        key: (entry["request"], entry["event"])
         for page in _pages(store)
         for key, entry in page.items()
         if key in before or _is_theirs(entry, account, about, words)
@@ -67,13 +67,15 @@ def forget(store: Store, account: str, *, actor: Actor, tell: str) -> int:
     with store.write() as w:
         _insist_all_is_over(w.session, account)
         others = _open(w.session)  # of other people; what is still to be done there rests on what was said
-        keys = [key for key, request in found.items() if request not in others]
+        keys = [key for key, (request, _) in found.items() if request not in others]
         left = sorted(found.keys() - set(keys))
         _without_trace(w)
         erased = _erase(w, keys)
         _empty_requests(w, account, about)
         _empty_lists(w, account, words, about | others)
         _empty_reasons(w, account, about, words)
+        asked = {found[key][0] for key in before & found.keys() if found[key][1] == "request.asked"}
+        _set(w, AccessRequest, _of(AccessRequest.id, asked - others), reason="")
         _empty_offers(w, words)
         _empty_mirror(w, account)
         data = {"account": account, "texts": erased, "entries": len(keys), "left": left}
