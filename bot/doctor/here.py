@@ -1,8 +1,9 @@
 """What the doctor looks at without leaving the house: settings, database, record, policy, people."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import func, inspect
@@ -20,7 +21,7 @@ from approvals.policy_book import NoPolicy, PolicyBook
 from approvals.store import Store
 from bot.doctor.findings import Check, Facts, Finding, fail, ok, warn
 from bot.doctor.standby import standby
-from bot.record.checkpoints import head, last_sent
+from bot.record.checkpoints import PLACES, head, last_sent
 from bot.record.loss import differs, said_outside
 from bot.settings import Settings, load_settings
 from bot.surroundings import SettingsProblem
@@ -118,13 +119,21 @@ def checkpoints(facts: Facts) -> Iterator[Finding]:
     """Whether what goes outside is signed, and whether it goes."""
     with facts.database.reading() as session:
         sent, (seq, _) = last_sent(session), head(session)
-    newest = max((place["seq"] for place in sent.values()), default=0)
-    said = f"the newest is about entry {newest} of {seq}" if sent else "none was sent yet"
+    said = f"the newest is about {_newest_at_each(facts.settings, sent)}, of {seq}" if sent else "none was sent yet"
     if facts.settings.audit_signing_key:
         yield ok("checkpoints", f"signed; {said}")
     else:
         mend = "Run gatehouse audit key, and set AUDIT_SIGNING_KEY: then nobody else can make one."
         yield warn("checkpoints", f"not signed; {said}", mend)
+
+
+def _newest_at_each(settings: Settings, sent: Mapping[str, Mapping[str, Any]]) -> str:
+    """At each place that is set up: one that takes none for months is not hidden by the log, which always does."""
+    unset = {
+        "webhook": not settings.checkpoint_webhook_url.get_secret_value(), "file": settings.checkpoint_file is None
+    }  # fmt: skip
+    numbers = {place: sent.get(place, {}).get("seq") for place in PLACES if not unset.get(place)}
+    return ", ".join(f"entry {seq} ({place})" if seq else f"none ({place})" for place, seq in numbers.items())
 
 
 def loss(facts: Facts) -> Iterator[Finding]:

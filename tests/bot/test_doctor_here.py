@@ -56,7 +56,7 @@ def test_checkpoints_that_are_not_signed_are_said_to_be(house: House) -> None:
     house.sql("""INSERT INTO meta (key, value) VALUES ('checkpoint log', '{"seq": 3, "at": "x"}')""")
     found = by_check(house.look())["checkpoints"]
     assert found.state == "warn"
-    assert found.found.startswith("not signed; the newest is about entry 3 of ")
+    assert found.found.startswith("not signed; the newest is about entry 3 (log), none (slack), of ")
     assert "gatehouse audit key" in found.mend
     assert is_well(house.look())
 
