@@ -20,12 +20,8 @@ from approvals.states import LIVE
 from approvals.states import Grant as GrantStatus
 from approvals.store import MACHINE, Store, Write
 
-COMMIT_STEPS = (
-    "request.applying",
-    "steps.added",
-    "steps.reworded",
-    "grant.ending",
-)  # the entries that carry digests of steps
+# The entries that carry digests of steps.
+COMMIT_STEPS = ("request.applying", "steps.added", "steps.reworded", "grant.ending")
 FORGED = "the steps in the database are not those in the record"
 LOOK_AGAIN = 2.0  # seconds before reading an accepted change again
 # Until a change shows everywhere: 30 seconds by the documentation of role assignments, after a call of at most 30.

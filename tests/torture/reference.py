@@ -16,6 +16,7 @@ class Request:
     seconds: float
     asked: float
     ends_by: float | None = None
+    extends: bool = False  # it was asked for to hold longer what was held
     status: str = "pending"
     version: int = 1
     grant: str = ""
