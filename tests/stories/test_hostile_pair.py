@@ -172,13 +172,12 @@ class Judge:
     def _judge(self, call: dict[str, Any]) -> None:
         said = f"{unquote(call['path'])} {call['body']}"
         assert not [one for one in self.never if one in said], f"a protected account was changed: {call}"
-        asked = self.pair.asked.values()
         if "role-assignments/revoke" in call["path"]:
             subject = unquote(call["path"].split("/users/")[1].split("/")[0])
-            roads = [one for one in asked if one.what == "org-admin" and account(one.subject) == subject]
+            roads = [one for one in self.pair.about[subject] if one.what == "org-admin"]
             assert any(len(one.yes - {one.requester, one.subject}) >= 2 for one in roads), (call, roads)
         if added := self._added(call):
-            mine = [one for one in asked if one.verb == "grant" and account(one.subject) in added]
+            mine = [one for subject in added for one in self.pair.about[subject] if one.verb == "grant"]
             assert any(one.yes - {one.requester, one.subject} for one in mine), f"nobody said yes to {call}"
         if DESTROYED.search(call["path"]) or '"active": false' in str(call["body"]).lower().replace("'", '"'):
             at = datetime.fromisoformat(call["time"])

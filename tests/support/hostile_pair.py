@@ -11,7 +11,7 @@ import json
 import random
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -73,16 +73,18 @@ class Asked:
 
 @dataclass
 class Pair:
-    """What they do, drawn by one seed; ``asked`` and ``said`` are all they know."""
+    """What they do, drawn by one seed; ``asked`` and ``heard`` are all they know."""
 
     bot: Living
     chance: random.Random
     asked: dict[str, Asked] = field(default_factory=dict)
+    newest: deque[Asked] = field(default_factory=lambda: deque(maxlen=25))  # a run of a million words asks too often
+    about: dict[str, list[Asked]] = field(default_factory=lambda: defaultdict(list))  # by account: to look at them all
     proposals: list[str] = field(default_factory=list)
     heard: Counter[str] = field(default_factory=Counter)
     moves: Counter[str] = field(default_factory=Counter)
     moved: timedelta = timedelta(0)
-    sent: list[bytes] = field(default_factory=list)
+    sent: deque[bytes] = field(default_factory=lambda: deque(maxlen=50))
     posts: int = 0  # commands, clicks and forms that went through the door
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -158,8 +160,7 @@ class Pair:
         return self.chance.choice(PAIR)
 
     def some_request(self) -> Asked | None:
-        recent = list(self.asked.values())[-25:]
-        return self.chance.choice(recent) if recent else None
+        return self.chance.choice(self.newest) if self.newest else None
 
     def ask_grant(self) -> None:
         who, subject = self.one_of_them(), self.anybody()
@@ -180,8 +181,10 @@ class Pair:
 
     def _asked(self, verb: str, who: str, subject: str, what: str, said: str) -> None:
         found = re.search(r"hourglass\S* (REQ-[0-9a-z]+)", said)
-        if found:
-            self.asked[found[1]] = Asked(found[1], verb, who, subject, what)
+        if found and found[1] not in self.asked:
+            asked = self.asked[found[1]] = Asked(found[1], verb, who, subject, what)
+            self.newest.append(asked)
+            self.about[account(subject)].append(asked)
 
     def answer(self) -> None:
         asked = self.some_request()
@@ -237,8 +240,8 @@ class Pair:
         )
         self._asked("grant", who, subject, "eu-jira-admins", said)
         self.settle()
-        if "REQ-" in said and self.asked:
-            asked = list(self.asked.values())[-1]
+        if "REQ-" in said and self.newest:
+            asked = self.newest[-1]
             for other, length in ((PAIR[0], "12h"), (PAIR[1], "12h"), (PAIR[0], "40m"), ("grace", "40m")):
                 self.sends(other, "change_request", asked.id, 1, {"length": {"length": {"value": length}}})
             self.settle()
@@ -249,7 +252,7 @@ class Pair:
         self.settle()
         if "hourglass" not in said:
             return
-        asked = list(self.asked.values())[-1]
+        asked = self.newest[-1]
         for other in (*PAIR, "ingrid"):
             self._yes(other, asked, 1, COMPANY.person(subject).name)
         self.settle()
@@ -270,7 +273,7 @@ class Pair:
     def forge(self) -> None:
         """Ids that are nobody's, and what was sent before once more."""
         if self.sent and self.chance.random() < 0.5:
-            self.post(self.chance.choice(self.sent[-50:]))
+            self.post(self.chance.choice(self.sent))
         else:
             self.presses(self.one_of_them(), "approve", self.chance.choice(("REQ-23456789ab:1", "x", "REQ-:", "PRO-1")))
 

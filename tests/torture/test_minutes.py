@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.share import time_is_up
 
 ROOT = Path(__file__).parents[2]
@@ -29,8 +31,8 @@ def test_simulated_runs_end_with_their_minutes_and_tell_how_many_there_were() ->
     assert json.loads(done.stdout)["runs"] == 1
 
 
-def test_make_torture_hands_its_minutes_on() -> None:
-    said = subprocess.run(
-        ["make", "--dry-run", "torture", "MINUTES=30"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
-    )
-    assert "GATEHOUSE_MINUTES=30 " in said.stdout
+@pytest.mark.parametrize(("said", "minutes"), [([], "60"), (["MINUTES=30"], "30"), (["MINUTES=0"], "0")])
+def test_make_torture_hands_its_minutes_on(said: list[str], minutes: str) -> None:
+    command = ["make", "--dry-run", "torture", *said]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert f"GATEHOUSE_MINUTES={minutes} " in done.stdout
