@@ -146,8 +146,8 @@ def dropped(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
 
 
 def _answered(desk: Desk, body: dict[str, Any], source: str, work: str) -> None:
-    speaker = who_speaks(desk, body["team"]["id"], body["user"]["id"], source)
-    if isinstance(speaker, people.Stop):
+    speaker = clicker(desk, body, source)
+    if speaker is None:
         return
     name = str(body["actions"][0].get("value", ""))
     actor = Actor(speaker.account, speaker.team, speaker.user)

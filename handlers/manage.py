@@ -9,11 +9,11 @@ from approvals import jobs, people
 from approvals.models import Card
 from approvals.policy import Person as Speaker
 from approvals.workflow import Refused
+from handlers.clicks import clicker
 from handlers.desk import Desk
 from handlers.from_home import redraw_after
 from handlers.longer import NONE_SUCH, ask_again, ask_for_longer
 from handlers.news import standing
-from handlers.people import who_speaks
 from handlers.text import esc, sentence
 from handlers.view import may_see, view_of
 
@@ -22,7 +22,7 @@ NOT_HERE = "I answer `status` in the thread of a request. Everything else is `/a
 
 def status(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """How it stands, to whoever asks, if they may see it."""
-    speaker = _clicker(desk, body, source)
+    speaker = clicker(desk, body, source)
     if speaker is not None:
         with desk.store.read() as session:
             policy, now = desk.policy(session), desk.store.time_in(session)
@@ -35,7 +35,7 @@ def status(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
 
 def cancel(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """Take one's own request back."""
-    speaker = _clicker(desk, body, source)
+    speaker = clicker(desk, body, source)
     if speaker is not None:
         try:
             desk.workflow.cancel(speaker, _request_id(body), source)
@@ -47,7 +47,7 @@ def cancel(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
 
 def end(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """Give it back early."""
-    speaker = _clicker(desk, body, source)
+    speaker = clicker(desk, body, source)
     if speaker is not None:
         try:
             desk.workflow.end(speaker, _request_id(body), source)
@@ -68,7 +68,7 @@ def leave(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
 
 
 def _go_on(ack: Any, body: dict[str, Any], desk: Desk, source: str, *, give_up: bool) -> None:
-    speaker = _clicker(desk, body, source)
+    speaker = clicker(desk, body, source)
     if speaker is not None:
         try:
             desk.workflow.resume(speaker, _request_id(body), source, give_up=give_up)
@@ -79,7 +79,7 @@ def _go_on(ack: Any, body: dict[str, Any], desk: Desk, source: str, *, give_up: 
 
 def extend(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """The form for how much longer: a new question to the same rule."""
-    speaker = _clicker(desk, body, source)
+    speaker = clicker(desk, body, source)
     if speaker is not None:
         said = ask_for_longer(desk, body["trigger_id"], speaker, _request_id(body))
         if said:
@@ -90,7 +90,7 @@ def extend(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
 
 def again(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """Under the warning that it ends soon: the form for longer, or for the same anew."""
-    speaker = _clicker(desk, body, source)
+    speaker = clicker(desk, body, source)
     if speaker is not None:
         said = ask_again(desk, body["trigger_id"], speaker, _request_id(body))
         if said:
@@ -104,13 +104,20 @@ def mentioned(ack: Any, event: dict[str, Any], body: dict[str, Any], desk: Desk,
     with desk.store.read() as session:
         speaker = people.speaker(session, desk.policy(session), team, user)
         request_id = _of_thread(session, event.get("channel", ""), event.get("thread_ts", ""))
-    if not isinstance(speaker, people.Stop):
+    if isinstance(speaker, people.Stop):
+        _say_why_not_heard(desk, team, user, speaker, event)
+    else:
         words = re.sub(r"<@[A-Z0-9]+(\|[^>]*)?>", " ", event.get("text", "")).split()
         if request_id and words[:1] in ([], ["status"]):
             _say_in_thread(desk, request_id, event)
         else:
             desk.workflow.answer(speaker, event["channel"], NOT_HERE, f"mention:{event['channel']}:{event['ts']}")
     ack()
+
+
+def _say_why_not_heard(desk: Desk, team: str, user: str, stop: people.Stop, event: dict[str, Any]) -> None:
+    once = f"mention:{event['channel']}:{event['ts']}"
+    desk.workflow.answer(Speaker("", team, user), event["channel"], esc(stop.because, 2000), once)
 
 
 def _say_in_thread(desk: Desk, request_id: str, event: dict[str, Any]) -> None:
@@ -135,11 +142,6 @@ def _of_thread(session: Session, channel: str, thread: str) -> str | None:
         return None
     here = select(Card.request_id).where(Card.channel == channel, or_(Card.ts == thread, Card.thread == thread))
     return session.exec(here.order_by(col(Card.id).desc())).first()
-
-
-def _clicker(desk: Desk, body: dict[str, Any], source: str) -> Speaker | None:
-    speaker = who_speaks(desk, body["team"]["id"], body["user"]["id"], source)
-    return None if isinstance(speaker, people.Stop) else speaker
 
 
 def _request_id(body: dict[str, Any]) -> str:

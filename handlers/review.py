@@ -19,6 +19,7 @@ from approvals.states import Review as ReviewStatus
 from approvals.workflow import Refused
 from handlers.breakglass import END, button
 from handlers.cards import Drawing
+from handlers.clicks import clicker
 from handlers.desk import Desk
 from handlers.people import who_speaks
 from handlers.text import esc, plain, sentence, when, within
@@ -135,8 +136,8 @@ def _as_of(read: ReviewRead) -> str:
 
 def settle(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
     """The button: the form, unless it can be told already that they may not."""
-    speaker = who_speaks(desk, body["team"]["id"], body["user"]["id"], source)
-    if isinstance(speaker, Speaker):
+    speaker = clicker(desk, body, source)
+    if speaker is not None:
         id = str(body["actions"][0].get("value", ""))[:60]
         because = desk.reviews.why_not(speaker, id)
         if not because and not _opened(desk, id, source, body["trigger_id"]):

@@ -16,9 +16,9 @@ from approvals.policy import Policy
 from approvals.safe_mode import KNOWN, LEFT, NOW, REVOKED
 from approvals.store import Actor
 from approvals.workflow import Refused
+from handlers.clicks import clicker
 from handlers.desk import Desk, Said
 from handlers.grant import FORM_IS_OPEN
-from handlers.people import who_speaks
 from handlers.text import esc, plain, sentence, when, within
 
 DECIDE, ALL_KNOWN, ALL_LEFT = "safe_decide", "safe_known", "safe_left"
@@ -272,8 +272,8 @@ def turn(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
 
 def _act(body: dict[str, Any], desk: Desk, source: str, do: Any) -> None:
     """What was clicked is written down; a job draws the window anew, with why nothing came of it where that is so."""
-    speaker = who_speaks(desk, body["team"]["id"], body["user"]["id"], source)
-    if isinstance(speaker, people.Stop):
+    speaker = clicker(desk, body, source)
+    if speaker is None:
         return
     said = ""
     try:

@@ -189,6 +189,22 @@ def test_whoever_is_not_heard_and_requests_access_here_reads_why(bot: Living) ->
     assert bot.slack.find("tomas", "Guests of this workspace") is None
 
 
+@pytest.mark.parametrize("action", ["status", "cancel", "end", "extend", "continue", "leave", "ask_again", "mention"])
+def test_whoever_is_not_heard_and_presses_a_button_of_a_card_reads_why(bot: Living, action: str) -> None:
+    def told() -> list[str]:
+        return [text_of(m) for m in bot.slack.messages("gus") if "Guests of this workspace" in text_of(m)]
+
+    request, shown = ask(bot)
+    before = len(told())
+    if action == "mention":
+        text = f"<@{seed.SLACK_BOT_USER}> status"
+        bot.slack.event("app_mention", user="gus", channel=CHANNEL, text=text, thread_ts=shown["ts"])
+    else:
+        bot.slack.click("gus", action, ts=shown["ts"], channel=shown["channel"], value=f"{request}:1", force=True)
+    bot.slack.wait_for(lambda: shown if len(told()) > before else None, timeout=20)
+    press(bot, "ada", shown, "cancel")
+
+
 def test_a_form_that_slack_does_not_open_is_said_in_a_thread_and_in_the_home(bot: Living) -> None:
     message = bot.slack.channel("#access-requests")[0]
     bot.slack.fault("views.open", error="expired_trigger_id")
