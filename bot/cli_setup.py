@@ -82,9 +82,11 @@ def _probe(group: str, account: str, yes: bool) -> None:
     from bot.atlassian.directory import AtlassianDirectory
     from bot.cli import open_database, prepare, read_policy, read_settings, stop
     from bot.clients import build_clients
+    from bot.doctor.audit_file import before
     from bot.doctor.probe import NoProbe, Probe
     from bot.probe_marks import mark
     from bot.shell import shell_actor
+    from bot.surroundings import SettingsProblem
 
     settings = read_settings(("atlassian",))
     if not account:
@@ -93,6 +95,10 @@ def _probe(group: str, account: str, yes: bool) -> None:
         )
     if settings.effects == "off":
         stop("EFFECTS=off lets nothing be written to Atlassian, and a probe writes: set EFFECTS=listed or on.")
+    try:
+        known = before(settings.audit_log_file)
+    except SettingsProblem as problem:
+        stop(*problem.sentences)
     policy = read_policy(settings.policy_file)
     with open_database(settings) as database:
         prepare(database)
@@ -117,4 +123,8 @@ def _probe(group: str, account: str, yes: bool) -> None:
         stop(
             "The audit log shows neither of the two writes: this organization does not log them, or not within minutes."
         )
-    typer.echo(f"\nKeep this beside the policy, as audit-log.toml:\n\n{learnt.toml()}")
+    if settings.audit_log_file and known:
+        where = f"This is the whole of {settings.audit_log_file}, with what stood in it. Put it in that file's place"
+    else:
+        where = f"Keep this beside the policy, as {settings.audit_log_file or 'audit-log.toml'}"
+    typer.echo(f"\n{where}:\n\n{learnt.toml(known)}")

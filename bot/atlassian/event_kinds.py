@@ -114,7 +114,9 @@ def read_config(file: Path | None) -> AuditLogConfig:
     try:
         written = tomllib.loads(file.read_text(encoding="utf-8")).get("audit_log", {})
         return _config(written)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:  # which names the line
+        raise SettingsProblem([f"AUDIT_LOG_FILE: {file} is no TOML: {error}."]) from None
+    except (OSError, UnicodeDecodeError) as error:
         raise SettingsProblem([f"AUDIT_LOG_FILE: {file} can't be read ({type(error).__name__})."]) from None
     except (ValueError, TypeError, AttributeError) as error:
         raise SettingsProblem([f"AUDIT_LOG_FILE: {file} can't be used: {error}."]) from None

@@ -12,7 +12,7 @@ from bot.doctor.findings import Check, Facts, Finding, fail, ok, warn
 from bot.surroundings import SettingsProblem
 
 CHECK = "audit log"
-PROBE = "Run gatehouse doctor --probe, write what it prints into a file, and set AUDIT_LOG_FILE to it."
+PROBE = "Run gatehouse doctor --probe, make what it prints the whole of a file, and set AUDIT_LOG_FILE to it."
 
 
 def audit_log(facts: Facts) -> Iterator[Finding]:

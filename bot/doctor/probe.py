@@ -3,10 +3,10 @@
 It is the only thing the doctor does that writes. What is learned is printed for the configuration of the audit log.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from approvals.correlating import credential_of
 from approvals.crash import crash_point
@@ -15,6 +15,8 @@ from approvals.policy import Policy
 from approvals.ports import DirectoryError, Impossible
 from bot.atlassian.directory import AtlassianDirectory
 from bot.atlassian.org_shapes import Event
+from bot.doctor import audit_file
+from bot.doctor.audit_file import Table
 
 LOOKS = 20  # at the audit log, one each QUARTER: it may be asked fifty times a minute, and is some minutes late
 QUARTER = 15.0  # seconds
@@ -34,13 +36,9 @@ class Learnt:
     actor: dict[str, str] = field(default_factory=dict)
     after: float = 0.0  # seconds until the last of them showed
 
-    def toml(self) -> str:
-        """For the configuration of the audit log; an action that did not show is not written."""
-        lines = ["[audit_log]", f"seen_after_seconds = {round(self.after)}", "", "[audit_log.actions]"]
-        lines += [f"{does} = {_quoted(action)}" for does, action in self.actions.items()]
-        lines += ["", "[audit_log.actor]"]
-        lines += [f"{name} = {_quoted(value)}" for name, value in self.actor.items()]
-        return "\n".join(lines) + "\n"
+    def toml(self, before: Table = MappingProxyType({})) -> str:
+        """The configuration of the audit log with what stood in it; an action that did not show is not written."""
+        return audit_file.after(before, self.actions, self.actor, self.after)
 
 
 @dataclass
@@ -141,11 +139,6 @@ class Probe:
                 learnt.actor = {name: value for name, value in told.items() if value}
             learnt.after = max(learnt.after, ((event.attributes.processed_at or _time(event)) - since).total_seconds())
         return learnt
-
-
-def _quoted(text: str) -> str:
-    """A TOML string: every string of JSON is one, but that DEL is to be escaped (https://toml.io/en/v1.0.0#string)."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _is_about(event: Event, about: set[str], *groups: str) -> bool:

@@ -68,3 +68,10 @@ def test_a_probe_is_an_entry_of_the_record_and_what_it_prints_switches_the_alarm
     file.write_text(done.stdout.partition("audit-log.toml:")[2], encoding="utf-8")
     house.environ["AUDIT_LOG_FILE"] = str(file)
     assert by_check(house.look())["use of our keys"].found.startswith("the alarm is off for organization:")
+    environ["AUDIT_LOG_FILE"] = str(file)
+    again = subprocess.run(
+        [sys.executable, "-m", "bot.cli", *words],
+        cwd=house.policy.parent, env=environ, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    whole = again.stdout.partition(f"This is the whole of {file}")[2].partition(":\n")[2]
+    assert whole.strip() == file.read_text(encoding="utf-8").strip(), "the same key once more teaches nothing new"

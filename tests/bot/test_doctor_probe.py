@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,9 @@ from approvals import crash
 from approvals.policy import Policy
 from approvals.ports import DirectoryError
 from bot.atlassian.directory import AtlassianDirectory
-from bot.doctor.probe import NoProbe, Probe
+from bot.atlassian.event_kinds import read_config
+from bot.doctor.audit_file import before
+from bot.doctor.probe import Learnt, NoProbe, Probe
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.atlassian.server import running
@@ -148,3 +151,41 @@ def test_without_an_entitlement_there_is_nothing_to_learn_about(probe: Probe) ->
     bare = replace(probe, policy=replace(POLICY, entitlements=()))
     with pytest.raises(NoProbe, match="no entitlement"):
         bare.plan(DRILL, ADA)
+
+
+def test_a_second_probe_gives_the_whole_file_with_both_keys_in_it(tmp_path: Path) -> None:
+    """TOML takes no table twice: whoever added the second probe's lines to the first's had a bot that did not start."""
+    organization = {"id": "712020:omar", "token_label": "Gatehouse", "credential": "organization"}
+    first = Learnt({"add_member": "user_added_to_group", "remove_member": "out"}, organization, 40.0)
+    scim = {"token_label": 'Gate"house\x7f', "credential": "scim:1"}
+    second = Learnt({"add_member": "scim_added"}, scim, 12.0)
+    file = tmp_path / "audit-log.toml"
+    file.write_text(first.toml(), encoding="utf-8")
+    for learnt in (second, second):
+        file.write_text(learnt.toml(before(file)), encoding="utf-8")
+    config = read_config(file)
+    assert config.known == {"organization", "scim:1"}
+    assert len(config.actors) == 2
+    assert config.actions == {"add_member": ("user_added_to_group", "scim_added"), "remove_member": ("out",)}
+    assert config.actors[1].shown["token_label"] == 'Gate"house\x7f'
+
+
+def test_what_somebody_wrote_into_the_file_stays(tmp_path: Path) -> None:
+    file = tmp_path / "audit-log.toml"
+    file.write_text(
+        '[audit_log]\nlink = "https://a.example/{org}"\nmissing_after_minutes = 45\n'
+        '[audit_log.actions]\n"scim/set_email" = ["x", "y"]\n[audit_log.actor]\ntoken_label = "Gatehouse"\n',
+        encoding="utf-8",
+    )
+    old = read_config(file)
+    file.write_text(Learnt({"add_member": "a"}, {}, 3.0).toml(before(file)), encoding="utf-8")
+    new = read_config(file)
+    assert (new.link, new.missing_after, new.actors) == (old.link, old.missing_after, old.actors)
+    assert new.actions == {"scim/set_email": ("x", "y"), "add_member": ("a",)}
+
+
+def test_a_log_that_names_nobody_teaches_no_key(tmp_path: Path) -> None:
+    file = tmp_path / "audit-log.toml"
+    assert before(file) == {}, "named, and still to be made"
+    file.write_text(Learnt({"add_member": "a"}, {"name": "Omar"}, 3.0).toml(), encoding="utf-8")
+    assert read_config(file).actors == ()

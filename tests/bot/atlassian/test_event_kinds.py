@@ -86,5 +86,10 @@ def test_what_is_wrong_in_the_file_is_a_sentence(tmp_path: Path, wrong: str) -> 
         read_config(tmp_path / "nothing.toml")
 
 
+def test_what_is_no_toml_is_named_by_its_line(tmp_path: Path) -> None:
+    with pytest.raises(SettingsProblem, match=r"is no TOML: .*line 3"):
+        written(tmp_path, "[audit_log]\n\n[audit_log]\n")
+
+
 def test_each_kind_has_its_place() -> None:
     assert len(set(KINDS)) == len(KINDS)
