@@ -13,6 +13,7 @@ RUN /opt/gatehouse/bin/pip install --disable-pip-version-check --no-cache-dir --
 
 FROM python:3.12.8-slim-bookworm
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin gatehouse
+RUN install --directory --owner=10001 --group=10001 --mode=0700 /srv/outside
 COPY --from=build /opt/gatehouse /opt/gatehouse
 WORKDIR /srv/gatehouse
 ENV PATH=/opt/gatehouse/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOST=0.0.0.0 PORT=3000

@@ -167,6 +167,16 @@ def test_every_service_is_pinned_checked_and_given_the_time_to_stop() -> None:
         assert SERVICES[service]["read_only"]
 
 
+def test_what_must_be_written_outside_the_record_has_a_place_that_they_share_and_may_write() -> None:
+    """CHECKPOINT_FILE on a read-only disk, or one that dies with the container, would be none."""
+    for service in OURS:
+        assert "outside:/srv/outside" in SERVICES[service]["volumes"]
+    assert "outside" in COMPOSE["volumes"]
+    (user,) = of("USER")
+    (made,) = [rest for rest in of("RUN") if rest.endswith(" /srv/outside")]
+    assert set(user.split(":")) == set(re.findall(r"--(?:owner|group)=(\d+)", made)), "a new volume is owned like it"
+
+
 def test_the_side_that_slack_reaches_is_on_this_machine_only_until_somebody_ends_tls_before_it() -> None:
     assert SERVICES["web"]["ports"] == ["127.0.0.1:3000:3000"]
     assert not [name for name in ("postgres", "worker", "migrate") if "ports" in SERVICES[name]]
