@@ -19,10 +19,7 @@ from bot.settings import NEXT, Settings
 from bot.surroundings import SettingsProblem
 
 NEXT_ORG_KEY = "organization key, the next one"
-ORG_KEY = (
-    "Create an API key without scopes at https://admin.atlassian.com under Settings, API keys, "
-    "and set ATLASSIAN_ORG_API_KEY."
-)
+ORG_KEY = "Create an API key without scopes at https://admin.atlassian.com under Settings, API keys, and set {name}."
 SCIM_KEY = "Regenerate it under Security, Identity providers, and set {name}; the old key stops at once."
 REACH = "This machine must reach Atlassian over HTTPS; try again when it does."
 
@@ -30,19 +27,21 @@ REACH = "This machine must reach Atlassian over HTTPS; try again when it does."
 def organization(facts: Facts) -> Iterator[Finding]:
     """One organization a key, and the next key of the same one. The checks go on with the first of them that works."""
     settings = facts.settings
-    for key, check in zip(organization_slots(settings).all, ("organization key", NEXT_ORG_KEY), strict=False):
+    slots = organization_slots(settings)
+    names = (slots.setting, f"{slots.setting}{NEXT}")
+    for key, check, name in zip(slots.all, ("organization key", NEXT_ORG_KEY), names, strict=False):
         transport = organization_transport(settings.atlassian_api_url, key)
         client = OrganizationClient(transport, settings.atlassian_org_id)
         facts.closing.callback(client.close)
-        finding = _organization(client, settings, check)
+        finding = _organization(client, settings, check, name)
         if finding.state == "ok" and "the organization key" not in facts.have:
             facts.organization, facts.accounts = client, AccountsClient(transport)
             facts.have.add("the organization key")
         yield finding
 
 
-def _organization(client: OrganizationClient, settings: Settings, check: str) -> Finding:
-    """A key with scopes is refused by this very call, which names none."""
+def _organization(client: OrganizationClient, settings: Settings, check: str, setting: str) -> Finding:
+    """A key with scopes is refused by this very call, which names none. ``setting`` is where this key stands."""
     try:
         known = {org.id: org.name for org in client.organizations()}
         if settings.atlassian_org_id not in known:
@@ -50,7 +49,7 @@ def _organization(client: OrganizationClient, settings: Settings, check: str) ->
             return fail(check, f"it is of organization {', '.join(known) or 'none'}, not of ours", mend)
         directories = client.directories()
     except AtlassianError as error:
-        mend = ORG_KEY if isinstance(error, KeyRefused | Forbidden) else REACH
+        mend = ORG_KEY.format(name=setting) if isinstance(error, KeyRefused | Forbidden) else REACH
         return fail(check, str(error), mend)
     name = known[settings.atlassian_org_id]
     return ok(check, f"organization {name}, directories: {len(directories)}")
@@ -90,7 +89,7 @@ def groups(facts: Facts) -> Iterator[Finding]:
         except Impossible as impossible:
             yield fail(check, str(impossible), "Mend the group in Atlassian, or the entitlement in the policy.")
         except AtlassianError as error:
-            yield fail(check, str(error), REACH if error.retry else ORG_KEY)
+            yield fail(check, str(error), REACH if error.retry else ORG_KEY.format(name="ATLASSIAN_ORG_API_KEY"))
         else:
             given += 1
     if given:
@@ -100,14 +99,14 @@ def groups(facts: Facts) -> Iterator[Finding]:
 
 def _directory(facts: Facts, directory: ScimDirectory) -> Iterator[Finding]:
     """Both of its keys; the checks go on with the first that works."""
-    check, name = f"directory {directory.name}", directory.key or "its key"
+    check = f"directory {directory.name}"
     try:
         slots = scim_slots(facts.settings, directory)
     except SettingsProblem as problem:
         yield fail(check, "it has no key", problem.sentences[0])
         return
     for key, which in zip(slots.all, (check, f"{check}, the next key"), strict=False):
-        yield _scim_key(facts, directory, key, which, name if which == check else f"{slots.setting}{NEXT}")
+        yield _scim_key(facts, directory, key, which, slots.setting if which == check else f"{slots.setting}{NEXT}")
 
 
 def _scim_key(facts: Facts, directory: ScimDirectory, key: SecretStr, check: str, name: str) -> Finding:

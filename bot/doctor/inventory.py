@@ -12,6 +12,7 @@ from bot.atlassian.site import SiteClient
 from bot.atlassian.transport import site_transport
 from bot.doctor.findings import Check, Facts, Finding, fail, ok, warn
 from bot.key_slots import site_slots
+from bot.settings import NEXT
 
 VERIFY = "Verify the domain under Settings, Domains: accounts on other domains are not managed by the organization."
 ENOUGH = 2  # emergency administrators
@@ -115,16 +116,17 @@ def site(facts: Facts) -> Iterator[Finding]:
         facts.site = None
         yield ok("Jira site", "not set: groups that only a site knows can't be given")
         return
-    tokens = site_slots(settings).all
-    transports = [site_transport(settings.atlassian_site_url, settings.atlassian_site_email, key) for key in tokens]
+    slots = site_slots(settings)
+    transports = [site_transport(settings.atlassian_site_url, settings.atlassian_site_email, key) for key in slots.all]
     clients = [SiteClient(transport) for transport in transports]
     facts.site = clients[0]
-    for client, check in reversed(list(zip(clients, ("Jira site", "Jira site, the next token"), strict=False))):
+    names = (("Jira site", slots.setting), ("Jira site, the next token", f"{slots.setting}{NEXT}"))
+    for client, (check, name) in reversed(list(zip(clients, names, strict=False))):
         facts.closing.callback(client.close)
         try:
             client.find_group("-")
         except AtlassianError as error:
-            mend = "Set ATLASSIAN_SITE_EMAIL and a new ATLASSIAN_SITE_API_TOKEN of that person."
+            mend = f"Set ATLASSIAN_SITE_EMAIL and a new {name} of that person."
             yield fail(check, str(error), mend)
         else:
             facts.site = client  # the first that works, for the checks after this one

@@ -63,12 +63,14 @@ def test_a_next_key_that_does_not_work_is_found_before_it_is_needed(house: House
     (wrong,) = house.wrong()
     assert wrong.check == check
     assert "refused" in wrong.found
+    assert f"set {setting}" in wrong.mend
 
 
 def test_where_only_the_next_key_works_the_rest_is_looked_at_with_it(house: House) -> None:
     house.environ |= {"ATLASSIAN_ORG_API_KEY": "canary-0f3d", "ATLASSIAN_ORG_API_KEY_NEXT": seed.ORG_API_KEY}
     (wrong,) = house.wrong()
     assert wrong.check == "organization key"
+    assert wrong.mend.endswith("and set ATLASSIAN_ORG_API_KEY.")
     assert not [finding for finding in house.look() if finding.state == "not tried"]
 
 
