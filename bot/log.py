@@ -32,7 +32,9 @@ PATTERNS = re.compile(
     r"xox[a-z](?:\.xox[a-z])?-[A-Za-z0-9-]+"
     r"|xapp-[A-Za-z0-9-]+"
     r"|AT[A-Z]TT3x[A-Za-z0-9_=+/-]+"
-    r"|\b(?:Bearer|Basic)\s+[A-Za-z0-9._~+/=-]+"
+    r"|\bBearer\s+[A-Za-z0-9._~+/=-]+"
+    # of an entitlement named jira-basic the next word is none: base64 of a name and a secret is no word
+    r"|\bBasic\s+(?-i:(?![A-Z]?[a-z]+(?:[^A-Za-z0-9+/=]|\Z))[A-Za-z0-9+/]{8,}={0,2})"
     r"|(?:https?(?::|%3A)(?:/|%2F|\\/){2})?hooks\.slack\.com[^\s\"'<>]*",
     re.IGNORECASE,
 )

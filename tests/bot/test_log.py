@@ -151,6 +151,22 @@ def test_ordinary_words_stay(written: Written) -> None:
     assert written.lines[0]["event"] == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "atlassian/jira-basic as it is", "Basic Information of the app", "jira-basic\nrelease-managers", "basic AB12",
+        "basic administrators, basic",
+    ],
+)  # fmt: skip
+def test_a_word_after_basic_is_no_credential(text: str) -> None:
+    assert redactor(())(text) == text
+
+
+def test_a_credential_after_basic_is_one_however_it_is_written() -> None:
+    for text in ("basic Y2FuYXJ5OmNhbmFyeQ==", "BASIC  YWRhQGV4YW1wbGUuY29tOnRva2Vu.", "Basic YTpiY2RlZg=="):
+        assert "[redacted]" in redactor(())(text), text
+
+
 class Unlucky:
     def __repr__(self) -> str:
         return f"<object with {PLAIN}>"
