@@ -28,8 +28,10 @@ def check(
         f"{len(policy.entitlements)} entitlements, {len(policy.directories)} directories: the policy can be used."
     )
     if live:
+        from bot.cli_setup import log_what_is_found
         from bot.doctor.examination import examine, is_well, show
 
+        log_what_is_found()
         findings = examine(os.environ, Path(".env"), instead=policy)
         show(findings)
         if not is_well(findings):

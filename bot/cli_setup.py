@@ -68,10 +68,24 @@ def doctor(
 
     if probe:
         return _probe(probe, account, yes)
+    log_what_is_found()
     findings = examine(os.environ, Path(".env"))
     show(findings)
     if not is_well(findings):
         raise typer.Exit(1)
+
+
+def log_what_is_found() -> None:
+    """With what can be read of the settings: whoever looks at them whole says by itself what is wrong with them."""
+    from bot.log import set_up_logging
+    from bot.settings import load_settings
+    from bot.surroundings import SettingsProblem
+
+    try:
+        settings = load_settings(needs=())
+    except SettingsProblem:
+        return set_up_logging("WARNING", ())
+    set_up_logging("WARNING" if settings.log_level == "INFO" else settings.log_level, settings.secrets())
 
 
 def _probe(group: str, account: str, yes: bool) -> None:

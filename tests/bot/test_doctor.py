@@ -29,6 +29,7 @@ def test_when_all_is_well_every_check_says_so_and_the_status_is_zero(house: Hous
     done = run(house)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
+    assert done.stdout.startswith("┏"), "nothing stands before the table"
     assert "FAIL" not in done.stdout
     findings = by_check(house.look())
     assert {finding.state for finding in findings.values()} <= {"ok", "warn"}
@@ -55,6 +56,7 @@ def test_what_is_wrong_is_a_line_of_the_table_and_the_status_is_one(house: House
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
     assert "canary-0f3d" not in done.stdout + done.stderr
+    assert done.stdout.startswith("┏"), "a call that was refused is in the table, and in no line before it"
     (line,) = (line for line in done.stdout.splitlines() if "FAIL" in line and "│" in line)
     assert "the API key was refused" in line
     assert "Create an API key without scopes" in line
