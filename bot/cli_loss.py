@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+OFF = "Safe mode is not on. Each start compares the record with what was said of it outside."
+
 
 def backup(
     file: Annotated[Path, typer.Argument(dir_okay=False, help="A file that is not there yet.")],
@@ -53,4 +55,4 @@ def safe_mode(
                 mode.enter(w, why[:500], by=actor, notes=said_outside(settings).notes.values())
         with store.look() as connection:
             words = said(connection)
-    typer.echo(f"{words[:1].upper()}{words[1:]}." if words else "Safe mode is not on: the record is what it was.")
+    typer.echo(f"{words[:1].upper()}{words[1:]}." if words else OFF)

@@ -31,13 +31,20 @@ def verify(
         # A file is read by several processes where it is long, which is faster.
         found = verify_file(Path(database.file)) if database.file else Store(database).verify()
         with database.reading() as session:
-            found.problems += compared(session, settings, checkpoint or ())
-    for problem in found.problems:
+            otherwise = compared(session, settings, checkpoint or ())
+    for problem in (*found.problems, *otherwise):
         typer.echo(problem, err=True)
     erased = f", {found.erased} details erased" if found.erased else ""
-    typer.echo(f"{found.entries} entries{erased}, head {found.head}: {'whole' if found.ok else 'NOT WHOLE'}.")
-    if not found.ok:
+    typer.echo(f"{found.entries} entries{erased}, head {found.head}: {_verdict(found.ok, not otherwise)}.")
+    if otherwise or not found.ok:
         raise typer.Exit(1)
+
+
+def _verdict(whole: bool, agrees: bool) -> str:
+    """A copy that was put back is whole, and behind what was said outside: that is no chain that was changed."""
+    if not whole:
+        return "NOT WHOLE"
+    return "whole" if agrees else "whole in itself, and NOT what was said outside"
 
 
 @app.command("verifier")

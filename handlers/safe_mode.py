@@ -26,7 +26,7 @@ AGAIN, LEAVE, NEXT, PREVIOUS = "safe_again", "safe_leave", "safe_next", "safe_pr
 VIEW = "safe_mode"
 PAGE = 8  # people: of each two blocks, and a modal has 100
 EVENTS = 8
-IS_OFF = ":white_check_mark: Safe mode is not on: the record is what it was."
+IS_OFF = ":white_check_mark: Safe mode is not on. Each start compares the record with what was said outside."
 LENGTHS = (timedelta(hours=1), timedelta(hours=8))
 MARKS = {"outside": ":key:", "event": ":page_facing_up:", "none": ":grey_question:"}
 Block = dict[str, Any]

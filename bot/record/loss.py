@@ -4,7 +4,7 @@ The jobs ``outside`` and ``safe mode over``.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -26,6 +26,7 @@ from handlers.cards import Drawing
 
 COPY = "this database is a copy"  # in `meta`: `gatehouse backup` writes it into what it makes
 SLACK = "the audit channel"
+FILE = "the checkpoint file"
 GIVEN = "the checkpoint that was given"
 
 log = structlog.get_logger()
@@ -75,9 +76,9 @@ class Loss:
 
     def look(self) -> None:
         """At a start, before any work: the places on this machine at once, the one in Slack by a job."""
-        places = [read_file(file, self.book.organization, self.book.key) for file in self.given]
+        places = [self._read(file, GIVEN) for file in self.given]
         if self.book.file is not None:
-            places.append(read_file(self.book.file, self.book.organization, self.book.key))
+            places.append(self._read(self.book.file, FILE))
         with self.store.write() as w:
             self._begin_the_book(w, places)
             self.trouble = next((place.trouble for place in places if place.trouble), "")
@@ -96,7 +97,7 @@ class Loss:
 
     def look_again(self) -> None:
         """After the server was away: another one may have taken over, and have less than was seen of the first."""
-        places = [read_file(self.book.file, self.book.organization, self.book.key)] if self.book.file else []
+        places = [self._read(self.book.file, FILE)] if self.book.file else []
         places.append(Known(newest=self.book.seen))
         with self.store.write() as w:
             if self._compare(w, places):
@@ -143,6 +144,12 @@ class Loss:
         ours = [str(one.get("text", "")) for one in reversed(messages) if one.get("bot_id")]
         lines = [line for text in ours for line in text.splitlines()]
         return read_lines(map(_unescaped, lines), self.book.organization, self.book.key, SLACK)
+
+    def _read(self, file: Path, called: str) -> Known:
+        """What everybody reads in safe mode names no path of this machine."""
+        known = read_file(file, self.book.organization, self.book.key)
+        known.newest = replace(known.newest, where=called) if known.newest is not None else None
+        return known
 
     def _compare(self, w: Write, places: Iterable[Known]) -> bool:
         """Whether anything outside knows more than the record does; then safe mode is on."""

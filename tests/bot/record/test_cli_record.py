@@ -71,3 +71,24 @@ def test_an_export_is_an_entry_of_its_own_and_told_to_security(shell: Shell) -> 
 def test_a_request_that_is_not_there_is_a_sentence(shell: Shell) -> None:
     (sentence,) = shell.refused("audit", "show", "REQ-nothing")
     assert sentence == "The record has no entry of 'REQ-nothing'."
+
+
+def test_a_copy_that_is_behind_is_whole_in_itself_and_that_is_said(shell: Shell) -> None:
+    """Whoever put one back read that it is not whole, where the page says that it is as it must be."""
+    shell.run("people", "import", "people.csv")
+    line = json.loads(shell.run("audit", "checkpoint").stdout)
+    said = shell.folder / "said.jsonl"
+    said.write_text(json.dumps({**line, "seq": line["seq"] + 5}) + "\n", encoding="utf-8")
+    done = shell.run("audit", "verify", "--checkpoint", str(said))
+    assert done.returncode == 1
+    assert done.stdout.endswith(": whole in itself, and NOT what was said outside.\n")
+    assert f"the record ends at entry {line['seq']}, and {said} saw entry {line['seq'] + 5}" in done.stderr
+    said.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    assert shell.run("audit", "verify", "--checkpoint", str(said)).stdout.endswith(": whole.\n")
+
+
+def test_that_safe_mode_is_off_says_nothing_of_the_record(shell: Shell) -> None:
+    """An old copy that was put back a minute ago, before any start, is no record that is what it was."""
+    assert shell.run("safe-mode").stdout == (
+        "Safe mode is not on. Each start compares the record with what was said of it outside.\n"
+    )

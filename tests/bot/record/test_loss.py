@@ -91,6 +91,8 @@ def test_a_record_that_is_behind_is_in_safe_mode_with_what_was_said_to_be_held(b
     assert mode is not None
     assert f"the record ends at entry {newest.seq}" in mode.why
     assert f"saw entry {newest.seq + 5} at 2026-11-28 09:00 UTC" in mode.why
+    assert "and the checkpoint file saw entry" in mode.why, "every employee reads it: no path of the machine"
+    assert str(file.parent) not in mode.why
     with bot.store.read() as session:
         (row,) = session.exec(select(Stray)).all()
     assert (row.account, row.request, row.evidence) == (NOTE.account, NOTE.request, "outside")
