@@ -34,5 +34,5 @@ def key_refused(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
 def record_broken(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     return (
         f":rotating_light: The record is not whole: {esc(facts['problem'], 500)}. "
-        "Keep a copy of the database before anything else: docs/runbooks/chain-broken.md."
+        "Keep a copy of the database before anything else, then freeze: docs/runbooks/chain-broken.md."
     )

@@ -111,7 +111,10 @@ def record(facts: Facts) -> Iterator[Finding]:
     if found.ok:
         yield ok("record", f"{found.entries} entries, the chain is whole up to {found.head[:12]}")
     else:
-        mend = "Stop Gatehouse, keep a copy, and run gatehouse audit verify, which names every entry."
+        mend = (
+            "Keep a copy of the database before anything else, then freeze; gatehouse audit verify names every entry: "
+            "docs/runbooks/chain-broken.md."
+        )
         yield fail("record", f"the chain is not whole: {found.problems[0]}", mend)
 
 

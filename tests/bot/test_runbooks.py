@@ -1,13 +1,16 @@
 """The runbooks: short, each command in them is one, each page and each figure they name is there."""
 
+import inspect
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+from bot.doctor import here
 from bot.metrics import Metrics
 from bot.settings import Settings
+from handlers.news_of_keys import record_broken
 from tests.bot.test_containers import command
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -68,3 +71,14 @@ def test_each_figure_and_each_setting_it_names_is_there(page: Path) -> None:
 
 def test_most_pages_have_commands() -> None:
     assert sum(bool(commands(page)) for page in PAGES) >= 7
+
+
+def test_a_broken_chain_is_copied_first_and_then_held_back_wherever_it_is_said() -> None:
+    """To freeze writes into the record: whoever reads two orders at night picks the one that destroys the proof."""
+    page = (DOCS / "runbooks" / "chain-broken.md").read_text(encoding="utf-8").partition("\n1. ")[2]
+    alarm = record_broken({"problem": "entry 7 was changed"}, None, "")
+    doctor = inspect.getsource(here.record)
+    for text in (page, alarm, doctor):
+        assert 0 <= text.index("eep a copy of the database") < text.index("freeze"), text
+    for text in (alarm, doctor):
+        assert "docs/runbooks/chain-broken.md" in text
