@@ -141,6 +141,11 @@ def slack_user_of(session: Session, account: str) -> Binding | None:
     return session.exec(select(Binding).where(Binding.account == account)).first()
 
 
+def slack_was_read(session: Session) -> bool:
+    """Whether the mirror knows anybody's standing; before the first start it knows nobody's."""
+    return session.exec(select(SlackUser.user).limit(1)).first() is not None
+
+
 def slack_users_of(session: Session, accounts: set[str]) -> dict[str, str]:
     """The Slack users of those accounts that are bound."""
     rows = session.exec(select(Binding.account, Binding.user).where(col(Binding.account).in_(accounts)))

@@ -52,7 +52,7 @@ def explain(
     with open_database(settings) as database:
         need_schema(database)
         with database.reading() as session:
-            policy = read_policy(file) if file else _in_force(session)
+            policy = read_policy(file) if file else _in_force(session) or _to_come(settings.policy_file)
             entitlement = policy.entitlement(wants)
             if entitlement is None:
                 near = policy.nearest(wants)
@@ -74,7 +74,7 @@ def simulate(
 
     from approvals.simulating import differences, page_of
     from approvals.store import Store
-    from bot.cli import need_schema, open_database, read_policy, read_settings
+    from bot.cli import need_schema, open_database, read_policy, read_settings, stop
 
     settings = read_settings(needs=())
     new = read_policy(file)
@@ -87,6 +87,8 @@ def simulate(
                 now = store.time_in(session)
                 page = page_of(session, now - timedelta(days=days), after)
                 old = _in_force(session)
+                if old is None:
+                    stop("No policy is in force yet, so nothing was asked by one: start Gatehouse once.")
                 found = [(request, list(differences(session, old, new, request, now))) for request in page]
             for request, said in found:
                 looked_at, differ, after = looked_at + 1, differ + bool(said), request.id
@@ -165,14 +167,21 @@ def apply(file: Annotated[Path | None, typer.Argument(help="Default: POLICY_FILE
     typer.echo(f"{id}: nothing has changed yet. It counts when {who} in Slack, within 24 hours.")
 
 
-def _in_force(session: "Session") -> "Policy":
+def _in_force(session: "Session") -> "Policy | None":
     from approvals.policy_book import NoPolicy, PolicyBook
-    from bot.cli import stop
 
     try:
         return PolicyBook().current(session)
     except NoPolicy:
-        stop("No policy is in force yet: name a file with --file, or start Gatehouse once.")
+        return None
+
+
+def _to_come(file: Path) -> "Policy":
+    """The one that the first start will take."""
+    from bot.cli import read_policy
+
+    typer.echo(f"No policy is in force yet; this is by {file}, which the first start takes.")
+    return read_policy(file)
 
 
 def _person(session: "Session", policy: "Policy", said: str) -> "Person":
@@ -209,6 +218,7 @@ def _lines(
     asked = people.who_can_be_asked(session, named)
     accounts = {asker.account, subject, *named.accounts}
     called = people.names(session, accounts)
+    read = people.slack_was_read(session)
     whom = "" if subject == asker.account else f" for {called[subject]}"
     lines = [
         f"{called[asker.account]} {'may' if verdict else 'may not'} ask for {entitlement.name}{whom}: "
@@ -217,12 +227,19 @@ def _lines(
         *_how_many(entitlement),
     ]
     for candidate in named:
-        reached = "" if candidate in asked else ", who can't be asked: not bound, or no full member of the workspace"
+        bound = people.slack_user_of(session, candidate.account) is not None
+        reached = "" if candidate in asked or (bound and not read) else f", who can't be asked: {_why_not(bound)}"
         lines.append(f"{called[candidate.account]} may answer, as {candidate.because}{reached}.")
     lines += [f"Not counted: {why}." for why in named.missing]
-    if not asked:
+    if not read:
+        lines.append("Slack was not read yet, so whether they are full members of the workspace is not known.")
+    elif not asked:
         lines.append("So nobody could answer, and the request would be refused when it is asked.")
     return lines
+
+
+def _why_not(bound: bool) -> str:
+    return "no full member of the workspace" if bound else "bound to no Slack user"
 
 
 def _how_many(rule: "Entitlement") -> "list[str]":

@@ -1,6 +1,7 @@
 """`gatehouse policy explain`: the verdict and the rule that made it, and who would answer."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -74,6 +75,48 @@ def test_what_is_not_known_is_a_sentence(explained: Explained, who: str, wants: 
     done = explained("--who", who, "--wants", wants)
     assert done.returncode == 2
     assert says in done.stderr
+
+
+def test_before_the_first_start_the_file_answers_and_that_slack_was_not_read_is_said(
+    explained: Explained, house: House
+) -> None:
+    """As docs/setup.md has it typed: no policy is in force, and nobody's standing is known."""
+    house.sql("DELETE FROM policies")
+    house.sql("DELETE FROM slack_users")
+    done = explained("--who", ADA.email, "--wants", "eu-jira-admins")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        f"No policy is in force yet; this is by {house.policy}, which the first start takes.",
+        "Ada Ferreira may ask for eu-jira-admins: everyone may ask for eu-jira-admins "
+        "(entitlements.eu-jira-admins.who_may_ask).",
+        "At most 8 hours; the question stays open 1 day.",
+        "Grace Okafor may answer, as the person's manager.",
+        "Slack was not read yet, so whether they are full members of the workspace is not known.",
+    ]
+
+
+def test_who_is_no_full_member_can_not_be_asked(explained: Explained, house: House) -> None:
+    house.sql("UPDATE slack_users SET standing = 'guest'")
+    said = explained("--who", ADA.email, "--wants", "eu-jira-admins").stdout
+    assert "the person's manager, who can't be asked: no full member of the workspace." in said
+    assert "So nobody could answer" in said
+
+
+def test_a_simulation_before_the_first_start_says_what_to_do(house: House, tmp_path: Path) -> None:
+    house.sql("DELETE FROM policies")
+    done = subprocess.run(
+        [sys.executable, "-m", "bot.cli", "policy", "simulate", str(house.policy)], cwd=tmp_path, text=True,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **house.environ}, capture_output=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == "No policy is in force yet, so nothing was asked by one: start Gatehouse once.\n"
+
+
+def test_the_page_explains_the_entitlement_that_it_has_written() -> None:
+    page = (ROOT / "docs" / "setup.md").read_text(encoding="utf-8")
+    for wanted in re.findall(r"policy explain .*--wants (\S+)", page):
+        assert f"[entitlements.{wanted}]" in page
 
 
 def test_steps_levels_tier_and_pause_are_said(explained: Explained, tmp_path: Path) -> None:
