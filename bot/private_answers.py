@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sqlalchemy import ColumnElement
-from sqlmodel import Session, and_, col, or_, select
+from sqlmodel import Session, and_, col, not_, or_, select
 
 from approvals import jobs, people
 from approvals.crash import crash_point
 from approvals.facts import AccountFacts, Holder, TokenFacts
-from approvals.models import AccessRequest, AuditEntry, Grant, Person, Preview
+from approvals.models import AccessRequest, AuditEntry, BulkRow, Grant, Person, Preview
 from approvals.planning import QUIET
 from approvals.policy import Entitlement, Policy
 from approvals.policy import Person as Speaker
@@ -134,9 +134,13 @@ class PrivateAnswers:
         return may_look(session, policy, speaker, wanted.account), None
 
     def _hidden_from(self, session: Session, policy: Policy, speaker: Speaker, wanted: Wanted) -> list[str]:
-        """The quiet requests of a person that do not exist for whoever looks, asked one by one as by their id."""
+        """The requests of a person that do not exist for whoever looks, asked one by one as by their id.
+
+        Those that are quiet; and each list with a row of theirs, for it is about everybody else in it as well.
+        """
         quiet = and_(col(AccessRequest.verb).in_(QUIET), col(AccessRequest.status).in_(OPEN))
-        found = session.exec(select(AccessRequest).where(_concerns(wanted.account), quiet)).all()
+        looked_at = or_(quiet, not_(_their_own(wanted.account)))
+        found = session.exec(select(AccessRequest).where(_concerns(wanted.account), looked_at)).all()
         now = self.store.time_in(session)
         return [request.id for request in found if not may_see(session, policy, speaker, request, now)]
 
@@ -150,7 +154,12 @@ def _grants(session: Session, wanted: Wanted) -> list[Grant]:
 
 
 def _concerns(account: str) -> ColumnElement[bool]:
-    """What somebody asked for, and what is about them."""
+    """What somebody asked for, and what is about them, alone or as a row of a list that was not refused."""
+    rows = select(BulkRow.request_id).where(BulkRow.account == account, BulkRow.state != "refused")
+    return or_(_their_own(account), col(AccessRequest.id).in_(rows))
+
+
+def _their_own(account: str) -> ColumnElement[bool]:
     return or_(col(AccessRequest.requester) == account, col(AccessRequest.subject) == account)
 
 

@@ -24,6 +24,7 @@ from handlers.view import may_see
 
 TITLES = {"whois": "An account", "who": "Who holds it", "tokens": "API tokens", "audit": "The record"}
 READING = ":hourglass_flowing_sand: Reading Atlassian…"
+READING_THE_RECORD = ":hourglass_flowing_sand: Reading the record…"
 BLOCKS = 95  # a modal has 100 at most
 OLDER, NEWEST = "private_older", "private_newest"  # an action's id is there once in a row
 View = dict[str, Any]
@@ -141,7 +142,8 @@ def _open(desk: Desk, speaker: Speaker, said: Said, wanted: Wanted) -> str:
         w.audit("looked at", actor=Actor(speaker.account, speaker.team, speaker.user), data=data)
         w.enqueue("private", external)
     crash_point("private: before opening")
-    opened = desk.open_view(said.trigger, draw_private(wanted.kind, external, [READING]))
+    reading = READING_THE_RECORD if wanted.kind == "audit" else READING
+    opened = desk.open_view(said.trigger, draw_private(wanted.kind, external, [reading]))
     crash_point("private: opened")
     if opened:
         return FORM_IS_OPEN

@@ -211,6 +211,44 @@ def test_whoever_is_in_the_list_sees_none_of_it(bot: Living) -> None:
     assert bot.slack.open_view("ada") is None
 
 
+def looks(bot: Living, who: str, typed: str) -> str:
+    """What stands in the window at last, which is closed again."""
+    answer = bot.slack.command(who, typed, force=True)
+    assert not answer["body"], answer["body"]
+    settle(bot)
+    view = bot.slack.open_view(who)
+    assert view is not None
+    bot.slack.close_view(who, all=True)
+    return text_of(view).replace("\u2060", "")
+
+
+def sees_it_in_the_record(bot: Living, request: AccessRequest, of: dict[tuple[str, str], bool]) -> None:
+    for (who, typed), seen in of.items():
+        assert (request.id in looks(bot, who, f"audit {typed}")) is seen, (who, typed)
+
+
+def test_the_record_of_a_person_has_the_lists_with_a_row_of_theirs_for_who_may_see_them(bot: Living) -> None:
+    """Before the deed and after it; whoever is in the list sees none of it, and a row that was refused is none."""
+    emergency = COMPANY.person(seed.EMERGENCY).email
+    other = next(p for p in FREE if p.handle not in ("ada", "kofi")).email
+    hand_in(bot, HEAD + "\n".join(f"{mail},grant,{EU},2h," for mail in ("ada@harbour.example", other, emergency)))
+    request = newest(bot)
+    assert request.status == "pending"
+    seen = {("omar", "@ada"): True, ("omar", other): True, ("kofi", "me"): True}
+    hidden = {("omar", emergency): False, ("ada", "me"): False}
+    sees_it_in_the_record(bot, request, seen | hidden)
+    approve(bot, request, "omar", "sade", typed="2")
+    after_the_pause(bot)
+    assert newest(bot).status == "done"
+    sees_it_in_the_record(bot, request, seen | hidden)
+
+
+def test_an_open_list_is_hidden_from_whom_it_is_about_though_they_look_after_people(bot: Living) -> None:
+    hand_in(bot, HEAD + f"sade@harbour.example,grant,{EU},2h,\nada@harbour.example,grant,{EU},2h,")
+    hidden = {("sade", "me"): False, ("sade", "@ada"): False}
+    sees_it_in_the_record(bot, newest(bot), {("omar", "@sade"): True} | hidden)
+
+
 BAD = [
     (b"", "The file is empty"),
     (b"PK\x03\x04rubbish", "spreadsheet"),

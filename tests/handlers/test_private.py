@@ -64,7 +64,7 @@ def looks(bot: Living, person: str, typed: str) -> str:
     assert not answer["body"], answer["body"]
     view = bot.slack.open_view(person)
     assert view is not None
-    assert "Reading Atlassian" in text_of(view)
+    assert f"Reading {'the record' if typed.startswith('audit') else 'Atlassian'}" in text_of(view)
     settle(bot)
     view = bot.slack.open_view(person)
     assert view is not None
