@@ -35,6 +35,12 @@ VERBS = {
     "mine": "/access mine",
     "help": "/access help [command]",
 }
+BREAKGLASS = "/breakglass entitlement incident INC-42 because …"  # a command of its own, in Slack as well
+
+
+def is_breakglass(word: str) -> bool:
+    """Whether somebody means that one, who typed it after this one."""
+    return word.casefold().strip("/").replace("-", "").replace("_", "") == "breakglass"
 
 
 @dataclass(frozen=True)

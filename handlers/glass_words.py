@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from approvals import breaking
 from approvals.policy import Policy
+from handlers.command import BREAKGLASS
 from handlers.parse import reason_cut_off
 
 PASSED_OVER = frozenset({"please", "for", "incident", "access", "to", "i", "need", "/breakglass", "take"})
-USAGE = "/breakglass entitlement incident INC-42 because …"
+USAGE = BREAKGLASS
 LOOKED_AT, LONGEST_ID = 1000, 40  # characters of a text, and of an incident's id in it
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from approvals.cases import can_ask
+from approvals.glass_facts import glass_people
 from approvals.policy import Entitlement, Policy, Rule, listed, say_duration
 from approvals.policy import Person as Speaker
 from handlers import verbs
-from handlers.command import VERBS
+from handlers.command import BREAKGLASS, VERBS, is_breakglass
 from handlers.desk import Desk, Said
 from handlers.manual import GROUPS, Page, page_of, seen_by
 from handlers.text import esc, packed, sentence, within
@@ -22,6 +23,10 @@ HOW = (
     "To *answer*, press Approve or Deny on the card in your direct messages, in its channel, or in App Home. "
     "`/access help grant` explains one of these, with an example."
 )
+IN_AN_INCIDENT = (
+    f"*In an incident*\n`{BREAKGLASS}` takes access at once, and answers for it afterwards: everybody it bypasses "
+    "hears of it. `/access help breakglass` says more."
+)
 Drawn = dict[str, object]
 
 
@@ -32,8 +37,10 @@ def draw_help(desk: Desk, speaker: Speaker, said: Said, menu: Mapping[str, str])
         about = said.command.entitlement
         if about:
             return help_message(list(_about(policy, about, menu)))
-        offered = can_ask(session, policy, policy.entitlements, speaker, speaker.account, desk.store.time_in(session))
-    return help_message([HOW, *_menu(policy, speaker, menu), *_offered(policy, offered)])
+        now = desk.store.time_in(session)
+        offered = can_ask(session, policy, policy.entitlements, speaker, speaker.account, now)
+        glass = [IN_AN_INCIDENT] if speaker.account in glass_people(session, policy, now) else []
+    return help_message([HOW, *_menu(policy, speaker, menu), *glass, *_offered(policy, offered)])
 
 
 def help_message(paragraphs: list[str]) -> Drawn:
@@ -70,6 +77,8 @@ def _about(policy: Policy, named: str, menu: Mapping[str, str]) -> Iterator[str]
         yield from _command(policy, verb, menu[verb])
     elif entitlement is not None:
         yield from _entitlement(entitlement)
+    elif is_breakglass(named):
+        yield from _breakglass(policy)
     else:
         near = difflib.get_close_matches(verb[:40], menu, 2, 0.6) or policy.nearest(named)[:2]
         hint = f" Did you mean {' or '.join(f'`/access help {one}`' for one in near)}?" if near else ""
@@ -120,6 +129,22 @@ def _entitlement(entitlement: Entitlement) -> Iterator[str]:
         yield f"It is only taken away: `/access revoke @who {entitlement.name} because …`"
     else:
         yield f"*For example:* `/access grant {entitlement.name} for 2h because …`"
+
+
+def _breakglass(policy: Policy) -> Iterator[str]:
+    """What the command for emergencies is, and whom the policy lets use it."""
+    yield (
+        f"`{BREAKGLASS}`\nTakes access first, in an incident, and answers for it afterwards: everybody it bypasses "
+        "hears of it at the same moment and can end it, and it is reviewed. It is typed by itself, without `/access`."
+    )
+    glass = policy.break_glass
+    names = listed([f"`{one.name}`" for one in policy.entitlements if one.break_glass]) or "nothing"
+    yield "\n".join(
+        [
+            f"*Who may:* {esc(listed([source.said for source in glass.who])) if glass else 'nobody'}",
+            f"*What may be taken:* {names if glass else 'nothing'}",
+        ]
+    )
 
 
 def _askers(rule: Rule) -> str:

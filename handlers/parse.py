@@ -3,7 +3,7 @@
 import difflib
 import re
 
-from handlers.command import VERBS, Command, Problem, Subject
+from handlers.command import BREAKGLASS, VERBS, Command, Problem, Subject, is_breakglass
 from handlers.durations import Duration
 from handlers.grammar.patterns import short
 from handlers.grammar.pieces import read
@@ -71,6 +71,9 @@ def _no_verb(word: str, text: str) -> Problem:
     folded = word.casefold()
     near = MEANT.get(folded) or next(iter(difflib.get_close_matches(folded[:40], VERBS, 1, 0.6)), None)
     typed, wrong = f"I read “{short(clean(decode(text)))}”.", f"“{short(word)}” is not something Gatehouse can do."
+    if is_breakglass(word):
+        wrong = "Emergency access is a command of its own."
+        return Problem(typed, wrong, f"Type “{BREAKGLASS}”, without “/access” before it.")
     if near:
         return Problem(typed, wrong, f"Did you mean “{near}”? Type “{VERBS[near]}”.")
     return Problem(typed, wrong, f"Start with one of {', '.join(VERBS)}; “/access help” explains them.")

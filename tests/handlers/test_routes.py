@@ -21,6 +21,7 @@ from bot.sandbox.slack.limits import problems_of_message
 from handlers import breakglass, bulk, change, confirm, decide, routes, safe_mode
 from handlers.administration import proposal_card
 from handlers.cards import draw
+from handlers.command import BREAKGLASS
 from handlers.help import HOW, help_message
 from handlers.manual import GROUPS, page_of
 from handlers.news import draw_news
@@ -155,6 +156,20 @@ def test_help_says_who_answers_by_the_policy_in_force(bot: Living) -> None:
     text = helped(bot, "ada", "help eu-confluence-admins")
     assert "30 days at most" in text
     assert "answers:* the person's manager or its owner" in text
+
+
+def test_help_knows_break_glass_and_names_it_to_those_whom_the_policy_names(bot: Living) -> None:
+    """A command of its own, that nobody finds at night who was never told of it."""
+    assert f"`{BREAKGLASS}`" in helped(bot, "tomas")
+    assert "/breakglass" not in helped(bot, "ada")
+    for word in ("breakglass", "Break-Glass"):
+        text = helped(bot, "ada", f"help {word}")
+        assert f"`{BREAKGLASS}`" in text
+        assert "*What may be taken:* `eu-jira-admins`" in text
+    for typed in ("breakglass eu-jira-admins INC-42", "/breakglass eu-jira-admins because it burns"):
+        text = said(bot, "tomas", typed).replace("\u2060", "")
+        assert "Emergency access is a command of its own." in text
+        assert BREAKGLASS in text
 
 
 def test_help_on_what_there_is_not_says_what_there_is(bot: Living) -> None:
