@@ -76,7 +76,7 @@ def _asked_for(insert: Callable[[Any], Any]) -> Any:
 
 _ASKED_FOR = {"sqlite": _asked_for(sqlite.insert), "postgresql": _asked_for(postgresql.insert)}
 _TELL_WORKERS = select(func.pg_notify(CHANNEL, ""))
-_NEXT_DUE = select(func.min(Job.run_at)).where(Job.status == "ready")
+_NEXT_DUE = select(func.min(Job.run_at)).where(Job.status == "ready", col(Job.priority) <= bindparam("least"))
 
 
 def _claiming(clock: ColumnElement[datetime], until: ColumnElement[datetime]) -> Any:
@@ -84,7 +84,8 @@ def _claiming(clock: ColumnElement[datetime], until: ColumnElement[datetime]) ->
         and_(col(Job.status) == "ready", col(Job.run_at) <= bindparam("now")),
         and_(col(Job.status) == "running", col(Job.leased_until) < clock),
     )
-    most_urgent = select(Job.id).where(due).order_by(col(Job.priority), col(Job.run_at)).limit(1)
+    wanted = and_(due, col(Job.priority) <= bindparam("least"))
+    most_urgent = select(Job.id).where(wanted).order_by(col(Job.priority), col(Job.run_at)).limit(1)
     return (
         update(Job)
         .where(col(Job.id) == most_urgent.with_for_update(skip_locked=True).scalar_subquery())
@@ -128,6 +129,7 @@ class Claim:
     done: bool = False  # its last transaction was committed and has finished it
     halted: bool = False  # whoever runs it stops, and begins no further call
     takes_next: bool = False  # whoever runs it goes on with what its last transaction claims for them
+    least: int = BACKGROUND  # and takes nothing that is less urgent
     following: "Claim | None" = None
 
     def insist(self) -> None:
@@ -179,14 +181,18 @@ def cancel_untried(db: Session | Connection, kind: str, about: Select[Any]) -> N
     plain(db).execute(delete(Job).where(*of_them))
 
 
-def claim(db: Session | Connection, *, now: datetime) -> Claim | None:
-    """Take the most urgent job that is due (domain time ``now``), or one whose lease ran out (real time)."""
+def claim(db: Session | Connection, *, now: datetime, least: int = BACKGROUND) -> Claim | None:
+    """Take the most urgent job that is due (domain time ``now``), or one whose lease ran out (real time).
+
+    Nothing less urgent than ``least`` is taken.
+    """
     connection, lease, since = plain(db), Lease(secrets.token_hex(8)), seconds_gone()
-    values = {"now": now, "new_lease": lease, **_our_clock(connection)}
+    values = {"now": now, "new_lease": lease, "least": least, **_our_clock(connection)}
     row = connection.execute(_CLAIM[connection.dialect.name], values).first()
     if row is None:
         return None
-    return Claim(row.id, row.key, row.kind, row.about, row.attempts, lease, row.priority, row.trace, held_at=since)
+    taken = (row.id, row.key, row.kind, row.about, row.attempts, lease, row.priority, row.trace)
+    return Claim(*taken, held_at=since, least=least)
 
 
 def hold(db: Session | Connection, claim: Claim) -> None:
@@ -254,9 +260,9 @@ def bury(db: Session | Connection, claim: Claim, *, trouble: str) -> bool:
     return status.scalar() == "dead"
 
 
-def next_due(db: Session | Connection) -> datetime | None:
-    """When the next ready job is to run, in domain time."""
-    first: datetime | None = plain(db).execute(_NEXT_DUE).scalar()
+def next_due(db: Session | Connection, least: int = BACKGROUND) -> datetime | None:
+    """When the next ready job is to run, in domain time; nothing less urgent than ``least`` counts."""
+    first: datetime | None = plain(db).execute(_NEXT_DUE, {"least": least}).scalar()
     return first.replace(tzinfo=UTC) if first and first.tzinfo is None else first
 
 

@@ -403,10 +403,10 @@ class Store:
             for count in self._counters:
                 count(w.happened)
 
-    def claim(self) -> jobs.Claim | None:
+    def claim(self, least: int = jobs.BACKGROUND) -> jobs.Claim | None:
         """The next job, if one is due. A claim that finds nothing changes no page, so an idle worker writes nothing."""
         with self.database.changing() as connection:
-            return jobs.claim(connection, now=self.time_in(connection))
+            return jobs.claim(connection, now=self.time_in(connection), least=least)
 
     def take_over(self) -> None:
         """At the start of the only worker there is, after its port was won: what a dead one held is free at once."""
@@ -428,7 +428,7 @@ class Store:
                 urgent = claim.takes_next and w.asks_for_effect
                 w.flush()
                 jobs.finish(w.connection, claim)
-                following = jobs.claim(w.connection, now=w.now) if urgent else None
+                following = jobs.claim(w.connection, now=w.now, least=claim.least) if urgent else None
         claim.done, claim.following = last, following
 
     def head_is_whole(self) -> bool:

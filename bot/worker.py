@@ -40,7 +40,10 @@ ENDS = frozenset({"end", "bulk end", "group end"})
 
 
 class Worker:
-    """A few threads that do the work in the order of its urgency."""
+    """A few threads that do the work in the order of its urgency, and one more that does nothing but the most urgent.
+
+    Ends and break-glass begin where every other thread is in the middle of a long list.
+    """
 
     def __init__(
         self,
@@ -57,9 +60,13 @@ class Worker:
         self.on_failure: Callable[[str], None] = lambda kind: None  # for whoever counts
         self.poll = poll
         self._threads = [threading.Thread(target=self._loop, name=f"worker {n}", daemon=True) for n in range(threads)]
+        self._threads.append(threading.Thread(target=self._loop, args=(jobs.ENDS,), name="worker ends", daemon=True))
         self._threads.append(threading.Thread(target=self._beat, name="heartbeat", daemon=True))
         self._held: dict[int, jobs.Claim] = {}
-        self._work = threading.Condition()
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)  # where those wait who do anything
+        self._ends = threading.Condition(self._lock)  # where the one waits who does what is most urgent
+        self._idle = 0  # of those who do anything
         self._asked = 0
         self._trouble = ""  # of the database
         self._doer: threading.Thread | None = None
@@ -80,10 +87,13 @@ class Worker:
             thread.start()
 
     def wake(self) -> None:
-        """Something was enqueued: one thread looks, and wakes another if it finds work."""
-        with self._work:
+        """Something was enqueued: one thread looks, and wakes another if it finds work.
+
+        The one that is kept for ends is woken only where nobody else is left, for whoever is looks for ends first too.
+        """
+        with self._lock:
             self._asked += 1
-            self._work.notify()
+            (self._work if self._idle else self._ends).notify()
 
     def halt(self) -> None:
         """Take nothing more, and begin no further call in what is at hand. Takes no lock: a signal may do it."""
@@ -94,8 +104,9 @@ class Worker:
     def stop(self, patience: float) -> None:
         """Take nothing more, finish the steps at hand, give the rest back. ``patience`` in seconds."""
         self.halt()
-        with self._work:
+        with self._lock:
             self._work.notify_all()
+            self._ends.notify_all()
         until = time.monotonic() + patience
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
@@ -120,29 +131,30 @@ class Worker:
             for each in self._one_after_another(claim):
                 self.run(each)
 
-    def _loop(self) -> None:
+    def _loop(self, least: int = jobs.BACKGROUND) -> None:
+        """Until it is stopped; nothing less urgent than ``least`` is taken."""
         while not self._stopping.is_set():
             try:
-                self._look()
+                self._look(least)
             except SQLAlchemyError as error:  # the database is away: what was claimed comes back with its lease
                 self._weather(trouble_of(error).why)
                 self._stopping.wait(AWAY)
 
     def _weather(self, trouble: str) -> None:
         """Said when it turns, not at each try."""
-        with self._work:
+        with self._lock:
             before, self._trouble = self._trouble, trouble
         if trouble and trouble != before:
             log.error("the database can't be used, so nothing is done", why=trouble, again_in=AWAY)
         elif before and not trouble:
             log.info("the database can be used again", was=before)
 
-    def _look(self) -> None:
+    def _look(self, least: int) -> None:
         """Do one piece of work, or wait until there may be some."""
-        with self._work:
+        with self._lock:
             asked = self._asked
         self._let_others_begin()
-        claim = self.store.claim()
+        claim = self.store.claim(least)
         self._weather("")  # not after the wait: whoever has waited knows nothing of what came meanwhile
         if claim is not None:
             for each in self._one_after_another(claim):
@@ -153,10 +165,20 @@ class Worker:
                 if each.kind in DEEDS:
                     self._left_alone_until = 0.0
             return
-        wait = self._idle_for()
-        with self._work:
+        wait = self._idle_for(least)
+        with self._lock:
             if self._asked == asked and not self._stopping.is_set():
-                self._work.wait(wait)
+                self._wait(wait, least)
+
+    def _wait(self, seconds: float, least: int) -> None:
+        if least <= jobs.ENDS:
+            self._ends.wait(seconds)
+            return
+        self._idle += 1
+        try:
+            self._work.wait(seconds)
+        finally:
+            self._idle -= 1
 
     def _one_after_another(self, claim: jobs.Claim) -> Iterator[jobs.Claim]:
         """A job, and each that the last transaction of the one before has claimed for us."""
@@ -178,9 +200,9 @@ class Worker:
         while TURN.wanted() and time.monotonic() < until:
             self._stopping.wait(BLINK / 50)
 
-    def _idle_for(self) -> float:
+    def _idle_for(self, least: int) -> float:
         with self.store.look() as connection:
-            due = jobs.next_due(connection)
+            due = jobs.next_due(connection, least)
         return self.poll if due is None else min(self.poll, max(0.01, (due - self.store.now()).total_seconds()))
 
     def _beat(self) -> None:

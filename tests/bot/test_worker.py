@@ -456,6 +456,49 @@ def test_two_pieces_of_work_are_done_side_by_side(started: Bench) -> None:
     assert over.acquire(timeout=LONG)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("due", [timedelta(0), timedelta(seconds=0.2)], ids=["at once", "at its time"])
+def test_an_end_begins_while_every_thread_is_in_the_middle_of_something_long(
+    store: Store, threads: int, due: timedelta
+) -> None:
+    bench = Bench(store, threads=threads)
+    held, go_on, ended = threading.Semaphore(0), threading.Event(), threading.Event()
+
+    def act(claim: jobs.Claim) -> None:
+        held.release()
+        go_on.wait(LONG)
+
+    bench.act = act
+    bench.worker.kinds["end"] = lambda claim: ended.set()
+    for number in range(threads + 1):
+        bench.enqueue(f"REQ-{number}")
+    bench.worker.start()
+    try:
+        for _ in range(threads):
+            assert held.acquire(timeout=LONG)
+        with store.write() as w:
+            w.enqueue("end", 7, at=w.now + due, priority=jobs.ENDS)
+        assert ended.wait(LONG)
+        assert not held.acquire(blocking=False), "what is kept for ends took something else"
+    finally:
+        go_on.set()
+        bench.worker.stop(patience=LONG)
+
+
+def test_whoever_is_kept_for_ends_goes_on_with_nothing_else(store: Store) -> None:
+    """The last transaction of an end claims what is most urgent then, which may be a list of an hour."""
+    with store.write() as w:
+        w.enqueue("end", 7, priority=jobs.ENDS)
+    claim = store.claim(jobs.ENDS)
+    assert claim is not None
+    claim.takes_next = True
+    with store.work(claim, last=True) as w:
+        w.enqueue("apply", "REQ-1", priority=jobs.EFFECTS)
+    assert claim.following is None
+    assert store.claim(jobs.ENDS) is None
+    assert store.claim() is not None
+
+
 def test_what_is_asked_for_while_it_runs_is_done_once_more(started: Bench) -> None:
     runs, first, go_on = threading.Semaphore(0), threading.Event(), threading.Event()
 
@@ -532,11 +575,11 @@ class Shaky(Store):
 
     failures = 5
 
-    def claim(self) -> jobs.Claim | None:
+    def claim(self, least: int = jobs.BACKGROUND) -> jobs.Claim | None:
         if self.failures:
             self.failures -= 1
             raise OperationalError("SELECT", {}, Exception("the server closed the connection unexpectedly"))
-        return super().claim()
+        return super().claim(least)
 
 
 def test_a_database_that_was_away_is_tried_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

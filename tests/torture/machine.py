@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -43,7 +44,10 @@ BOOK = PolicyBook()  # what it has parsed is the same in every run
 
 
 class Machine(Body):
-    """``threads`` greenlets work and one keeps the leases; whoever sends a command runs the web side."""
+    """``threads`` greenlets work, one does what is most urgent, and one keeps the leases.
+
+    Whoever sends a command runs the web side.
+    """
 
     def __init__(self, run: Simulation, name: str, threads: int) -> None:
         super().__init__(name)
@@ -66,6 +70,7 @@ class Machine(Body):
             self.run.insist(self.reconciliation.start)
         for _ in range(self._threads):
             self.run.crew.begin(self.worker._loop, body=self, after=self.run.chance.uniform(0.0, 0.5))
+        self.run.crew.begin(lambda: self.worker._loop(jobs.ENDS), body=self)
         self.run.crew.begin(self.worker._beat, body=self)
 
     def _kinds(self, slack: SlackOut) -> dict[str, Callable[[jobs.Claim], None]]:
@@ -164,7 +169,9 @@ class SimulatedWorker(Worker):
     def __init__(self, run: Simulation, kinds: dict[str, Callable[[jobs.Claim], None]], store: Store) -> None:
         super().__init__(store, kinds, threads=0, poll=1e9)
         self.kinds = Kinds(run, kinds)
+        self._lock = cast(Any, nullcontext())  # nobody pauses inside, but where they wait
         self._work = cast(Any, Bell(run.crew, lambda: run.record.due_in(run.clock)))
+        self._ends = cast(Any, Bell(run.crew, lambda: run.record.due_in(run.clock, jobs.ENDS)))
         held = Held(run)
         self._held = held
         self._stopping = cast(Any, held)
@@ -172,6 +179,7 @@ class SimulatedWorker(Worker):
     def wake_all(self, after: float = 0.0) -> None:
         """There may be work that somebody else has left; whoever is about to wait looks for it anyway."""
         self._work.notify_all(after)
+        self._ends.notify_all(after)
 
 
 class Kinds(dict[str, Callable[[jobs.Claim], None]]):

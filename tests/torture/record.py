@@ -13,6 +13,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import StaticPool
 from sqlmodel import Session
 
+from approvals import jobs
 from approvals.database import Database, _begin
 from approvals.gatehouse_verify import Page
 from approvals.migrations import migrate
@@ -21,8 +22,8 @@ from tests.support.world import World
 from tests.torture.clock import Clock, simulated
 
 _NEXT = (
-    "SELECT min(at) FROM (SELECT min(run_at) AS at FROM jobs WHERE status = 'ready'"
-    " UNION ALL SELECT min(leased_until) FROM jobs WHERE status = 'running')"
+    "SELECT min(at) FROM (SELECT min(run_at) AS at FROM jobs WHERE status = 'ready' AND priority <= :least"
+    " UNION ALL SELECT min(leased_until) FROM jobs WHERE status = 'running' AND priority <= :least)"
 )
 
 
@@ -104,9 +105,9 @@ class Record(Database):
         texts = self.raw.execute("SELECT seq, name, salt, text FROM audit_details ORDER BY seq, name")
         return entries.fetchall(), texts.fetchall()
 
-    def due_in(self, clock: Clock) -> float:
+    def due_in(self, clock: Clock, least: int = jobs.BACKGROUND) -> float:
         """Seconds until a worker that polls would find something: work whose time comes, or a lease that ran out."""
-        found = self.raw.execute(_NEXT).fetchone()[0]
+        found = self.raw.execute(_NEXT, {"least": least}).fetchone()[0]
         if found is None:
             return 1e9
         at = datetime.fromisoformat(found).replace(tzinfo=UTC)
