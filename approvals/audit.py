@@ -76,6 +76,31 @@ def append(
     return now
 
 
+def body_of(written: str) -> dict[str, Any]:
+    """What an entry says, for whoever shows or counts it: each part empty that can't be read.
+
+    Somebody with the database can make anything of a body. Its hash tells that; here nothing may fall over it.
+    """
+    try:
+        said = json.loads(written)
+    except (ValueError, RecursionError):
+        said = None
+    body = said if isinstance(said, dict) else {}
+    texts = {name: body[name] if isinstance(body.get(name), str) else "" for name in ("at", "event", "actor")}
+    parts = {name: body[name] if isinstance(body.get(name), dict) else {} for name in ("data", "details")}
+    request = body.get("request") if isinstance(body.get("request"), str) else None
+    return {**texts, **parts, "at": texts["at"] if moment_of(texts["at"]) else "", "request": request}
+
+
+def moment_of(at: str) -> datetime | None:
+    """When an entry was written; None where it does not say."""
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
 def find(session: Session, *, event: str, request: str) -> list[dict[str, Any]]:
     """The bodies of a request's entries of one kind, each checked against its own hash; a forged one is left out."""
     return find_all(session, events=[event], requests=[request])

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, func, select
 
-from approvals import authority, jobs, people
+from approvals import audit, authority, jobs, people
 from approvals.crash import crash_point
 from approvals.durations import say_duration
 from approvals.models import AccessRequest, AuditEntry, EventRead, Grant, Job, Meta, SafeMode, Stray
@@ -41,7 +41,8 @@ def enter(w: Write, why: str, *, by: Actor = MACHINE, notes: Iterable[Note] = ()
         return False
     newest = w.session.exec(select(AuditEntry).order_by(col(AuditEntry.seq).desc()).limit(1)).first()
     whole = w.session.exec(select(func.count()).select_from(Grant)).one()
-    lost_from = datetime.fromisoformat(json.loads(newest.body)["at"]) if newest and whole else w.now - EMPTY_LOOKS_BACK
+    said = audit.moment_of(audit.body_of(newest.body)["at"]) if newest and whole else None
+    lost_from = said or w.now - EMPTY_LOOKS_BACK  # also where the newest entry was changed into what says nothing
     mode = w.add(SafeMode(at=w.now, why=why, lost_from=min(lost_from, w.now)))
     if not whole:  # the audit log is read from then on; what is read twice is known by its id
         w.session.merge(Meta(key=READ_TO, value=lost_from.isoformat()))

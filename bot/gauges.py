@@ -1,13 +1,12 @@
 """The figures that are read from the record when somebody asks: how it is now, for whichever process was asked."""
 
-import json
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 
 from sqlmodel import Session, col, func, select
 
-from approvals import safety
+from approvals import audit, safety
 from approvals.models import AccessRequest, AuditEntry, Drift, Grant, Job, Meta, RateBudget, Review
 from approvals.policy_book import PolicyBook
 from approvals.reconciliation import LOOKED
@@ -92,9 +91,10 @@ class Gauges:
         ended = col(AuditEntry.event).in_(("grant.ended", "grants.ended"))
         new = (AuditEntry.seq > self._ends_read_to, AuditEntry.seq <= newest)  # newer ones are the next look's
         for body in session.exec(select(AuditEntry.body).where(*new, ended)).all():
-            data = json.loads(body)["data"]
-            for _ in data.get("accounts", ("one",)) if "late" in data else ():
-                self.metrics.lateness.observe(max(0.0, data["late"]))
+            data = audit.body_of(body)["data"]
+            late, accounts = data.get("late"), data.get("accounts", ("one",))
+            for _ in accounts if isinstance(late, int | float) and isinstance(accounts, list | tuple) else ():
+                self.metrics.lateness.observe(max(0.0, float(late)))
         self._ends_read_to = newest
 
     def _work(self, session: Session, now: datetime) -> None:
@@ -131,7 +131,7 @@ class Gauges:
     def _last_checkpoint(self, session: Session, now: datetime) -> float:
         """Of the place that has waited longest: the log takes every one, and would hide one that takes none."""
         sent, first = last_sent(session), session.get(AuditEntry, 1)
-        began = json.loads(first.body)["at"] if first else now.isoformat()  # a place that never took any waits since
+        began = (audit.body_of(first.body)["at"] if first else "") or now.isoformat()  # a place without any waits since
         newest = [datetime.fromisoformat(sent[place]["at"] if place in sent else began) for place in self.places]
         return _since(min(newest, default=None), now)
 

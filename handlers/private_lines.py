@@ -4,11 +4,11 @@ Lines and not a table: Slack shows its `table` block in messages and in App Home
 (https://docs.slack.dev/reference/block-kit/blocks, the list of surfaces beside each block).
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from approvals import audit
 from approvals.durations import say_duration
 from approvals.facts import AccountFacts, Holder, TokenFacts
 from approvals.models import AuditEntry, Drift, Grant
@@ -111,13 +111,13 @@ def how_to_delete_tokens(mail: str) -> list[str]:
 
 def lines_of_record(entries: Iterable[AuditEntry], names: dict[str, str]) -> list[str]:
     """The chain's entries, the oldest first: when, what, by whom, and the ids and figures of it."""
-    lines = [_of_entry(entry, json.loads(entry.body), names) for entry in entries]
+    lines = [_of_entry(entry, audit.body_of(entry.body), names) for entry in entries]
     return lines or ["The record has nothing about it that you may see."]
 
 
 def people_in(entries: Iterable[AuditEntry]) -> set[str]:
     """Everybody whom the lines name: who did it, and whom it concerns."""
-    bodies = [json.loads(entry.body) for entry in entries]
+    bodies = [audit.body_of(entry.body) for entry in entries]
     shown = [value for body in bodies for value in body["data"].values()]
     named = {one for value in shown for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)}
     return {body["actor"] for body in bodies} | named
@@ -127,8 +127,8 @@ def _of_entry(entry: AuditEntry, body: dict[str, Any], names: dict[str, str]) ->
     data = {key: value for key, value in body["data"].items() if key not in KEPT_OUT and value not in (None, "", [])}
     figures = [f"{key.replace('_', ' ')} {esc(_figure(key, value, names), 200)}" for key, value in data.items()]
     about = f" · {entry.request_id}" if entry.request_id else ""
-    by = esc(names.get(body["actor"], body["actor"]))
-    said = f"`{entry.seq}` {when(datetime.fromisoformat(body['at']))} *{esc(entry.event)}* by {by}{about}"
+    by, at = esc(names.get(body["actor"], body["actor"])), audit.moment_of(body["at"])
+    said = f"`{entry.seq}` {when(at) if at else 'at no time that can be read'} *{esc(entry.event)}* by {by}{about}"
     return within_a_line(said + (f": {', '.join(figures)}" if figures else ""), said)
 
 

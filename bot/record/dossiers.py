@@ -1,6 +1,5 @@
 """Everything the tables say of a request, gathered for a reader: answers, calls, ends, the review, the entries."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -8,7 +7,7 @@ from typing import Any
 
 from sqlmodel import Session, col, or_, select
 
-from approvals import people
+from approvals import audit, people
 from approvals.glass_facts import incident_of, is_by_hand
 from approvals.models import (
     AccessRequest,
@@ -209,8 +208,8 @@ def _entries(store: Store, ids: Sequence[str]) -> Iterator[Line]:
     columns = {"entry": AuditEntry.seq, "request": AuditEntry.request_id, "event": AuditEntry.event,
                "body": AuditEntry.body}  # fmt: skip
     for line in _lines(store, columns, col(AuditEntry.request_id).in_(ids)):
-        body = json.loads(line.pop("body"))
-        yield line | {"at": datetime.fromisoformat(body["at"]), "actor": body["actor"], "data": body["data"]}
+        body = audit.body_of(line.pop("body"))
+        yield line | {"at": audit.moment_of(body["at"]), "actor": body["actor"], "data": body["data"]}
 
 
 def _complete(found: Dossier) -> None:

@@ -26,8 +26,8 @@ class Kept:
     texts: dict[str, AuditDetail]
 
     @property
-    def at(self) -> datetime:
-        return datetime.fromisoformat(self.body["at"])
+    def at(self) -> datetime | None:
+        return audit.moment_of(self.body["at"])
 
 
 def kept(store: Store, since: date | None = None, until: date | None = None) -> Iterator[Kept]:
@@ -44,10 +44,11 @@ def kept(store: Store, since: date | None = None, until: date | None = None) -> 
         for detail in details:
             texts.setdefault(detail.seq, {})[detail.name] = detail
         for entry in entries:
-            one = Kept(entry, json.loads(entry.body), texts.get(entry.seq, {}))
-            if begin is not None and one.at < begin:
+            one = Kept(entry, audit.body_of(entry.body), texts.get(entry.seq, {}))
+            at = one.at  # None, of one that was changed: it is where it stands
+            if begin is not None and (at is None or at < begin):
                 continue
-            if end is not None and one.at >= end:
+            if end is not None and at is not None and at >= end:
                 return
             begin = None
             yield one

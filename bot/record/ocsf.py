@@ -4,7 +4,6 @@ Two classes of its category Identity & Access Management: Account Change, and Us
 https://schema.ocsf.io/1.4.0/classes/account_change and https://schema.ocsf.io/1.4.0/classes/user_access
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import Any
 
 from sqlmodel import select
 
+from approvals import audit
 from approvals.models import AuditEntry, BulkRow
 from approvals.store import Store
 
@@ -69,6 +69,8 @@ class Ocsf:
     def events(self, entry: AuditEntry, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """The events of an entry: one an account; none where it is about nobody's access."""
         event = str(body["event"])
+        if not body["at"]:  # it was changed, and an event without a time is none
+            return
         for number, change in enumerate(self._changes(event, body)):
             yield {
                 **_class(change, event),
@@ -86,13 +88,13 @@ class Ocsf:
     def _changes(self, event: str, body: Mapping[str, Any]) -> Iterator[Change]:
         """Only what was read back is a change; every other step of a request is "Other"."""
         data, asked = body["data"], self._of(body["request"])
-        kind, activity = CHANGES.get(asked.get("verb", ""), (USER_ACCESS if asked else ACCOUNT_CHANGE, OTHER))
+        kind, activity = CHANGES.get(str(asked.get("verb", "")), (USER_ACCESS if asked else ACCOUNT_CHANGE, OTHER))
         privilege = data.get("holding") or asked.get("entitlement") or ""
         if event == "grants.ended":
-            for account in data["accounts"]:
+            for account in _each(data.get("accounts")):
                 yield Change(account, USER_ACCESS, REVOKE, privilege)
         elif event == "bulk.rows":
-            yield from self._rows(body["request"], data.get("done", ()))
+            yield from self._rows(body["request"], _each(data.get("done")))
         elif account := data.get("account") or asked.get("subject"):
             if event in GRANTS:
                 yield Change(account, USER_ACCESS, GRANTS[event], privilege)
@@ -116,8 +118,13 @@ class Ocsf:
             one = select(AuditEntry.body).where(AuditEntry.request_id == request, AuditEntry.event == "request.asked")
             with self.store.read() as session:
                 body = session.exec(one.limit(1)).first()
-            self._asked[request] = json.loads(body)["data"] if body else {}
+            self._asked[request] = audit.body_of(body)["data"] if body else {}
         return self._asked[request]
+
+
+def _each(found: Any) -> Iterable[Any]:
+    """None, where somebody changed a list into something else."""
+    return found if isinstance(found, list) else ()
 
 
 def _class(change: Change, event: str) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """What the record says of one request, for a person at a shell."""
 
-import json
-
 from sqlmodel import col, select
 
 from approvals import audit, people
@@ -20,11 +18,11 @@ def told(store: Store, request: str) -> tuple[list[str], bool]:
         ).all()
         numbers = [entry.seq for entry in entries]
         details = session.exec(select(AuditDetail).where(col(AuditDetail.seq).in_(numbers))).all()
-        names = people.names(session, {json.loads(entry.body)["actor"] for entry in entries})
+        names = people.names(session, {audit.body_of(entry.body)["actor"] for entry in entries})
     lines: list[str] = []
     whole = True
     for entry in entries:
-        body = json.loads(entry.body)
+        body = audit.body_of(entry.body)
         sound = audit.link(entry.prev, entry.seq, entry.body.encode()) == entry.hash and body["request"] == request
         mark = "" if sound else "  NOT WHAT WAS WRITTEN"
         whole = whole and sound
