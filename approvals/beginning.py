@@ -54,7 +54,8 @@ class Beginning:
         with self.store.read() as session:
             policy = self.policies.current(session)
             rule = rule_of(session, policy, request)
-            approvers = [people.slack_user_of(session, one.account) for one in yes_of(session, request)]
+            answered = {account: None for one in yes_of(session, request) for account in (one.account, one.seat)}
+            approvers = [people.slack_user_of(session, account) for account in answered]
         if rule is None or rule.rule_hash != request.rule_hash:
             raise NotBegun("the rule changed since the approval")
         looked_up = glass_sources(policy) if incident_of(request) else rule.looked_up

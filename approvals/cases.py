@@ -8,23 +8,17 @@ from sqlalchemy import Connection, bindparam
 from sqlmodel import Session, col, select
 
 from approvals import audit, authority, people
-from approvals.authority import Candidate, Case, Delegation, Facts, Yes
+from approvals.authority import Candidate, Case, Facts, Yes
 from approvals.bulk_cases import BULK, list_rule, with_two_admins
 from approvals.bulk_rows import UNREADABLE, managers_of
 from approvals.database import plain
 from approvals.models import AccessRequest, BulkRow, PlanRow, SourceMember, SourceState
-from approvals.models import Delegation as DelegationRow
 from approvals.plan import Plan
 from approvals.policy import Person, Policy, Rule, Source
 
 MANAGER = Source("manager")
 FRESH = timedelta(seconds=60)  # a decision never rests on anything older
 SETTLED = timedelta(minutes=10)  # somebody put into a Slack group a moment ago can't answer yet
-_DELEGATIONS = select(DelegationRow.absent, DelegationRow.stand_in).where(
-    col(DelegationRow.ended_at).is_(None),
-    DelegationRow.made_at <= bindparam("now"),
-    DelegationRow.until > bindparam("now"),
-)
 _STATE = select(SourceState.read_at, SourceState.trouble).where(SourceState.source == bindparam("source"))
 _MEMBERS = select(SourceMember.account, SourceMember.since).where(SourceMember.source == bindparam("source"))
 
@@ -39,12 +33,11 @@ def facts_of(
         members[source], unknown[source] = members_of(db, source, now, fresh=fresh)
     if "slack_profile" in policy.manager_sources and not people.profile_was_read(db, subject):
         unknown[MANAGER] = "their Slack profile is not read yet, or can't be read"
-    delegations = plain(db).execute(_DELEGATIONS, {"now": now}).all()
     return Facts(
         manager=people.manager_of(db, policy, subject),
         members=members,
         unknown={source: why for source, why in unknown.items() if why},
-        delegations=tuple(Delegation(row.absent, row.stand_in) for row in delegations),
+        delegations=people.standing_in(db, policy, now),
     )
 
 

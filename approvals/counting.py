@@ -62,14 +62,18 @@ class Counting:
         with self.store.read() as session:
             request = session.get(AccessRequest, request_id)
             rule = rule_of(session, self.policies.current(session), request) if request else None
+            absent = people.whom_they_stand_in_for(session, team, user, self.store.time_in(session))
         if rule is not None and request is not None:
             self.people.refresh_sources(rule.looked_up, request.subject)
         try:
             self.people.refresh(team, user)
+            for one in absent:
+                self.people.refresh(*one)
         except PeopleError as error:
             if error.retry:
                 raise
-            return f"Slack could not say who you are ({error}). Please answer again later."
+            who = "who you are, or who is away" if absent else "who you are"
+            return f"Slack could not say {who} ({error}). Please answer again later."
         return ""
 
     def _judge(self, w: Write, vote: Vote, request: AccessRequest) -> str:

@@ -46,6 +46,7 @@ class Delegating:
                 data = {"absent": speaker.account, "stand_in": stand_in, "until": made.until.isoformat()}
                 w.audit("delegation.begun", actor=actor, data=data)
                 self._tell(w, "stands_in", stand_in, speaker.account, until=made.until.timestamp())
+                self._tell_of_it(w, speaker, made)
                 self._redraw(w, speaker.account)
                 return made
         raise Refused(because)
@@ -68,10 +69,14 @@ class Delegating:
             return "Nobody stands in for themselves."
         if length > LONGEST:
             return f"Somebody may stand in for {say_duration(LONGEST)} at most."
+        policy = self.policies.current(w.session)
+        own = people.voter(w.session, policy, speaker.team, speaker.user, w.now)
+        if isinstance(own, people.Stop):  # nobody lends an answer that would not count
+            return own.because
         bound = people.slack_user_of(w.session, stand_in)
         if bound is None:
             return "That person is not known here with their Atlassian account, so their answers could not count."
-        voter = people.voter(w.session, self.policies.current(w.session), bound.team, bound.user, w.now)
+        voter = people.voter(w.session, policy, bound.team, bound.user, w.now)
         if isinstance(voter, people.Stop):
             return "That person's answers do not count at the moment: they are no full member, or too new."
         return ""
@@ -100,6 +105,13 @@ class Delegating:
         name = people.names(w.session, {absent})[absent]
         if bound is not None:
             w.tell(kind, place="person", team=bound.team, user=bound.user, whom=name, **facts)
+
+    def _tell_of_it(self, w: Write, speaker: Speaker, made: Delegation) -> None:
+        """To whoever is away, whose account may be in other hands, and to security."""
+        named = people.names(w.session, {made.absent, made.stand_in})
+        whom, by, until = named[made.absent], named[made.stand_in], made.until.timestamp()
+        w.tell("stood_in_for", place="person", team=speaker.team, user=speaker.user, whom=whom, by=by, until=until)
+        w.tell("stood_in_for", place="security", whom=whom, by=by, until=until)
 
     def _redraw(self, w: Write, absent: str) -> None:
         """The open questions that wait for them: whoever stands in is asked as well, or no more."""

@@ -3,16 +3,19 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from approvals.authority import Candidate
+from approvals.authority import Candidate, Delegation
 from approvals.database import plain
 from approvals.identity import UNBOUND as UNBOUND
 from approvals.identity import UNKNOWN as UNKNOWN
 from approvals.identity import Identity, does_not_count, not_heard
 from approvals.models import Binding, Manager, Person, SlackUser
+from approvals.models import Delegation as DelegationRow
 from approvals.policy import Person as Speaker
 from approvals.policy import Policy
 
@@ -21,6 +24,28 @@ _SPEAKER = (
     select(SlackUser.standing, Binding.account, Binding.votes_from, Binding.confirmed)
     .join(Binding, _SAME_USER, isouter=True)
     .where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
+)
+_RUNNING = (
+    col(DelegationRow.ended_at).is_(None),
+    DelegationRow.made_at <= bindparam("now"),
+    DelegationRow.until > bindparam("now"),
+)
+_STANDING_IN = (
+    select(
+        DelegationRow.absent, DelegationRow.stand_in, SlackUser.standing, Binding.team, Binding.user, Binding.account,
+        Binding.votes_from, Binding.confirmed,
+    )  # type: ignore[call-overload]
+    .join(Binding, col(Binding.account) == DelegationRow.absent)
+    .join(SlackUser, _SAME_USER)
+    .where(*_RUNNING)
+    .order_by(col(DelegationRow.id))
+)  # fmt: skip
+_OWN = aliased(Binding)
+_ABSENT = (
+    select(Binding.team, Binding.user)
+    .join(DelegationRow, col(DelegationRow.absent) == Binding.account)
+    .join(_OWN, col(_OWN.account) == DelegationRow.stand_in)
+    .where(*_RUNNING, _OWN.team == bindparam("team"), _OWN.user == bindparam("user"))
 )
 _STANDING = select(SlackUser.standing).join(Binding, _SAME_USER).where(Binding.account == bindparam("account"))
 _BOUND = select(Binding.account).where(Binding.team == bindparam("team"), Binding.user == bindparam("user"))
@@ -42,8 +67,11 @@ def identity(db: Session | Connection, policy: Policy, team: str, user: str) -> 
     known = plain(db).execute(_SPEAKER, {"team": team, "user": user}).first()
     if known is None:
         return Identity(team, user)
-    confirmed = bool(known.confirmed) or policy.sso
-    return Identity(team, user, known.standing, known.account, known.votes_from, confirmed)
+    return Identity(team, user, known.standing, known.account, known.votes_from, _is_confirmed(policy, known))
+
+
+def _is_confirmed(policy: Policy, known: Any) -> bool:
+    return bool(known.confirmed) or policy.sso
 
 
 def speaker(db: Session | Connection, policy: Policy, team: str, user: str) -> Speaker | Stop:
@@ -63,6 +91,23 @@ def voter(db: Session | Connection, policy: Policy, team: str, user: str, now: d
 def _speaker(policy: Policy, who: Identity) -> Speaker:
     assert who.account is not None  # whoever is heard is bound
     return policy.person(who.account, who.team, who.user)
+
+
+def standing_in(db: Session | Connection, policy: Policy, now: datetime) -> tuple[Delegation, ...]:
+    """Who stands in for whom; only for those whose own answer would count now: nobody lends what they lack."""
+    found = []
+    for row in plain(db).execute(_STANDING_IN, {"now": now}).all():
+        confirmed = _is_confirmed(policy, row)
+        absent = Identity(row.team, row.user, row.standing, row.account, row.votes_from, confirmed)
+        if not does_not_count(absent, now):
+            found.append(Delegation(row.absent, row.stand_in))
+    return tuple(found)
+
+
+def whom_they_stand_in_for(db: Session | Connection, team: str, user: str, now: datetime) -> list[tuple[str, str]]:
+    """The Slack users who are away and have this one answer."""
+    found = plain(db).execute(_ABSENT, {"team": team, "user": user, "now": now}).all()
+    return [(row.team, row.user) for row in found]
 
 
 def who_can_be_asked(db: Session | Connection, named: Iterable[Candidate]) -> list[Candidate]:

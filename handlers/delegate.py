@@ -56,5 +56,15 @@ def stands_in(facts: dict[str, object]) -> str:
     )
 
 
+def stood_in_for(facts: dict[str, object], place: str) -> str:
+    """To whoever is away, and to security."""
+    until = when(datetime.fromtimestamp(float(str(facts["until"])), UTC))
+    by, whom = esc(str(facts["by"])), esc(str(facts["whom"]))
+    if place == "person":
+        odd = "`/access delegate nobody` ends it. If that was not you, tell security at once."
+        return f":bust_in_silhouette: *{by}* answers for you until {until}. {odd}"
+    return f":bust_in_silhouette: *{by}* answers for *{whom}* until {until}, as *{whom}* said."
+
+
 def stands_in_no_more(facts: dict[str, object]) -> str:
     return f":bust_in_silhouette: You do not answer for *{esc(str(facts['whom']))}* any more."

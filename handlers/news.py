@@ -347,6 +347,7 @@ SENTENCES = {
     "source_changed": _source_changed,
     "stands_in": lambda facts, view, _: delegate.stands_in(facts),
     "stands_in_no_more": lambda facts, view, _: delegate.stands_in_no_more(facts),
+    "stood_in_for": lambda facts, view, _: delegate.stood_in_for(facts, str(facts.get("place", "person"))),
     "voted": _voted,
     "scheduled": _scheduled,
     "escalated": _escalated,

@@ -125,6 +125,7 @@ FACTS: dict[str, dict[str, str]] = {
     "shell_act": {"by": "?", "did": "?"},
     "stands_in": {"whom": "?"},
     "stands_in_no_more": {"whom": "?"},
+    "stood_in_for": {"whom": "?", "by": "?"},
     "voted": {"because": "?"},
     "scheduled": {},
     "edited": {"was": "?", "now": "?"}, "escalated": {}, "reminder": {"because": "?"},
