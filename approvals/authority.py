@@ -49,6 +49,7 @@ class Facts:
     members: Mapping[Source, frozenset[str]] = field(default_factory=dict)  # of the sources that are looked up
     unknown: Mapping[Source, str] = field(default_factory=dict)  # which of them can't be read, and why
     delegations: tuple[Delegation, ...] = ()
+    elsewhere: frozenset[PolicyPerson] = frozenset()  # whose account is bound to another Slack user than is named
 
 
 NOTHING_KNOWN = Facts()
@@ -174,16 +175,22 @@ class Case:
         if source.is_looked_up:
             return sorted(self.facts.members.get(source, ()))
         if source.kind == "role":
-            return [person.account for person in self.policy.roles[source.name]]
-        person = self.rule.owner if source.kind == "owner" else source.person
-        return [person.account] if person else []
+            named: Iterable[PolicyPerson | None] = self.policy.roles[source.name]
+        else:
+            named = [self.rule.owner if source.kind == "owner" else source.person]
+        # Slack user and account are both the policy's, or neither counts.
+        return [person.account for person in named if person and person not in self.facts.elsewhere]
 
     def _why_nobody(self, source: Source, named: bool) -> str:
         if named:
             return f"{source.said}: only the requester or the person it is for"
         if source in self.facts.unknown:
             return f"{source.said} can't be read: {self.facts.unknown[source]}"
-        return "no manager is known for the person" if source.kind == "manager" else f"{source.said}: nobody"
+        if source.kind == "manager":
+            return "no manager is known for the person"
+        if self.facts.elsewhere and source.kind in ("role", "owner", "person"):
+            return f"{source.said}: nobody whose account is not bound to another Slack user than the policy names"
+        return f"{source.said}: nobody"
 
 
 def _adds(by_account: Mapping[str, Candidate], stage: Stage, given: list[Yes], one: Yes) -> bool:
@@ -384,7 +391,7 @@ def may_see(case: Case, person: Person, *, quiet: bool = False) -> Verdict:
         return Verdict(False, "there is no such request", "see")
     if person.account == case.subject:
         return Verdict(True, "whom it is about", "see")
-    owner = case.rule.owner is not None and case.rule.owner.account == person.account
+    owner = case.rule.owner == PolicyPerson(person.team, person.user, person.account)
     if owner or person.account == case.facts.manager or may_deny(case, person.account):
         return Verdict(True, "who answers for it", "see")
     return may_do("read others", person)

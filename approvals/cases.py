@@ -1,6 +1,6 @@
 """A question with all that is known about it, gathered from the record and the mirror for `authority` to decide."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ from approvals.bulk_rows import UNREADABLE, managers_of
 from approvals.database import plain
 from approvals.models import AccessRequest, BulkRow, PlanRow, SourceMember, SourceState
 from approvals.plan import Plan
-from approvals.policy import Person, Policy, Rule, Source
+from approvals.policy import Person, Policy, PolicyPerson, Rule, Source
 
 MANAGER = Source("manager")
 FRESH = timedelta(seconds=60)  # a decision never rests on anything older
@@ -38,7 +38,15 @@ def facts_of(
         members=members,
         unknown={source: why for source, why in unknown.items() if why},
         delegations=people.standing_in(db, policy, now),
+        elsewhere=people.bound_elsewhere(db, _named(policy, rule)),
     )
+
+
+def _named(policy: Policy, rule: Rule) -> Iterator[PolicyPerson]:
+    """Whom the policy names by Slack user and account: in a role, as the owner, or where it says who answers."""
+    for members in policy.roles.values():
+        yield from members
+    yield from filter(None, (rule.owner, *(source.person for source in rule.approver_sources)))
 
 
 def case_of(

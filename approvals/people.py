@@ -17,7 +17,7 @@ from approvals.identity import Identity, does_not_count, not_heard
 from approvals.models import Binding, Manager, Person, SlackUser
 from approvals.models import Delegation as DelegationRow
 from approvals.policy import Person as Speaker
-from approvals.policy import Policy
+from approvals.policy import Policy, PolicyPerson
 
 _SAME_USER = and_(col(Binding.team) == SlackUser.team, col(Binding.user) == SlackUser.user)
 _SPEAKER = (
@@ -50,6 +50,9 @@ _ABSENT = (
 _STANDING = select(SlackUser.standing).join(Binding, _SAME_USER).where(Binding.account == bindparam("account"))
 _BOUND = select(Binding.account).where(Binding.team == bindparam("team"), Binding.user == bindparam("user"))
 _MAIL = select(SlackUser.mail).where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
+_NOW_BOUND = select(Binding.account, Binding.team, Binding.user).where(
+    col(Binding.account).in_(bindparam("accounts", expanding=True))
+)
 _ZONE = select(SlackUser.zone).where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
 _IN_FILE = select(Person.manager).where(Person.account == bindparam("account"))
 _IN_SLACK = select(Manager.manager).where(Manager.account == bindparam("account"), Manager.source == "slack_profile")
@@ -102,6 +105,15 @@ def standing_in(db: Session | Connection, policy: Policy, now: datetime) -> tupl
         if not does_not_count(absent, now):
             found.append(Delegation(row.absent, row.stand_in))
     return tuple(found)
+
+
+def bound_elsewhere(db: Session | Connection, named: Iterable[PolicyPerson]) -> frozenset[PolicyPerson]:
+    """Those of them whose account stands for another Slack user now than the one they are named with."""
+    wanted = frozenset(named)
+    rows = plain(db).execute(_NOW_BOUND, {"accounts": sorted({person.account for person in wanted})}).all()
+    bound = {row.account: (row.team, row.user) for row in rows}
+    here = {person: (person.team, person.user) for person in wanted}
+    return frozenset(person for person, own in here.items() if bound.get(person.account, own) != own)
 
 
 def whom_they_stand_in_for(db: Session | Connection, team: str, user: str, now: datetime) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ ROLES = ("nobody", "admin", "security", "auditor", "helpdesk")
 TIERS = ("low", "medium", "high")
 RELATIONS = (
     "requester", "subject", "both", "manager", "named", "stand-in", "next", "next asked", "answered", "removed",
+    "named elsewhere",
     "requester and manager", "subject and named", "guest", "other team", "deleted", "unbound", "ambiguous", "fresh",
     "nobody in particular",
 )  # fmt: skip

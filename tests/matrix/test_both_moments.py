@@ -10,6 +10,7 @@ from approvals.delegating import Delegating
 from approvals.models import AccessRequest, Binding, SlackUser
 from approvals.states import Status
 from approvals.store import Store, Write
+from approvals.workflow import Click, Refused
 from bot.sandbox import seed
 from tests.approvals.test_many_answers import person, rule
 from tests.support.world import COMPANY, World, account
@@ -177,3 +178,54 @@ def test_nothing_is_given_on_the_word_of_somebody_who_left_since(world: World, c
     assert world.request(request).status == Status.REFUSED
     assert "is no longer somebody who may ask" in world.request(request).because
     assert (world.directory.calls, world.holds("ada")) == ([], False)
+
+
+OF = {
+    "role": ("sade", 'approvers = ["role:security"]'),
+    "owner": ("mei", f'owner = {person("mei")}\napprovers = ["owner"]'),
+    "person": ("mei", NAMED),
+}
+SOCK = (seed.SLACK_TEAM, "U0SOCK0001")
+
+
+def to_another_slack_user(world: World, who: str) -> None:
+    """An import moves their account to somebody else; a day has passed since."""
+    with world.store.write() as w:
+        binding = w.session.get_one(Binding, (seed.SLACK_TEAM, COMPANY.person(who).slack_id))
+        moved = Binding(**binding.model_dump() | {"user": SOCK[1]})
+        w.session.delete(binding)
+        w.session.flush()
+        w.add(moved)
+        w.add(SlackUser(team=SOCK[0], user=SOCK[1], name="sock", mail="sock@x", standing="member", read_at=w.now))
+
+
+@pytest.mark.parametrize("source", OF)
+def test_the_right_account_of_another_slack_user_does_not_count_at_the_click(store: Store, source: str) -> None:
+    who, lines = OF[source]
+    world = World(store, rule(lines))
+    request = pending(world)
+    to_another_slack_user(world, who)
+    world.workflow.vote(Click(request.id, 1, "approve", *SOCK, "D1", "from the sock"))
+    world.run()
+    assert (world.request(request).status, world.holds("ada")) == (Status.PENDING, False)
+    assert world.news("vote_refused")
+
+
+@pytest.mark.parametrize("source", OF)
+def test_nor_does_a_yes_from_before_it_was_moved_at_the_deed(store: Store, source: str) -> None:
+    who, lines = OF[source]
+    world = World(store, rule(lines))
+    request = pending(world)
+    world.click(who, request)
+    count(world)
+    assert world.request(request).status == Status.APPROVED
+    to_another_slack_user(world, who)
+    world.run()
+    assert (world.request(request).status, world.holds("ada")) == (Status.REFUSED, False)
+    assert "bound to another Slack user than the policy names" in world.request(request).because
+
+
+def test_nobody_is_asked_when_the_only_one_named_is_bound_elsewhere(world: World) -> None:
+    to_another_slack_user(world, "mei")
+    with pytest.raises(Refused, match="Nobody is left to approve"):
+        world.ask()

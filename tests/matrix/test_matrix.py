@@ -10,17 +10,18 @@ import pytest
 from approvals import authority
 from approvals.authority import MAY, Case, Delegation, Facts, Yes
 from approvals.identity import Identity, does_not_count, not_heard
-from approvals.policy import Person, Policy
+from approvals.policy import Person, Policy, PolicyPerson
 from bot.sandbox import seed
 from tests.approvals.test_many_answers import person
 from tests.matrix import table
 from tests.matrix.table import ABOUT_A_REQUEST, ABOUT_THE_BOT, Cell, cells, decided, lines
 from tests.support.policies import roomy
-from tests.support.world import account
+from tests.support.world import COMPANY, account
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ACTOR = account("omar")
 ADA, TOMAS, GRACE, MEI = (account(who) for who in ("ada", "tomas", "grace", "mei"))
+OMAR = PolicyPerson(seed.SLACK_TEAM, COMPANY.person("omar").slack_id, ACTOR)  # as the policy names the actor
 DECIDES = {"approve", "deny", "edit", "unfreeze", "apply a policy", "settle a review"}  # judged when a click is counted
 MANAGERS = ("manager", "requester and manager", "answered", "fresh")
 STANDINGS = {"guest": "guest", "other team": "stranger", "deleted": "deleted"}
@@ -49,9 +50,13 @@ POLICIES = {"": policy(), "named": policy(named="omar"), "next": policy(next_lev
 
 def case_of(cell: Cell) -> Case:
     """The question, with the actor in the place that the relation says."""
-    where = {"named": "named", "subject and named": "named", "next": "next", "next asked": "next"}.get(
-        cell.relation, ""
-    )
+    where = {
+        "named": "named",
+        "subject and named": "named",
+        "named elsewhere": "named",
+        "next": "next",
+        "next asked": "next",
+    }.get(cell.relation, "")
     rules = POLICIES[where]
     rule = rules.entitlement(f"tier-{cell.tier}")
     assert rule is not None
@@ -67,9 +72,11 @@ def case_of(cell: Cell) -> Case:
         "ambiguous",
     )
     away = (Delegation(GRACE, ACTOR),) if cell.relation == "stand-in" else ()
+    elsewhere = frozenset({OMAR}) if cell.relation == "named elsewhere" else frozenset()
     return Case(
         policy=rules, rule=rule, verb="deactivate" if cell.action == "see a quiet one" else "grant",
-        requester=requester, subject=subject, facts=Facts(ACTOR if is_manager else GRACE, delegations=away),
+        requester=requester, subject=subject,
+        facts=Facts(ACTOR if is_manager else GRACE, delegations=away, elsewhere=elsewhere),
         level=1 if cell.relation == "next asked" else 0,
         yes=(Yes(ACTOR, ACTOR),) if cell.relation == "answered" else (),
     )  # fmt: skip
@@ -128,7 +135,7 @@ def test_the_table_is_short_and_each_line_of_it_decides_something() -> None:
     rules = lines()
     assert len(rules) <= 150
     everything = list(cells())
-    assert len(everything) == len(table.ROLES) * len(table.ACTIONS) * len(table.TIERS) * len(table.RELATIONS) == 6270
+    assert len(everything) == len(table.ROLES) * len(table.ACTIONS) * len(table.TIERS) * len(table.RELATIONS) == 6600
     for line in rules:
         without = [other for other in rules if other is not line]
         assert line.why, line
