@@ -26,6 +26,11 @@ _FOUND = _WHOLE.where(
     col(AuditEntry.event).in_(bindparam("events", expanding=True)),
     col(AuditEntry.request_id).in_(bindparam("requests", expanding=True)),
 ).order_by(col(AuditEntry.seq))
+_NEWEST = (
+    _WHOLE.where(col(AuditEntry.event) == bindparam("event"), col(AuditEntry.request_id).is_(None))
+    .order_by(col(AuditEntry.seq).desc())
+    .limit(1)
+)
 _BESIDE = select(AuditDetail.salt).where(AuditDetail.seq == bindparam("seq"), AuditDetail.name == bindparam("name"))
 _ENTRY, _DETAIL = insert(AuditEntry), insert(AuditDetail)
 PAGE = 500  # entries a read: with SQLite's rollback journal no read may last long
@@ -111,6 +116,15 @@ def find_all(session: Session, *, events: Collection[str], requests: Collection[
     rows = plain(session).execute(_FOUND, {"events": list(events), "requests": list(requests)})
     found = [(row, json.loads(row.body)) for row in rows if link(row.prev, row.seq, row.body.encode()) == row.hash]
     return [body for row, body in found if (body["event"], body["request"]) == (row.event, row.request_id)]
+
+
+def newest(db: Session | Connection, *, event: str) -> dict[str, Any] | None:
+    """The body of the newest entry of a kind that is about no request; None where there is none, or it is forged."""
+    row = plain(db).execute(_NEWEST, {"event": event}).first()
+    if row is None or link(row.prev, row.seq, row.body.encode()) != row.hash:
+        return None
+    body: dict[str, Any] = json.loads(row.body)
+    return body if (body["event"], body["request"]) == (event, None) else None
 
 
 def proves(session: Session, *, event: str, request: str, name: str, text: str) -> bool:

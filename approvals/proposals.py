@@ -119,7 +119,11 @@ class Proposals:
     def _is_as_it_was_opened(self, w: Write, proposal: Proposal) -> bool:
         opened = audit.find(w.session, event="proposal.opened", request=proposal.id)
         row = (proposal.kind, proposal.needs, digest("", proposal.body))
-        return any(row == (b["data"]["kind"], b["data"]["needs"], b["data"]["body"]) for b in opened)
+        same = any(row == (b["data"]["kind"], b["data"]["needs"], b["data"]["body"]) for b in opened)
+        # What the admins read is what they agree to.
+        return same and audit.proves(
+            w.session, event="proposal.opened", request=proposal.id, name="shown", text=proposal.shown
+        )
 
     def _count(self, w: Write, proposal: Proposal, voter: Speaker, choice: str, agreed: list[str]) -> None:
         actor = Actor(voter.account, voter.team, voter.user)

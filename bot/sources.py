@@ -17,7 +17,7 @@ from approvals.crash import crash_point
 from approvals.models import Binding, SourceMember, SourceState
 from approvals.on_call import as_accounts
 from approvals.policy import OnCallSource, Policy, Source
-from approvals.policy_book import PolicyBook
+from approvals.policy_book import PolicyBook, tell_of_a_forged_one
 from approvals.ports import Impossible, OnCall, OutsideError
 from approvals.reviews import remind_to_practise
 from approvals.store import MACHINE, Store, Write
@@ -110,6 +110,7 @@ class Sources:
         if claim.about == "all":
             with self.store.work(claim) as w:
                 remind_to_practise(w, self.policies.current(w.connection))
+                tell_of_a_forged_one(w, self.policies)
                 w.enqueue("sources", "all", at=w.now + BACKGROUND, priority=jobs.BACKGROUND)
 
     def close(self) -> None:

@@ -1,12 +1,13 @@
 """Which policy counts: the newest in the record, whatever a file says."""
 
 import pytest
+from sqlalchemy import text as sql
 from sqlmodel import select
 
-from approvals.models import AuditEntry, PolicyVersion
+from approvals.models import AuditEntry, News, PolicyVersion
 from approvals.policy import Policy
-from approvals.policy_book import NoPolicy, PolicyBook, adopt_first
-from approvals.store import Store
+from approvals.policy_book import NoPolicy, PolicyBook, adopt_first, tell_of_a_forged_one
+from approvals.store import MACHINE, Store
 from bot.sandbox.demo_policy import demo_policy
 from tests.support.world import at_once
 
@@ -26,8 +27,16 @@ def longest(book: PolicyBook, store: Store) -> int:
 
 
 def apply(store: Store, text: str) -> None:
+    by_hand(store, text, entered=True)
+
+
+def by_hand(store: Store, text: str, *, digest: str = "", entered: bool = False) -> None:
+    """A row of the table; by itself it is one that anybody may have written."""
     with store.write() as w:
-        w.add(PolicyVersion(hash=Policy.parse(text).hash, text=text, applied_at=w.now, applied_by="two admins"))
+        digest = digest or Policy.parse(text).hash
+        w.add(PolicyVersion(hash=digest, text=text, applied_at=w.now, applied_by="two admins"))
+        if entered:
+            w.audit("policy.applied", actor=MACHINE, data={"policy_hash": digest, "agreed": ["two admins"]})
 
 
 def test_without_a_policy_nothing_may_be_asked(store: Store) -> None:
@@ -91,3 +100,57 @@ def test_threads_that_read_while_the_policy_changes_each_get_one(store: Store) -
     *seen, changed = at_once(read, read, read, change)
     assert changed is None
     assert all(days <= {29, 30} for days in seen), seen
+
+
+def alarms(book: PolicyBook, store: Store) -> list[str]:
+    with store.write() as w:
+        tell_of_a_forged_one(w, book)
+    with store.read() as session:
+        return [one.place for one in session.exec(select(News).where(News.kind == "alarm").order_by(News.place))]
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_row_written_by_hand_rules_nothing_and_is_an_alarm(store: Store, anew: bool) -> None:
+    adopt(store, demo_policy())
+    book = PolicyBook()
+    assert (longest(book, store), alarms(book, store)) == (30, [])
+    by_hand(store, OTHER)
+    book = PolicyBook() if anew else book
+    assert longest(book, store) == 30
+    assert alarms(book, store) == ["operators", "security"]
+    assert alarms(book, store) == ["operators", "security"], "once"
+
+
+def test_nor_does_an_older_policy_that_is_written_there_again(store: Store) -> None:
+    adopt(store, demo_policy())
+    apply(store, OTHER)
+    by_hand(store, demo_policy())
+    assert longest(PolicyBook(), store) == 29
+    assert alarms(PolicyBook(), store) != []
+
+
+def test_nor_does_another_text_under_the_hash_of_the_one_applied(store: Store) -> None:
+    adopt(store, demo_policy())
+    by_hand(store, OTHER, digest=Policy.parse(demo_policy()).hash)
+    assert longest(PolicyBook(), store) == 30
+
+
+def test_what_is_applied_after_a_forged_one_counts(store: Store) -> None:
+    adopt(store, demo_policy())
+    book = PolicyBook()
+    by_hand(store, OTHER)
+    assert longest(book, store) == 30
+    apply(store, OTHER)
+    assert longest(book, store) == 29
+
+
+def test_where_the_applied_text_is_gone_the_last_proven_goes_on_and_a_new_process_has_none(store: Store) -> None:
+    adopt(store, demo_policy())
+    book = PolicyBook()
+    assert longest(book, store) == 30
+    with store.database.writing() as session:
+        session.connection().execute(sql("UPDATE policies SET text = :t, hash = :h"),
+                                     {"t": OTHER, "h": Policy.parse(OTHER).hash})  # fmt: skip
+    assert longest(book, store) == 30
+    with pytest.raises(NoPolicy, match="not in the record"):
+        longest(PolicyBook(), store)

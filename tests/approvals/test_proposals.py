@@ -118,7 +118,8 @@ def test_rows_written_by_hand_prove_nothing(world: World) -> None:
     world.run()
     says(world, "ingrid", id)
     assert (status(world, id), in_force(world)) == ("open", before)
-    for column, value in (("body", json.dumps({"text": roomy() + "# other", "file": "x"})), ("needs", 1)):
+    for column, value in (("body", json.dumps({"text": roomy() + "# other", "file": "x"})), ("needs", 1),
+                          ("shown", "reason: at_least 10 becomes 12")):  # fmt: skip
         again = propose(world)
         with world.store.database.writing() as session:
             session.connection().execute(text(f"UPDATE proposals SET {column} = :v WHERE id = :id"),

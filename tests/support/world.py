@@ -384,6 +384,7 @@ class World:
         with self.store.write() as w:
             digest = Policy.parse(text).hash
             w.session.add(PolicyVersion(hash=digest, text=text, applied_at=w.now, applied_by="test"))
+            w.audit("policy.applied", actor=Actor("test"), data={"policy_hash": digest, "agreed": []})
 
     def import_people(self) -> None:
         """The story's people only: two hundred rows a test would be waste."""
