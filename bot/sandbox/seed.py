@@ -9,6 +9,7 @@ from typing import Any
 ORG_ID = "7a1f6f0e-5c1b-4b8e-9d53-2f0c7a9e4b10"
 ORG_NAME = "Harbour Works"
 ORG_DIRECTORY_ID = "c0ffee00-1111-4222-8333-444455556666"  # Organizations v2, not a SCIM directory
+SECOND_DIRECTORY_ID = "c0ffee00-2222-4222-8333-444455556666"  # there once somebody is in it, see ``Records.second``
 ORG_API_KEY = "sandbox-org-key"
 ORG_SCOPED_KEY = "sandbox-org-key-with-scopes"  # works only for operations that name a scope it has
 DOMAIN = "harbour.example"

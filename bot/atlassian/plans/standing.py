@@ -7,6 +7,7 @@ from approvals.plan import Does, Step, Survey
 from approvals.policy import ScimDirectory
 from approvals.ports import DirectoryError, Impossible
 from bot.atlassian.org_roles import ORG_ADMIN
+from bot.atlassian.plans.directories import Directories, value_of
 from bot.atlassian.plans.lookups import Lookups, insist_not_closed, named
 from bot.atlassian.plans.roads import UNDONE
 from bot.atlassian.plans.routes import ADMIN
@@ -37,6 +38,7 @@ class Standing:
         self.lookups = lookups
         self.accounts = lookups.accounts
         self.organization = lookups.organization
+        self.directories = Directories(lookups.organization)
         self._clock = clock
 
     # -- plans ----------------------------------------------------------------------------------------------------
@@ -136,24 +138,31 @@ class Standing:
         return step_about(person, "delete_tokens", "accounts", "User management", "DELETE", path, words)
 
     def _in_each_directory(self, account: str, does: Does) -> Survey:
+        """All are suspended before it is waited for one to show: of several the last step alone sees to that."""
         person = self._person(account)
         wanted = "suspended" if does == "suspend" else "active"
-        steps, so = [], []
-        for directory in self.organization.directories():
-            there = self.organization.users_by_account([account], directory=directory.directory_id)
-            if not there:
-                continue
-            so.append(there[0].membership_status == wanted)
-            path = f"/admin/v2/orgs/{self.organization.org_id}/directories/{directory.directory_id}/users/{account}"
-            where = directory.name or directory.directory_id
-            words = f"{does} {named(person)} in the directory {where} by the Organizations API"
-            owner = f"org:{directory.directory_id}"
-            steps.append(step_about(person, does, owner, "Organizations", "POST", f"{path}/{does}", words))
-        if not steps:
+        names = self._directories_of(account)
+        if not names:
             raise Impossible(f"{named(person)} is in no directory of the organization.")
+        self.directories.forget(account)
+        stands = self.directories.stands(account, list(names), person.membership_status)
+        steps = [self._in_directory(person, does, id, name, value_of(list(names))) for id, name in names.items()]
+        if does == "suspend":
+            steps[:-1] = [step.model_copy(update={"optional": True}) for step in steps[:-1]]
+        so = [stands.get(id) == wanted for id in names]
         unmanaged = person.claim_status == "unmanaged"
         warnings = [f"The Atlassian account of {named(person)} lives on elsewhere."] if unmanaged else []
         return survey_of(person, tuple(steps), all(so), warnings)
+
+    def _directories_of(self, account: str) -> dict[str, str]:
+        """Those somebody is in, by id in a steady order, with what they are called."""
+        found = {one.directory_id: one.name or one.directory_id for one in self.organization.directories()}
+        return {id: found[id] for id in sorted(found) if self.organization.users_by_account([account], directory=id)}
+
+    def _in_directory(self, person: OrgUser, does: Does, id: str, name: str, value: str) -> Step:
+        path = f"/admin/v2/orgs/{self.organization.org_id}/directories/{id}/users/{person.account_id}/{does}"
+        words = f"{does} {named(person)} in the directory {name} by the Organizations API"
+        return step_about(person, does, f"org:{id}", "Organizations", "POST", path, words, value=value)
 
     # -- deeds ----------------------------------------------------------------------------------------------------
 
@@ -161,12 +170,8 @@ class Standing:
         match step.does:
             case "delete_tokens":
                 return self._delete_tokens(step)
-            case "suspend":
-                self.organization.suspend(step.member, directory=step.owner.removeprefix("org:"))
-                return "204: accepted"
-            case "restore":
-                self.organization.restore(step.member, directory=step.owner.removeprefix("org:"))
-                return "204: accepted"
+            case "suspend" | "restore":
+                return self.directories.perform(step)
         active = step.does == "reactivate"
         if step.owner != "accounts":
             scim = self.lookups.scim[step.owner.removeprefix("scim:")]
@@ -182,9 +187,7 @@ class Standing:
             case "delete_tokens":
                 return not self.accounts.api_tokens(step.member)
             case "suspend" | "restore":
-                there = self.organization.users_by_account([step.member], directory=step.owner.removeprefix("org:"))
-                wanted = "suspended" if step.does == "suspend" else "active"
-                return bool(there) and there[0].membership_status == wanted
+                return self.directories.is_true(step)
         active = step.does == "reactivate"
         if step.owner != "accounts":
             told = self.lookups.scim[step.owner.removeprefix("scim:")].get(step.member).active

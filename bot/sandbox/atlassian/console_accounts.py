@@ -37,17 +37,17 @@ def read_account(sandbox: Sandbox, call: Call) -> Response:
 def read_org_admins(sandbox: Sandbox, call: Call) -> Response:
     """Who is an active organization admin, in truth."""
     records = sandbox.records
-    active = [
-        one.id for one in records.accounts.values() if one.active and records.standing.get(one.id, "active") == "active"
-    ]
+    active = [one.id for one in records.accounts.values() if one.active and records.membership(one.id) == "active"]
     return answer({"accounts": [id for id in active if is_org_admin(held(records, id))]})
 
 
 def change_account(sandbox: Sandbox, call: Call) -> Response:
     """What Atlassian or Google does to an account behind the organization's back."""
     account, body = _account(sandbox, call), control_body(call)
+    if body.pop("second_directory", False) is True:
+        sandbox.records.second[account.id] = "active"
     if not set(body) <= set(STATES) or not all(isinstance(value, bool) for value in body.values()):
-        refuse(f"an account takes {', '.join(STATES)}, each true or false")
+        refuse(f"an account takes {', '.join(STATES)}, second_directory, each true or false")
     if body.get("pending_deletion") or body.get("export_control") or body.get("closed"):
         body = {"active": False} | body
     changed = replace(account, **body)

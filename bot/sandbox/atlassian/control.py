@@ -75,7 +75,10 @@ class AtlassianControl:
         return self._ask("GET", f"/account/{quote(account_id, safe='')}")
 
     def change_account(self, account_id: str, **states: bool) -> dict[str, Any]:
-        """Set active, managed, google, export_control, pending_deletion, closed: as nobody here could."""
+        """Set active, managed, google, export_control, pending_deletion, closed: as nobody here could.
+
+        ``second_directory`` puts the account into a second directory of the organization, which is there from then on.
+        """
         return self._ask("POST", f"/account/{quote(account_id, safe='')}", states)
 
     def make_token(self, account_id: str, label: str = "made by hand", *, late: bool = False) -> dict[str, Any]:

@@ -128,6 +128,14 @@ def _of_accounts(before: Records, after: Records) -> Iterator[Effect]:
         stood, stands = before.standing.get(number, "active"), after.standing.get(number, "active")
         if was is not None and stood != stands:
             yield _moved(stood, stands), f"Changed the access of {account.name}", person
+    for number, stands in after.second.items():
+        stood = before.second.get(number, "active")
+        if stood != stands:
+            yield (
+                _moved(stood, stands),
+                f"Changed the access of {after.accounts[number].name}",
+                (_person(after.accounts[number]),),
+            )
     for number, at in after.invited.items():
         if before.invited.get(number) != at:
             yield "user_invited", "Invited a user", (_person(after.accounts[number]),)

@@ -77,18 +77,23 @@ def list_directories(sandbox: Sandbox, call: Call) -> Response:
     body |= in_query(call, ("directoryIds",), ("accountId", "searchTerm"))
 
     def search(wish: dict[str, Any]) -> list[str]:
-        fits = (
-            (not wish["directoryIds"] or seed.ORG_DIRECTORY_ID in wish["directoryIds"])
+        return [
+            number
+            for number in sandbox.visible().directories()
+            if (not wish["directoryIds"] or number in wish["directoryIds"])
             and (not wish["accountId"] or wish["accountId"] in sandbox.visible().accounts)
-            and wish["searchTerm"].casefold() in seed.ORG_NAME.casefold()
-        )
-        return [seed.ORG_DIRECTORY_ID] if fits else []
+            and wish["searchTerm"].casefold() in _called(number).casefold()
+        ]
 
     return answer(page(sandbox, body, 20, search, _directory))
 
 
 def _directory(body: dict[str, Any], number: str) -> dict[str, Any]:
-    return {"directoryId": number, "icon": "https://icon1.example.com/icon1.png", "name": seed.ORG_NAME}
+    return {"directoryId": number, "icon": "https://icon1.example.com/icon1.png", "name": _called(number)}
+
+
+def _called(number: str) -> str:
+    return f"{seed.ORG_NAME} 2" if number == seed.SECOND_DIRECTORY_ID else seed.ORG_NAME
 
 
 def _organization(call: Call) -> dict[str, Any]:

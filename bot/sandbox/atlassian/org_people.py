@@ -70,11 +70,11 @@ def suspend(sandbox: Sandbox, call: Call) -> Response:
     account = found_member(sandbox, call)
     if is_org_admin(held(sandbox.records, account.id)):
         raise bad_request("An organization admin cannot be suspended")
-    return _stand(sandbox, account, "suspended")
+    return _stand(sandbox, call, account, "suspended")
 
 
 def restore(sandbox: Sandbox, call: Call) -> Response:
-    return _stand(sandbox, found_member(sandbox, call), "active")
+    return _stand(sandbox, call, found_member(sandbox, call), "active")
 
 
 def remove(sandbox: Sandbox, call: Call) -> Response:
@@ -90,10 +90,14 @@ def remove(sandbox: Sandbox, call: Call) -> Response:
     return no_content()
 
 
-def _stand(sandbox: Sandbox, account: Account, wanted: str) -> Response:
-    stands = sandbox.records.standing.get(account.id, "active")
+def _stand(sandbox: Sandbox, call: Call, account: Account, wanted: str) -> Response:
+    directory = call.params["directory"]
+    stands = sandbox.records.standing_in(directory, account.id)
     if stands == wanted and sandbox.switches.repeat_is_refused:
         raise bad_request(f"The user is {wanted} already")
+    if directory == seed.SECOND_DIRECTORY_ID:
+        sandbox.records.second[account.id] = wanted
+        return no_content()
     sandbox.records.standing.pop(account.id, None)
     if wanted != "active":
         sandbox.records.standing[account.id] = wanted

@@ -79,7 +79,7 @@ def limited(family: str, most: int, guard: Guard) -> Guard:
 def read_guard(sandbox: Sandbox, call: Call) -> None:
     """Reads take ``-`` for all directories the key may manage."""
     v2_guard(sandbox, call)
-    if call.params["directory"] not in (seed.ORG_DIRECTORY_ID, ANY_DIRECTORY):
+    if call.params["directory"] not in (*sandbox.visible().directories(), ANY_DIRECTORY):
         unknown("directory")
 
 
@@ -87,7 +87,7 @@ def write_guard(sandbox: Sandbox, call: Call) -> None:
     v2_guard(sandbox, call)
     if call.params["directory"] == ANY_DIRECTORY:
         raise bad_request("A write needs the id of one directory")
-    if call.params["directory"] != seed.ORG_DIRECTORY_ID:
+    if call.params["directory"] not in sandbox.records.directories():
         unknown("directory")
 
 
@@ -113,7 +113,7 @@ def _shows(records: Records, account: Account) -> bool:
 def found_member(sandbox: Sandbox, call: Call) -> Account:
     """The account, when it is in the directory."""
     account = sandbox.records.accounts.get(call.params["account"])
-    if account is None or sandbox.records.standing.get(account.id) == "no_membership":
+    if account is None or sandbox.records.standing_in(call.params["directory"], account.id) == "no_membership":
         unknown("user")
     return account
 

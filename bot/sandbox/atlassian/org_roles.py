@@ -27,7 +27,17 @@ from bot.sandbox.atlassian.org_protocol import (
     v1_guard,
     write_guard,
 )
-from bot.sandbox.atlassian.roles import ORG_ADMIN, ORGANIZATION, OWNERS, ROLES, ROLES_OF, Assignment, held, of_group
+from bot.sandbox.atlassian.roles import (
+    CONFLUENCE,
+    ORG_ADMIN,
+    ORGANIZATION,
+    OWNERS,
+    ROLES,
+    ROLES_OF,
+    Assignment,
+    held,
+    of_group,
+)
 from bot.sandbox.atlassian.routes import Call, route
 from bot.sandbox.atlassian.state import Sandbox
 
@@ -56,11 +66,13 @@ def roles_of_user(sandbox: Sandbox, call: Call) -> Response:
 
     def show(asked: dict[str, Any], resource: str) -> dict[str, Any]:
         roles = routes[resource]
+        second = resource == CONFLUENCE and account.id in records.second
+        directory = seed.SECOND_DIRECTORY_ID if second else seed.ORG_DIRECTORY_ID
         return {
             "resourceId": resource,
             "resourceOwner": OWNERS[resource],
-            "directoryId": seed.ORG_DIRECTORY_ID,
-            "userDirectoryStatus": records.standing.get(account.id, "active"),
+            "directoryId": directory,
+            "userDirectoryStatus": records.standing_in(directory, account.id),
             "roles": list(roles),
             "roleAssignments": [{"role": role, "roleAssignmentMethods": ways} for role, ways in roles.items()],
         }

@@ -58,7 +58,7 @@ def search_users(sandbox: Sandbox, call: Call) -> Response:
     body = org_body(call)
     strings(body, "expand", len(EXPAND), EXPAND)  # refused even when nothing is found
     found = page(
-        sandbox, body, 50, partial(_matching, records),
+        sandbox, body, 50, partial(_matching_in, records, call.params["directory"]),
         lambda asked, account: _entry(records, account, strings(asked, "expand", len(EXPAND), EXPAND)),
     )  # fmt: skip
     return answer(found)
@@ -92,6 +92,12 @@ def get_user(sandbox: Sandbox, call: Call) -> Response:
     if account.deactivated:
         entry["deactivatedOn"] = nine_digits(account.deactivated)
     return answer({"data": entry})
+
+
+def _matching_in(records: Records, directory: str, body: dict[str, Any]) -> list[Account]:
+    """In the second directory are those who were put there; the first one has everybody."""
+    found = _matching(records, body)
+    return [one for one in found if one.id in records.second] if directory == seed.SECOND_DIRECTORY_ID else found
 
 
 def _matching(records: Records, body: dict[str, Any]) -> list[Account]:
@@ -203,7 +209,7 @@ def _status(records: Records, account: Account) -> str:
 
 
 def _membership(records: Records, account: Account) -> str:
-    return records.standing.get(account.id, "active")
+    return records.membership(account.id)
 
 
 def _claim_status(account: Account) -> str:

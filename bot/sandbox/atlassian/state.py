@@ -105,6 +105,7 @@ class Records:
     assignments: dict[tuple[str, str, str], Assignment] = field(default_factory=dict)
     standing: dict[str, str] = field(default_factory=dict)  # account → suspended | no_membership; the others are active
     invited: dict[str, str] = field(default_factory=dict)  # account → when it was invited last
+    second: dict[str, str] = field(default_factory=dict)  # account → active | suspended in the second directory
 
     def copy(self) -> "Records":
         return Records(**{table.name: dict(getattr(self, table.name)) for table in fields(self)})
@@ -115,6 +116,20 @@ class Records:
             return list(group.members)
         links = (self.scim_users[member].account for member in group.members)
         return list(dict.fromkeys(account for account in links if account))
+
+    def standing_in(self, directory: str, account_id: str) -> str:
+        """active | suspended | no_membership in this one of the organization's directories."""
+        if directory == seed.SECOND_DIRECTORY_ID:
+            return self.second.get(account_id, "no_membership")
+        return self.standing.get(account_id, "active")
+
+    def membership(self, account_id: str) -> str:
+        """Over all directories: active in one of them is active, suspended is suspended in each."""
+        stands = {self.standing_in(directory, account_id) for directory in self.directories()}
+        return next((one for one in ("active", "suspended") if one in stands), "no_membership")
+
+    def directories(self) -> list[str]:
+        return [seed.ORG_DIRECTORY_ID, *([seed.SECOND_DIRECTORY_ID] if self.second else [])]
 
     def links(self, account_id: str) -> list[ScimUser]:
         return [user for user in self.scim_users.values() if user.account == account_id]
