@@ -47,7 +47,7 @@ class Address:
         return survey_of(person, steps, False, [SESSIONS])
 
     def _steps(self, person: OrgUser, address: str) -> list[Step]:
-        links = self.lookups.links(person.account_id)
+        links = self.lookups.links_now(person.account_id)
         for link in links:
             directory = self.lookups.rules.directory(link.directory_id)
             if directory.owner != "ours" or link.directory_id not in self.lookups.scim:

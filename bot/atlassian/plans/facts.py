@@ -129,7 +129,7 @@ class Facts:
 
     def _owner(self, person: OrgUser) -> str:
         """Who owns the account's attributes: a directory of ours, one that is fed, Google, or nobody but itself."""
-        links = self.lookups.links(person.account_id)
+        links = self.lookups.links_now(person.account_id)
         for link in links:
             directory = self.lookups.rules.directory(link.directory_id)
             ours = directory.owner == "ours"

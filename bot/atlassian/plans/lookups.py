@@ -1,6 +1,6 @@
 """The people, groups and records that plans rest on, read so that what decides is fresh and the rest is remembered."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -19,7 +19,7 @@ from bot.atlassian.transport import same_text
 
 GONE = {"closed": "was deleted", "inactive": "is deactivated"}
 OWNER_FRESH = 60.0  # seconds that the owner of a group is believed
-LINKS_FRESH = 600.0  # which record belongs to an account, and where a group is in a SCIM directory; both are immutable
+LINKS_FRESH = 600.0  # which record belongs to an account, for what is read at it next; where a group is in a directory
 KNOWN = 1800.0  # a name, an address, whether an account is managed: the mirror reads everybody more often
 NOBODY = "The organization has no account {account}. Somebody must invite or provision it first."
 
@@ -120,10 +120,21 @@ class Lookups:
         there = self.scim[directory].find_group_by_name(name)
         return self._scim_groups.put((directory, name), there.id) if there else None
 
-    def links(self, account: str) -> tuple[ScimLink, ...]:
-        """The SCIM records behind an account: one for each directory it is in."""
-        known = self._links.get(account)
-        return known if known is not None else self._links.put(account, tuple(self.organization.scim_links(account)))
+    def link(self, account: str, directory: str) -> ScimLink | None:
+        """The SCIM record behind an account in a directory: one that is remembered, or read now.
+
+        That there is none is never remembered: somebody may make one at any moment.
+        """
+        known = _in(directory, self._links.get(account) or ())
+        return known or _in(directory, self.links_now(account))
+
+    def links_now(self, account: str) -> tuple[ScimLink, ...]:
+        """The SCIM records behind an account, one for each directory it is in, as they are now."""
+        found = tuple(self.organization.scim_links(account))
+        if not found:
+            self._links.forget(account)
+            return found
+        return self._links.put(account, found)
 
     def product_on_site(self, resource: str) -> str:
         """A product's workspace for people: "jira-software on harbour.atlassian.net"."""
@@ -153,7 +164,7 @@ class Lookups:
 
     def writable(self, account: str) -> list[tuple[ScimLink, ScimDirectory]]:
         """The records behind an account, when we may change each; ``Impossible`` when one is fed."""
-        found = [(link, self.rules.directory(link.directory_id)) for link in self.links(account)]
+        found = [(link, self.rules.directory(link.directory_id)) for link in self.links_now(account)]
         for link, directory in found:
             if link.directory_id not in self.scim or not (directory.owner == "ours" or directory.take_away):
                 raise Impossible(
@@ -161,6 +172,10 @@ class Lookups:
                     "what Gatehouse changed, the next sync would undo."
                 )
         return found
+
+
+def _in(directory: str, links: Iterable[ScimLink]) -> ScimLink | None:
+    return next((link for link in links if link.directory_id == directory), None)
 
 
 def _without_the_rest(person: OrgUser) -> OrgUser:

@@ -94,7 +94,7 @@ class Newcomers:
 
     def _fed_from_elsewhere(self, person: OrgUser | None) -> str:
         """Whose account another directory feeds has it already; a second record would make two owners of it."""
-        links = self.lookups.links(person.account_id) if person is not None else ()
+        links = self.lookups.links_now(person.account_id) if person is not None else ()
         owners = [self.lookups.rules.directory(link.directory_id) for link in links]
         fed = next((owner for owner in owners if owner.owner != "ours"), None)
         return f"The account is fed by the identity provider of directory {fed.name}, so none is made." if fed else ""
@@ -128,7 +128,9 @@ class Newcomers:
     def perform(self, step: Step) -> str:
         newcomer = Newcomer.model_validate_json(step.value)
         if step.does == "create_user":
-            return self._create(step.owner.removeprefix("scim:"), newcomer)
+            made = self._create(step.owner.removeprefix("scim:"), newcomer)
+            self.lookups.forget(step.account)  # what was known of who had no record
+            return made
         if step.does == "create_site_user":
             assert self.lookups.site is not None  # the plan has looked
             self.lookups.site.create_user(newcomer.mail, [])

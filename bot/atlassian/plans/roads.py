@@ -89,8 +89,7 @@ class ScimRoad:
     def _record(self, person: OrgUser, entitlement: Entitlement) -> ScimUser:
         """The record, read now; a link that was remembered and leads nowhere is looked up again."""
         for _ in range(2):
-            links = self.lookups.links(person.account_id)
-            link = next((link for link in links if link.directory_id == self.directory), None)
+            link = self.lookups.link(person.account_id, self.directory)
             if link is None:
                 break
             try:

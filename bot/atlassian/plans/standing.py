@@ -191,8 +191,9 @@ class Standing:
         active = step.does == "reactivate"
         if step.owner != "accounts":
             told = self.lookups.scim[step.owner.removeprefix("scim:")].get(step.member).active
-            if told is not None:  # an answer may leave it out: unknown, not false
-                return told == active
+            if told is not None and told != active:  # an answer may leave it out: unknown, not false
+                return False
+        # A record that lost its account says nothing of it, so the account has the last word.
         return self.accounts.profile(step.account).account_status == ("active" if active else "inactive")
 
     def _delete_tokens(self, step: Step) -> str:
