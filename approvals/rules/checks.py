@@ -1,6 +1,7 @@
 """Says which rules of a well-shaped policy file could never work, or could be got round."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +14,8 @@ from approvals.rules.words import is_default_group, shown
 
 # words of the command grammar: a name must not be read as one of them
 LONGEST_GLASS = timedelta(hours=4)
+ORG_ADMIN_ROLE = "atlassian/org-admin"
+ADMIN_GROUPS = frozenset({"administrators", "org-admins", "site-admins", "system-administrators"})
 RESERVED = frozenset({"because", "for", "from", "incident", "org-admin", "to", "until"})
 
 
@@ -155,6 +158,11 @@ def _what(name: str, entitlement: Entitlement) -> Iterator[Mistake]:
         yield Mistake(path, what, "write one of group, jira_group and role")
         return
     key, given = _given(entitlement)
+    if _makes_admins(entitlement):
+        what = f"{shown(name)} would make organization admins, or unmake them, and no rule of an entitlement may"
+        mend = "take it out: `/access revoke @who org-admin` takes that from somebody, and only Atlassian gives it"
+        yield Mistake((*path, key), what, mend)
+        return
     default = key != "role" and is_default_group(given)
     if default and not entitlement.removal_only:
         yield Mistake(
@@ -162,6 +170,17 @@ def _what(name: str, entitlement: Entitlement) -> Iterator[Mistake]:
             f"{shown(given)} is one of Atlassian's default access groups, which can't be pushed by SCIM",
             "make a group of your own, give it the product, and name that group; or write removal_only = true",
         )
+
+
+def _makes_admins(entitlement: Entitlement) -> bool:
+    """By the role itself, or by a group of Atlassian's that may carry it, on the road that asks no group for roles."""
+    if entitlement.role is not None:
+        return entitlement.role.name == ORG_ADMIN_ROLE
+    return _plain(entitlement.jira_group or "") in ADMIN_GROUPS
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold().strip()
 
 
 def _limits(file: File) -> Iterator[Mistake]:

@@ -108,13 +108,13 @@ class AtlassianDirectory:
 
     def survey_grant(self, account: str, entitlement: Entitlement) -> Survey:
         """What gives it, what is held now, and what to know before somebody says yes."""
-        planned = self.road_to(entitlement).plan(account, entitlement)
+        planned = self._road_without_admins(entitlement, giving=True).plan(account, entitlement)
         warnings = (*planned.warnings, *self._size_warnings(entitlement, planned.holds))
         return _survey(planned, (planned.step,), planned.holds, warnings)
 
     def survey_held(self, account: str, entitlement: Entitlement) -> Survey:
         """The step that would have given it, for what somebody gave by hand, and whether it is held now."""
-        planned = self.road_to(entitlement, giving=False).plan(account, entitlement, giving=False)
+        planned = self._road_without_admins(entitlement, giving=False).plan(account, entitlement, giving=False)
         return _survey(planned, (planned.step,), planned.holds, planned.warnings)
 
     def survey_revoke(self, account: str, entitlement: Entitlement) -> Survey:
@@ -128,7 +128,7 @@ class AtlassianDirectory:
 
     def survey_group(self, entitlement: Entitlement, wanted: Sequence[tuple[str, str]]) -> GroupSurvey | None:
         """What puts many into a group at once; None where no directory of ours owns it."""
-        road = self.road_to(entitlement)
+        road = self._road_without_admins(entitlement, giving=True)
         return self._batches.plan(road, entitlement, wanted) if isinstance(road, ScimRoad) else None
 
     @property
@@ -191,7 +191,8 @@ class AtlassianDirectory:
                     self.lookups.insist_untouched(account)
             except Impossible as protected:
                 raise BadRequest("Gatehouse", step.does.replace("_", " "), why=str(protected)) from None
-        return self._deed(step).perform(step)
+        with self._org_admins.enough_left(step):
+            return self._deed(step).perform(step)
 
     def is_true(self, step: Step) -> bool:
         return self._deed(step).is_true(step)
@@ -224,6 +225,13 @@ class AtlassianDirectory:
         group = self.lookups.group(entitlement.group)
         roads = (fits(group, entitlement, giving) for fits in self._table)
         return next(road for road in roads if road is not None)
+
+    def _road_without_admins(self, entitlement: Entitlement, *, giving: bool) -> Road:
+        """The same, where it makes nobody an organization admin; other roads than those of groups look themselves."""
+        road = self.road_to(entitlement, giving=giving)
+        if entitlement.kind == "group":
+            self.lookups.insist_on_no_admins(entitlement.group)
+        return road
 
     def _default_groups_are_only_left(self, group: OrgGroup, entitlement: Entitlement, giving: bool) -> Road | None:
         if not is_reserved(group.name, self.reserved):

@@ -6,6 +6,11 @@ from bot.atlassian.shapes import RoleAssignment
 ORG_ADMIN = "atlassian/org-admin"
 
 
+def gives_org_admin(given: RoleAssignment) -> bool:
+    """Whether what a group gives on one resource makes its members organization admins."""
+    return ORG_ADMIN in given.roles or given.default_role == ORG_ADMIN
+
+
 class OrgRoles(OrgCalls):
     """See ``OrganizationClient``.
 

@@ -8,6 +8,7 @@ from approvals.policy import Policy, ScimDirectory
 from approvals.ports import Impossible
 from bot.atlassian.accounts import AccountsClient
 from bot.atlassian.errors import AtlassianError
+from bot.atlassian.org_roles import gives_org_admin
 from bot.atlassian.org_shapes import Workspace
 from bot.atlassian.organization import OrganizationClient
 from bot.atlassian.plans.products import product
@@ -21,6 +22,11 @@ GONE = {"closed": "was deleted", "inactive": "is deactivated"}
 OWNER_FRESH = 60.0  # seconds that the owner of a group is believed
 LINKS_FRESH = 600.0  # which record belongs to an account, for what is read at it next; where a group is in a directory
 KNOWN = 1800.0  # a name, an address, whether an account is managed: the mirror reads everybody more often
+MAKES_ADMINS = (
+    "The group {name} makes its members organization administrators, which no entitlement gives or takes. "
+    "`/access revoke @who org-admin` takes it; an organization admin gives it at admin.atlassian.com. Take the role of "
+    "organization admin from the group there, or name another group in the policy."
+)
 NOBODY = "The organization has no account {account}. Somebody must invite or provision it first."
 
 
@@ -62,6 +68,7 @@ class Lookups:
         self._people = Remembered[str, OrgUser](KNOWN, most=200_000)
         self._groups = Remembered[str, OrgGroup](OWNER_FRESH)
         self._links = Remembered[str, tuple[ScimLink, ...]](LINKS_FRESH)
+        self._admin_groups = Remembered[str, bool](OWNER_FRESH)
         self._hosts = Remembered[str, dict[str, str]](KNOWN)
         self._scim_groups = Remembered[tuple[str, str], str](LINKS_FRESH)
 
@@ -104,13 +111,34 @@ class Lookups:
         known = self._groups.get(name.casefold())
         if known is not None:
             return known
-        found = [group for group in self.organization.groups_by_name([name]) if same_text(group.name, name)]
+        found = self._groups_named(name)
         if not found:
             raise Impossible(
                 f"The organization has no group named {name}. "
                 "An administrator must create it, or mend its name in the policy."
             )
         return self._groups.put(name.casefold(), found[0])
+
+    def makes_admins(self, name: str) -> bool:
+        """Whether a group makes its members organization admins, as it was at most a minute ago.
+
+        A group that only the Jira site knows has no roles in the organization.
+        """
+        known = self._admin_groups.get(name)
+        if known is not None:
+            return known
+        group = self._groups.get(name.casefold())
+        found = [group] if group is not None else self._groups_named(name)
+        roles = (one for each in found for one in self.organization.group_roles(each.id))
+        return self._admin_groups.put(name, any(gives_org_admin(one) for one in roles))
+
+    def insist_on_no_admins(self, name: str) -> None:
+        """No rule of an entitlement gives or takes organization administration; ``Impossible`` where a group would."""
+        if self.makes_admins(name):
+            raise Impossible(MAKES_ADMINS.format(name=name))
+
+    def _groups_named(self, name: str) -> list[OrgGroup]:
+        return [group for group in self.organization.groups_by_name([name]) if same_text(group.name, name)]
 
     def scim_group(self, directory: str, name: str) -> str | None:
         """The SCIM id of a group in a directory there is a key for."""

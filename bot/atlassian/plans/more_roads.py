@@ -4,11 +4,16 @@ from approvals.plan import Step
 from approvals.policy import Entitlement
 from approvals.ports import Impossible
 from bot.atlassian.errors import NotFound
+from bot.atlassian.org_roles import ORG_ADMIN
 from bot.atlassian.plans.lookups import Lookups, may_be_given, named
 from bot.atlassian.plans.roads import Planned, taken
 from bot.atlassian.shapes import RoleAssignment
 
 LEGACY = "This goes by the Jira site's own API, a legacy path that Atlassian means to retire."
+ROLE_OF_ADMINS = (
+    "{name} is the role of organization administrator, which no entitlement gives or takes. `/access revoke @who "
+    "org-admin` takes it; an organization admin gives it at admin.atlassian.com. Take {name} out of the policy."
+)
 NO_SITE = (
     "The group {name} is one of the Jira site, and Gatehouse has no access to a site: "
     "an administrator must set ATLASSIAN_SITE_URL, ATLASSIAN_SITE_EMAIL and ATLASSIAN_SITE_API_TOKEN."
@@ -33,6 +38,7 @@ class SiteRoad:
         group = site.find_group(entitlement.group)
         if group is None or group.group_id is None:
             raise Impossible(f"The Jira site has no group named {entitlement.group}. Mend its name in the policy.")
+        self.lookups.insist_on_no_admins(entitlement.group)
         step = Step(
             does="add_member",
             owner="site",
@@ -86,6 +92,8 @@ class RoleRoad:
         self.organization = lookups.organization
 
     def plan(self, account: str, entitlement: Entitlement, *, giving: bool = True) -> Planned:
+        if entitlement.role == ORG_ADMIN:
+            raise Impossible(ROLE_OF_ADMINS.format(name=entitlement.name))
         person = self.lookups.person_now(account)
         warnings = may_be_given(person, self.lookups.rules) if giving else []
         held = self.organization.user_roles(account)

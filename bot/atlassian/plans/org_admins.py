@@ -1,15 +1,25 @@
 """Organization admins: who they are now, and the one road by which somebody stops being one."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
-from approvals.plan import Step, Survey
+from approvals.plan import Step, Survey, read_members
 from approvals.policy import Entitlement
-from approvals.ports import Impossible
-from bot.atlassian.org_roles import ORG_ADMIN
+from approvals.ports import DirectoryError, Impossible
+from approvals.safety import ADMINS_REMAIN
+from bot.atlassian.errors import AtlassianError
+from bot.atlassian.org_roles import ORG_ADMIN, gives_org_admin
 from bot.atlassian.plans.lookups import Lookups, named
+from bot.atlassian.plans.remembered import Remembered
 from bot.atlassian.shapes import OrgUser
 
+LISTED_STILL = 300.0  # seconds for which somebody who was taken out is not counted, whatever the list says
+TOO_FEW = (
+    "{name} makes its members organization admins, so nobody is taken out of it while {left} would remain: {remain} "
+    "must. Make somebody else an organization admin at admin.atlassian.com, then this goes on by itself."
+)
 TakenOut = Callable[[str, Entitlement], Step | None]  # the step that takes an account out of a group; None: not in it
 
 
@@ -20,6 +30,8 @@ class OrgAdmins:
         self.lookups = lookups
         self.organization = lookups.organization
         self._taken_out = taken_out
+        self._one_at_a_time = threading.Lock()
+        self._taken = Remembered[str, bool](LISTED_STILL)
 
     def now(self) -> frozenset[str]:
         """The active admins by whatever way, the emergency accounts of the policy not counted."""
@@ -47,6 +59,40 @@ class OrgAdmins:
             subject_mail=person.email or "",
             warnings=(f"{named(person)} stops being an organization admin; then the account is like any other.",),
         )
+
+    @contextmanager
+    def enough_left(self, step: Step) -> Iterator[None]:
+        """Around each call that takes something away, for a group may have been made one of admins since it was given.
+
+        An end that would leave fewer admins than must remain waits, and shouts as every late end does. Where the group
+        can't be read the end goes on: access that stays is worse, and the emergency accounts are not touched.
+        """
+        if not self._takes_from_admins(step):
+            yield
+            return
+        with self._one_at_a_time:
+            accounts = read_members(step) if step.does == "remove_members" else [step.account]
+            self._insist_on_enough(step, frozenset(accounts))
+            yield
+            for account in accounts:
+                self._taken.put(account, True)
+
+    def _takes_from_admins(self, step: Step) -> bool:
+        if step.does == "revoke_role":
+            return step.value == ORG_ADMIN
+        try:
+            return step.does in ("remove_member", "remove_members") and self.lookups.makes_admins(step.target_name)
+        except AtlassianError:
+            return False
+
+    def _insist_on_enough(self, step: Step, going: frozenset[str]) -> None:
+        """Who was taken out a moment ago may still be listed."""
+        admins = frozenset(one for one in self.now() if self._taken.get(one) is None)
+        left = admins - going
+        if going & admins and len(left) < ADMINS_REMAIN:
+            raise DirectoryError(
+                TOO_FEW.format(name=step.target_name, left=len(left), remain=ADMINS_REMAIN), retry=True
+            )
 
     def perform(self, step: Step) -> str:
         """Experimental at Atlassian; read back by ``is_true``."""
@@ -84,8 +130,7 @@ class OrgAdmins:
     def _by_groups(self, person: OrgUser) -> list[Step]:
         steps = []
         for group in self.organization.groups_of_account(person.account_id):
-            if any(ORG_ADMIN in one.roles or one.default_role == ORG_ADMIN
-                   for one in self.organization.group_roles(group.id)):  # fmt: skip
+            if any(gives_org_admin(one) for one in self.organization.group_roles(group.id)):
                 step = self._taken_out(person.account_id, as_entitlement(group.name))
                 if step is not None:
                     steps.append(step)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from approvals.ports import Impossible
-from bot.atlassian.org_roles import ORG_ADMIN
+from bot.atlassian.org_roles import gives_org_admin
 from bot.atlassian.plans.lookups import Lookups, named
 from bot.atlassian.plans.products import product
 from bot.atlassian.shapes import OrgUser, RoleAssignment
@@ -18,7 +18,7 @@ MOST_GROUPS = 50  # of one person are looked through for another way
 def after_leaving(lookups: Lookups, person: OrgUser, group_id: str) -> list[str]:
     """What the person loses or keeps of each product that the group gives."""
     roles = lookups.organization.group_roles(group_id)
-    if any(ORG_ADMIN in one.roles or one.default_role == ORG_ADMIN for one in roles):
+    if any(gives_org_admin(one) for one in roles):
         raise Impossible(ADMIN.format(name=named(person)))
     given = [one for one in roles if one.resource_id]
     if not given:

@@ -43,24 +43,26 @@ PERSON, GROUP = "POST org/users/search", "POST org/groups/search"
 LINKS, RECORD, FOUND = "GET links/get-scim-links", "GET scim/ID", "GET scim/Groups"
 LOCAL, SITE_GROUP = entitlement(group="release-managers"), entitlement(kind="jira_group", group="release-managers")
 ROLE = entitlement(kind="role", group="", role="atlassian/admin", resource=CONFLUENCE)
+ROLES_OF_GROUP = "GET org/ID/role-assignments"
 PRIVILEGES, TOKENS = "GET account", "GET account/api-tokens"
 
 
-def test_a_grant_by_scim_takes_four_reads_cold_and_two_warm(
+def test_a_grant_by_scim_takes_five_reads_cold_and_three_warm(
     there: tuple[AtlassianDirectory, AtlassianControl],
 ) -> None:
     directory, atlassian = there
     list(directory.everyone())  # the mirror has read everybody, as it does before anything else
     cold = calls(atlassian, lambda: directory.survey_grant(ADA, entitlement()))
-    assert sorted(cold) == sorted([GROUP, FOUND, LINKS, RECORD])
-    directory.lookups._groups.forget("eu-jira-admins")  # a minute later: the owner is read again
-    assert calls(atlassian, lambda: directory.survey_grant(ADA, entitlement())) == [GROUP, RECORD]
+    assert sorted(cold) == sorted([GROUP, ROLES_OF_GROUP, FOUND, LINKS, RECORD])
+    directory.lookups._groups.forget("eu-jira-admins")  # a minute later: the owner is read again, and what it gives
+    directory.lookups._admin_groups.forget("eu-jira-admins")
+    assert calls(atlassian, lambda: directory.survey_grant(ADA, entitlement())) == [GROUP, ROLES_OF_GROUP, RECORD]
     assert lookups.OWNER_FRESH == 60.0
 
 
 def test_somebody_nobody_has_seen_takes_one_read_more(there: tuple[AtlassianDirectory, AtlassianControl]) -> None:
     directory, atlassian = there
-    assert len(calls(atlassian, lambda: directory.survey_grant(ADA, entitlement()))) == 5
+    assert len(calls(atlassian, lambda: directory.survey_grant(ADA, entitlement()))) == 6
 
 
 def test_applying_takes_one_read_before_the_write_and_one_after(
@@ -81,9 +83,9 @@ def test_applying_takes_one_read_before_the_write_and_one_after(
 @pytest.mark.parametrize(
     ("name", "run", "expected"),
     [
-        ("a local group", lambda d: d.survey_grant(NADIA, LOCAL), [GROUP, PERSON]),
+        ("a local group", lambda d: d.survey_grant(NADIA, LOCAL), [GROUP, ROLES_OF_GROUP, PERSON]),
         ("a group of the site", lambda d: d.survey_grant(NADIA, SITE_GROUP),
-         [PERSON, "GET site/group/bulk", "GET site/user/groups"]),
+         [PERSON, "GET site/group/bulk", GROUP, ROLES_OF_GROUP, "GET site/user/groups"]),
         ("a role", lambda d: d.survey_grant(NADIA, ROLE), [PERSON, "GET org/users/ID/role-assignments"]),
         ("take a group", lambda d: d.survey_revoke(ADA, entitlement()), [GROUP, FOUND, PERSON, LINKS, RECORD]),
         ("deactivate by SCIM", lambda d: d.survey_deactivate(ADA),
