@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy import and_, func, or_
@@ -16,6 +16,9 @@ from approvals.crash import crash_point
 from approvals.models import Call, Grant, Job, StepRow
 from approvals.plan import Step
 from approvals.ports import Directory, DirectoryError
+from approvals.showing import LOOK_AGAIN as LOOK_AGAIN
+from approvals.showing import SHOWS_WITHIN as SHOWS_WITHIN
+from approvals.showing import Tried, tried_before
 from approvals.states import LIVE
 from approvals.states import Grant as GrantStatus
 from approvals.store import MACHINE, Store, Write
@@ -23,10 +26,6 @@ from approvals.store import MACHINE, Store, Write
 # The entries that carry digests of steps.
 COMMIT_STEPS = ("request.applying", "steps.added", "steps.reworded", "grant.ending")
 FORGED = "the steps in the database are not those in the record"
-LOOK_AGAIN = 2.0  # seconds before reading an accepted change again
-# Until a change shows everywhere: 30 seconds by the documentation of role assignments, after a call of at most 30.
-# https://developer.atlassian.com/cloud/admin/organization/rest/api-group-users/
-SHOWS_WITHIN = timedelta(seconds=90)
 Numbered = TypeVar("Numbered", StepRow, Call)
 
 
@@ -42,22 +41,36 @@ class Calls:
         self, claim: jobs.Claim, row: StepRow, grant: Grant | None, what: str, *, seen: bool | None = None,
         unless_over: bool = False,
     ) -> None:  # fmt: skip
-        """Read first, call if it is not so yet, read again.
+        """Read first, call if it is not so yet and was not accepted a moment ago, read again.
 
         ``seen`` is what was read a moment ago, in this very job; False where a read would prove nothing.
 
         ``grant`` is what the step gives or ends, and must not have been moved meanwhile; ``unless_over``: somebody may
         have ended it meanwhile, and then it is not given any more.
 
-        After a crash this is what makes a second attempt safe. Raises ``Later`` while the effect is not visible,
+        After a crash this is what makes a second attempt safe. Raises ``NotShown`` while the effect is not visible,
         ``DirectoryError`` as the directory does.
         """
         step = Step.model_validate_json(row.body)
         if self.directory.is_true(step) if seen is None else seen:
             return
-        self.call(claim, row, step, grant, what, unless_over=unless_over)
+        tried = self._tried(row, step)
+        if tried.only_looks(self.store.now()):
+            raise tried.later(self.store.now())
+        try:
+            self.call(claim, row, step, grant, what, unless_over=unless_over)
+        except DirectoryError as error:
+            if error.retry or error.maybe_done or not tried.may_be_so(self.store.now()):
+                raise
+            raise tried.later(self.store.now()) from error
         if not self.directory.is_true(step):
-            raise jobs.Later(LOOK_AGAIN, "accepted, not yet visible")
+            raise tried.later(self.store.now())
+
+    def _tried(self, row: StepRow, step: Step) -> Tried:
+        if row.status == "waiting":
+            return Tried()
+        with self.store.read() as session:
+            return tried_before(session, row, step)
 
     def call(
         self, claim: jobs.Claim, row: StepRow, step: Step, grant: Grant | None, what: str, *, unless_over: bool = False

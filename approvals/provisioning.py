@@ -35,6 +35,7 @@ from approvals.planning import Atlassian
 from approvals.policy import Policy
 from approvals.policy_book import PolicyBook
 from approvals.ports import OutsideError, People
+from approvals.showing import NOT_SHOWN, NotShown
 from approvals.states import LIVE, Status
 from approvals.states import Grant as GrantStatus
 from approvals.store import MACHINE, Stale, Store, Write
@@ -88,6 +89,10 @@ class Provisioning:
             with self.store.work(claim) as w:
                 alarm(w, w.request(request.id), str(forged))
             self._give_up(claim, request.id, str(forged))
+        except NotShown:
+            if request.verb == BULK or self.store.now() < self._give_up_at(request):  # a list has a patience of its own
+                raise
+            self._give_up(claim, request.id, NOT_SHOWN)
         except Stale as stale:
             raise jobs.Later(0.5, str(stale)) from stale  # look again: a request that is still applying must go on
         except OutsideError as error:

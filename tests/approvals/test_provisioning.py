@@ -389,10 +389,11 @@ def test_what_is_accepted_and_not_yet_visible_is_looked_at_again(world: World) -
     assert now.status == Status.APPLYING
     assert grant(world, request).status == GrantStatus.PROMISED
     assert world.news("done") == []
-    for seconds in (5, 10, 15):
+    for seconds in (5, 10, 20, 40):  # a look each, and none of them calls again
         world.later(timedelta(seconds=seconds))
         world.run()
     assert world.request(request).status == Status.DONE
+    assert world.directory.calls == [GIVE]
     assert world.jobs()[f"end:{grant(world, request).id}"].status == "ready"
 
 
