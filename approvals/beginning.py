@@ -13,6 +13,7 @@ from approvals.glass_facts import attempt_of, glass_sources, incident_of, known,
 from approvals.models import AccessRequest
 from approvals.plan import Plan, Step
 from approvals.planning import Atlassian, plan_of, survey
+from approvals.policy import ORG_ADMIN
 from approvals.policy_book import PolicyBook
 from approvals.ports import Impossible, People
 from approvals.store import Store, Write
@@ -45,7 +46,7 @@ class Beginning:
             plan = survey(self.directory, request, policy)
         except Impossible as no:
             raise NotBegun(str(no)) from no
-        if plan.hash != request.plan_hash and not (shown and _only_more_to_take(shown, plan)):
+        if plan.hash != request.plan_hash and not (shown and _only_more_or_less_to_take(shown, plan)):
             raise NotBegun("what the plan would change is no longer what was approved: " + _difference(plan))
         return plan
 
@@ -175,9 +176,20 @@ def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment is not None else None
 
 
-def _only_more_to_take(shown: Plan, plan: Plan) -> bool:
-    """For what takes away: the account has the same owners, whatever else is found to be taken."""
-    return plan.verb in TAKES_AWAY and owners(shown.verb, shown.steps) == owners(plan.verb, plan.steps)
+def _only_more_or_less_to_take(shown: Plan, plan: Plan) -> bool:
+    """For what takes away: whatever is there to be taken by now, even nothing, what was to be taken has one owner."""
+    return plan.verb in TAKES_AWAY and not _has_another_owner(shown, plan)
+
+
+def _has_another_owner(shown: Plan, plan: Plan) -> bool:
+    """Of organization admins each way is a thing of its own, and of suspensions each directory is."""
+    if plan.entitlement == ORG_ADMIN:
+        before = {step.target_name: step.owner for step in shown.steps}
+        return any(before.get(step.target_name, step.owner) != step.owner for step in plan.steps)
+    was, now = owners(shown.verb, shown.steps), owners(plan.verb, plan.steps)
+    if plan.verb == "suspend":
+        return bool(was and now) and was.isdisjoint(now)
+    return bool(was and now) and was != now
 
 
 def owners(verb: str, steps: Iterable[Step]) -> set[str]:
@@ -186,4 +198,4 @@ def owners(verb: str, steps: Iterable[Step]) -> set[str]:
 
 
 def _difference(plan: Plan) -> str:
-    return "now it would be: " + "; ".join(step.words for step in plan.steps)
+    return "now it would be: " + ("; ".join(step.words for step in plan.steps) or "nothing, for it is so already")

@@ -13,7 +13,7 @@ from handlers.view import RequestView
 def changed(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
     assert view is not None
     lines = [f":large_green_circle: {asker(view)}, {object_of(view)} is done."]
-    lines += [_taken_step(view, row) for row in view.given]
+    lines += [_taken_step(view, row) for row in view.given] or ["Nothing was left to do: it was so already."]
     if view.request.verb == "offboard":
         lines += _proof_of_leaving(facts, view)
     lines.append(f"<{audit_log}|Atlassian's audit log>")

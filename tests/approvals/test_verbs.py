@@ -305,3 +305,95 @@ def test_a_survey_that_has_nothing_to_do_is_done_without_a_call(world: World) ->
     world.run()
     approve(world, request, "grace")
     assert (status(world, request), world.directory.calls) == (Status.DONE, [])
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_less_to_take_or_something_at_all_never_stops_what_takes_away(world: World, planned: bool) -> None:
+    """It was held when it was planned and ended since, or it was not held and is by now."""
+    held = world.directory.held("eu-jira-admins")
+    (held.add if planned else held.discard)(account("ada"))
+    request = ask(world, "revoke", "kofi", "ada", "eu-jira-admins")
+    world.run()
+    (held.discard if planned else held.add)(account("ada"))
+    approve(world, request, "grace")
+    assert status(world, request) == Status.DONE
+    assert not world.holds("ada")
+    assert [does for does, *_ in world.directory.calls] == ([] if planned else ["remove_member"])
+    assert world.store.verify().ok
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_nor_do_tokens_that_are_gone_or_new(world: World, planned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    survey = world.directory.survey_tokens
+    none = survey(account("tomas")).model_copy(update={"steps": (), "holds": True})
+    if not planned:
+        monkeypatch.setattr(world.directory, "survey_tokens", lambda _: none)
+    request = ask(world, "tokens", "sade", "tomas")
+    world.run()
+    monkeypatch.setattr(world.directory, "survey_tokens", (lambda _: none) if planned else survey)
+    approve(world, request, "grace", "omar")
+    assert status(world, request) == Status.DONE
+    assert len(world.directory.calls) == (0 if planned else 1)
+
+
+def ways(world: World, monkeypatch: pytest.MonkeyPatch, *groups: tuple[str, str]) -> None:
+    """An organization admin directly, and by these groups of these owners."""
+    direct = type(world.directory).survey_org_admin(world.directory, account("linnea"))
+    given = world.directory.survey_grant(account("linnea"), entitlement_of(world)).steps[0]
+    steps = [
+        world.directory.removal(given.model_copy(update={"target_name": name, "owner": owner}))
+        for name, owner in groups
+    ]  # fmt: skip
+    survey = direct.model_copy(update={"steps": (*direct.steps, *steps)})
+    monkeypatch.setattr(world.directory, "survey_org_admin", lambda _: survey)
+
+
+def entitlement_of(world: World) -> Any:
+    with world.store.read() as session:
+        return world.policies.current(session).entitlement("eu-jira-admins")
+
+
+ADMINS_GROUP, LOCAL_GROUP = ("org-admins", "org"), ("admins-of-ours", "scim:d1")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "done"),
+    [
+        ([], [ADMINS_GROUP], True),
+        ([ADMINS_GROUP], [], True),
+        ([ADMINS_GROUP], [ADMINS_GROUP, LOCAL_GROUP], True),
+        ([ADMINS_GROUP], [("org-admins", "scim:d1")], False),
+    ],
+)
+def test_another_way_to_be_an_admin_is_more_to_take_and_another_owner_of_one_stops_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, before: list[Any], now: list[Any], done: bool
+) -> None:
+    for name, _ in (ADMINS_GROUP, LOCAL_GROUP):
+        world.directory.held(name).add(account("linnea"))
+    ways(world, monkeypatch, *before)
+    request = ask(world, "revoke", "sade", "linnea", ORG_ADMIN)
+    world.run()
+    ways(world, monkeypatch, *now)
+    approve(world, request, "omar", "ingrid")
+    after_the_pause(world)
+    assert status(world, request) == (Status.DONE if done else Status.REFUSED)
+    assert len(world.directory.calls) == (1 + len(now) if done else 0)
+
+
+def test_another_directory_is_more_to_suspend_and_only_another_is_none_that_was_approved(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    survey = world.directory.survey_suspend
+
+    def in_directories(*owners: str) -> None:
+        found = survey(account("tomas"))
+        steps = tuple(found.steps[0].model_copy(update={"owner": owner}) for owner in owners)
+        monkeypatch.setattr(world.directory, "survey_suspend", lambda _: found.model_copy(update={"steps": steps}))
+
+    for now, became in (("org:a", "org:b"), Status.DONE), (("org:b",), Status.REFUSED):
+        in_directories("org:a")
+        request = ask(world, "suspend", "sade", "tomas")
+        world.run()
+        in_directories(*now)
+        approve(world, request, "grace", "omar")
+        assert status(world, request) == became
