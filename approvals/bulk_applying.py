@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from approvals import audit, jobs, people, safety
 from approvals.beginning import TAKES_AWAY, Beginning, NotBegun, owners
 from approvals.bulk_cases import BULK
+from approvals.bulk_held import Given, Shown, given_by, held_by_others, note_who_holds
 from approvals.bulk_planning import HELD, alone
 from approvals.bulk_rows import Kept, counts, digest_of_rows, moment_of, parts, rows_of, set_state
 from approvals.calls import Calls, left_to, steps_of
@@ -25,8 +26,8 @@ from approvals.planning import Atlassian, plan_of, survey
 from approvals.policy import Policy
 from approvals.policy_book import PolicyBook
 from approvals.ports import DirectoryError, Impossible
-from approvals.states import LIVE, Status
 from approvals.states import Grant as GrantStatus
+from approvals.states import Status
 from approvals.store import MACHINE, Happened, Store, Write
 from approvals.telling import alarm, tell_outcome
 from approvals.warning import will_warn
@@ -38,6 +39,7 @@ PROGRESS = timedelta(seconds=5)
 CHANGED = "the rows in the database are not those that were approved"
 ANOTHER = "what it would change is no longer what was approved"
 TOO_LATE = "its time was over before it could be given"
+NOT_HELD = "it is not held any more; hand it in again"
 LEFT = "an earlier grant of the same was over, and this one could not be given"
 
 
@@ -66,15 +68,15 @@ class Approved:
     request: AccessRequest
     plan: Plan
     units: list[Unit]
-    grants: dict[tuple[str, str], "Given"] = field(default_factory=dict)  # by account and holding
+    grants: dict[tuple[str, str], Given] = field(default_factory=dict)  # by account and holding
     steps: dict[int, StepRow] = field(default_factory=dict)
 
 
-class Given(NamedTuple):
-    """A grant of the list, as far as many of them are needed at once."""
+class Reading(NamedTuple):
+    """Who was in a group, and since when that is known."""
 
-    id: int | None
-    ends_at: datetime | None
+    read_at: datetime
+    members: frozenset[str]
 
 
 class BulkApplying:
@@ -174,15 +176,19 @@ class BulkApplying:
         self, w: Write, request: AccessRequest, plan: Plan, rows: Sequence[Kept],
         groups: Mapping[str, frozenset[str]], read_at: datetime,
     ) -> None:  # fmt: skip
-        """A grant for each row that gives, and one job for the first of their ends."""
+        """A grant for each row that gives, and one job for the first of their ends.
+
+        What the plan says of who holds it stands only until the row's turn, where nothing else is known: it may be old.
+        """
         giving = [row for row in rows if row.verb == "grant" and row.step is not None]
         holdings = {row.number: plan.steps[row.step or 0].holding for row in giving}
-        before = _held_by_others(w.session, request.id, giving, holdings, read_at)
+        wanted = [(row.account, holdings[row.number]) for row in giving]
+        before = held_by_others(w.session, request.id, wanted, read_at)
         values: list[dict[str, Any]] = []
         for row in giving:
             step = plan.steps[row.step or 0]
             record = read_members(step).get(row.account) if step.does == "add_members" else None
-            shown = row.because == HELD or (record is not None and record in groups.get(step.target, ()))
+            shown = record in groups.get(step.target, ()) if record is not None else row.because == HELD
             values.append(
                 {
                     "request_id": request.id, "account": row.account, "entitlement": row.entitlement,
@@ -225,12 +231,13 @@ class BulkApplying:
         """Each unit in its turn. Whatever stops it, what was called before is read back, so that it is not lost."""
         late: jobs.Later | None = None
         called: list[Unit] = []
+        groups: dict[str, Reading] = {}  # by id, as they were read before the first call of this run
         try:
             for unit in filter(_left, approved.units):
                 safety.wait_while_held_back(self.store, BULK)
                 try:
                     if unit.many:
-                        self._call_many(claim, approved, unit)
+                        self._call_many(claim, approved, unit, groups)
                         called.append(unit)
                     else:
                         self._take_one(claim, approved, unit)
@@ -259,7 +266,7 @@ class BulkApplying:
             request = session.get_one(AccessRequest, request_id)
             plan, rows = plan_of(session, request), rows_of(session, request_id)
             steps = {step.position: step for step in steps_of(session, request_id, "apply")}
-            grants = _given(session, request_id)
+            grants = given_by(session, request_id)
             proven = _proven(session, request, plan, rows, steps)
         if plan is None or not proven:
             self._stop(claim, request_id)
@@ -282,6 +289,8 @@ class BulkApplying:
         if sum(body["data"]["verb"] == "resume" for body in moved) <= len(retried):
             return
         failed = [row for unit in approved.units for row in unit.rows if row.state == "failed"]
+        read_at = self.store.now()
+        groups = self._groups(approved.plan)
         with self.store.work(claim) as w:
             self._make_room(w, approved, failed)
             numbers = [row.number for row in failed]
@@ -293,13 +302,13 @@ class BulkApplying:
                     .where(col(StepRow.position).in_(part))
                     .values(status="waiting")
                 )
-            self._promise(w, request, approved.plan, failed, {}, w.now)
+            self._promise(w, request, approved.plan, failed, groups, read_at)
             w.audit("bulk.retried", actor=MACHINE, request=request.id, data={"rows": numbers})
             w.enqueue("bulk progress", request.id, at=w.now + PROGRESS)
         for row in failed:
             row.state, row.because = "valid", ""
         with self.store.read() as session:
-            approved.grants = _given(session, request.id)
+            approved.grants = given_by(session, request.id)
             approved.steps = {step.position: step for step in steps_of(session, request.id, "apply")}
 
     def _make_room(self, w: Write, approved: Approved, failed: Sequence[Kept]) -> None:
@@ -314,13 +323,20 @@ class BulkApplying:
 
     # -- many at once ---------------------------------------------------------------------------------------------
 
-    def _call_many(self, claim: jobs.Claim, approved: Approved, unit: Unit) -> None:
-        """One call, unless it was made and answered before; a refusal is what its rows hear if a read confirms it."""
+    def _call_many(
+        self, claim: jobs.Claim, approved: Approved, unit: Unit, groups: dict[str, Reading]
+    ) -> None:  # fmt: skip
+        """One call, unless it was made and answered before, or all of them are in the group.
+
+        A refusal is what its rows hear if a read confirms it.
+        """
         row, (step,) = approved.steps[unit.positions[0]], unit.steps
         if not step.value or (row.status == "called" and self._was_answered(row)):
             return
         if _is_over(approved, unit, self.store.now()):
             unit.trouble = TOO_LATE
+            return
+        if row.status == "waiting" and self._is_so_already(claim, approved, unit, groups):
             return
         try:
             self.calls.call(claim, row, step, None, "batch")
@@ -328,6 +344,18 @@ class BulkApplying:
             if error.retry or error.maybe_done:
                 raise
             unit.trouble = str(error)
+
+    def _is_so_already(self, claim: jobs.Claim, approved: Approved, unit: Unit, groups: dict[str, Reading]) -> bool:
+        """Whether all of a call that was not made yet are in its group; who is in it is noted before it is made."""
+        (step,) = unit.steps
+        if step.target not in groups:
+            read_at = self.store.now()
+            groups[step.target] = Reading(read_at, self.directory.records_in(step))
+        group, members = groups[step.target], read_members(step)
+        rows = [row for row in unit.rows if _is_left(row) and row.account in members]
+        shown = [Shown(row, step.holding, members[row.account] in group.members) for row in rows]
+        note_who_holds(self.store, claim, approved.request.id, approved.grants, shown, group.read_at)
+        return all(one.holds for one in shown)
 
     def _was_answered(self, row: StepRow) -> bool:
         with self.store.read() as session:
@@ -348,29 +376,46 @@ class BulkApplying:
         for unit in units:
             members = read_members(unit.steps[0])
             for row in filter(_is_left, unit.rows):
-                there = row.account not in members or members[row.account] in shown[unit.steps[0].target]
-                if there:
+                known = row.account in members
+                why = unit.trouble if known else self._why_not_held(approved.request, row)
+                if members[row.account] in shown[unit.steps[0].target] if known else not why:
                     done.append(row)
-                elif unit.trouble:
-                    failed[unit.trouble].append(row)
+                elif why:
+                    failed[why].append(row)
         with self.store.work(claim) as w:
             self._settle(w, approved, done, failed)
             self._true(w, approved, [unit for unit in units if not _left(unit) and not _failed(unit)])
         crash_point("bulk: noted")
+
+    def _why_not_held(self, request: AccessRequest, row: Kept) -> str:
+        """In a plan of an older version no call names who held it then, so such a row can only be looked at."""
+        try:
+            return "" if self._survey(request, row).holds else NOT_HELD
+        except Impossible as no:
+            return str(no)
+        except DirectoryError as error:
+            if error.retry:
+                raise
+            return str(error)
 
     # -- one by one -----------------------------------------------------------------------------------------------
 
     def _take_one(self, claim: jobs.Claim, approved: Approved, unit: Unit) -> None:
         """A row with steps of its own: read again, taken, read back."""
         (row,) = unit.rows
-        known = approved.grants.get((row.account, unit.steps[0].holding)) if row.verb == "grant" else None
-        with self.store.read() as session:
-            grant = session.get(Grant, known.id) if known is not None else None
         steps = [approved.steps[at] for at in unit.positions]
+        seen: bool | None = None
         try:
             if _is_over(approved, unit, self.store.now()):
                 raise Impossible(TOO_LATE)
-            seen = self._still_so(approved.request, row, unit) if all(s.status == "waiting" for s in steps) else None
+            if all(step.status == "waiting" for step in steps):
+                read_at = self.store.now()
+                holds = self._still_so(approved.request, row, unit)
+                if row.verb == "grant":
+                    shown = Shown(row, unit.steps[0].holding, holds)
+                    note_who_holds(self.store, claim, approved.request.id, approved.grants, [shown], read_at)
+                seen = holds if len(steps) == 1 else None
+            grant = self._grant_of(approved, row, unit)
             for step in steps:
                 if step.status != "true":
                     self._take_step(claim, step, grant, seen)
@@ -387,6 +432,11 @@ class BulkApplying:
             self._true(w, approved, [unit])
         crash_point("bulk: row done")
 
+    def _grant_of(self, approved: Approved, row: Kept, unit: Unit) -> Grant | None:
+        known = approved.grants.get((row.account, unit.steps[0].holding)) if row.verb == "grant" else None
+        with self.store.read() as session:
+            return session.get(Grant, known.id) if known is not None else None
+
     def _end_everything(self, claim: jobs.Claim, request: AccessRequest, account: str) -> None:
         """Of somebody who leaves: what they hold ends and what is open is cancelled, once the account is out."""
         with self.store.work(claim) as w:
@@ -394,19 +444,23 @@ class BulkApplying:
         if going_on:
             raise jobs.Later(ENDS_TAKE, f"{going_on} grants are still ending")
 
-    def _still_so(self, request: AccessRequest, row: Kept, unit: Unit) -> bool | None:
+    def _still_so(self, request: AccessRequest, row: Kept, unit: Unit) -> bool:
         """Whether it is so already; ``Impossible`` when the row is another thing than was approved."""
-        with self.store.read() as session:
-            policy = self.policies.current(session)
-        what = row.entitlement if row.verb in ("grant", "revoke") else ""
-        plan = survey(self.directory, alone(request, row.verb, row.account, what), policy)
+        plan = self._survey(request, row)
         if row.verb in TAKES_AWAY:
             same = not plan.steps or owners(row.verb, plan.steps) == owners(row.verb, unit.steps)
         else:
             same = _without_words(plan.steps) == _without_words(unit.steps)
         if not same:
             raise Impossible(ANOTHER)
-        return plan.holds if len(unit.steps) == 1 else None
+        return plan.holds
+
+    def _survey(self, request: AccessRequest, row: Kept) -> Plan:
+        """What Atlassian shows now of a row as the request it would be by itself."""
+        with self.store.read() as session:
+            policy = self.policies.current(session)
+        what = row.entitlement if row.verb in ("grant", "revoke") else ""
+        return survey(self.directory, alone(request, row.verb, row.account, what), policy)
 
     def _take_step(self, claim: jobs.Claim, step: StepRow, grant: Grant | None, seen: bool | None) -> None:
         what = "give" if grant is not None else "change"
@@ -568,13 +622,6 @@ def _units(plan: Plan, rows: Sequence[Kept]) -> Iterator[Unit]:
         yield Unit(by_step[at], [plan.steps[position] for position in positions], positions)
 
 
-def _given(session: Session, request_id: str) -> dict[tuple[str, str], Given]:
-    found = session.exec(
-        select(Grant.account, Grant.holding, Grant.id, Grant.ends_at).where(Grant.request_id == request_id)
-    )
-    return {(account, holding): Given(id, ends_at) for account, holding, id, ends_at in found}
-
-
 def _proven(
     session: Session, request: AccessRequest, plan: Plan | None, rows: Sequence[Kept], steps: Mapping[int, StepRow]
 ) -> bool:  # fmt: skip
@@ -585,28 +632,6 @@ def _proven(
         return False
     bodies = [Step.model_validate_json(steps[at].body) if at in steps else None for at in range(len(plan.steps))]
     return plan.rows == digest_of_rows(rows) and bodies == list(plan.steps)
-
-
-def _held_by_others(
-    session: Session, request_id: str, rows: Sequence[Kept], holdings: Mapping[int, str], read_at: datetime
-) -> dict[tuple[str, str], bool]:  # fmt: skip
-    """Of what other grants give to these accounts: whether it was held before all of them.
-
-    Where one of them is just ending it is not known what will be so in a moment: look again then.
-    """
-    found: dict[tuple[str, str], bool] = {}
-    wanted = {(row.account, holdings[row.number]) for row in rows}
-    for part in parts(sorted({account for account, _ in wanted})):
-        query = select(Grant).where(col(Grant.account).in_(part), Grant.request_id != request_id)
-        for grant in session.exec(query):
-            key = (grant.account, grant.holding)
-            if key not in wanted or grant.status == GrantStatus.VOID:
-                continue
-            if grant.status == GrantStatus.ENDING or (grant.ended_at and grant.ended_at >= read_at):
-                raise jobs.Later(0.5, "an earlier grant of the same is just ending")
-            if grant.status in LIVE:
-                found[key] = found.get(key, False) or grant.held_before
-    return found
 
 
 def _is_left(row: Kept) -> bool:

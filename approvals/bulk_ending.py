@@ -112,7 +112,8 @@ class BulkEnding:
         known = [(g, step, read_members(step)[g.account]) for g, step in together if g.account in read_members(step)]
         of_many = {grant.id for grant, *_ in known}
         if known:
-            self._together(claim, known[0][1], [(grant, record) for grant, _, record in known])
+            fullest = max((step for _, step, _ in known), key=lambda step: len(step.value))
+            self._together(claim, fullest, [(grant, record) for grant, _, record in known])
         for grant, step in grants:
             if grant.id not in of_many:
                 self._alone(claim, grant, step)

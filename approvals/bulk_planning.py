@@ -131,29 +131,23 @@ class BulkPlanning:
                 self._batches(draft, rows, found)
 
     def _batches(self, draft: Draft, rows: list[Row], found: GroupSurvey) -> None:
-        to_add, held = [], []
+        to_add: list[tuple[Row, str]] = []
+        held: list[tuple[Row, str]] = []
         for row in rows:
             record = found.records.get(row.account)
             if record is None:
                 row.refuse(found.refused.get(row.account, "it has no record in the directory that owns the group"))
             elif record in found.members:
-                held.append(row)
+                held.append((row, record))
                 row.held, row.because = True, HELD
             else:
                 to_add.append((row, record))
-        for row in held:  # what they hold is known by the group's first call, which is made without them
-            row.step = len(draft.steps)
         name = found.step.target_name
-        for at in range(0, len(to_add), found.per_call):
-            part = to_add[at : at + found.per_call]
-            words = f"add {len(part)} people to the group {name} by SCIM, with one call"
-            for row, _ in part:
-                row.step = len(draft.steps)
-            pairs = [(row.account, record) for row, record in part]
-            draft.steps.append(found.step.model_copy(update={"value": written_members(pairs), "words": words}))
-        if held and not to_add:
-            words = f"nothing: everybody is in the group {name} already"
-            draft.steps.append(found.step.model_copy(update={"words": words}))
+        _portions(draft, found, to_add, f"to the group {name} by SCIM, with one call")
+        # Who is in it now may be out of it when the list is done: then they are put into it as well.
+        _portions(
+            draft, found, held, f"to the group {name} by SCIM, with one call, if any of them is out of it by then"
+        )
         if to_add:
             before, after = len(found.members), len(found.members) + len(to_add)
             draft.lines.append(f"{found.step.target_name}: {before} members now, {after} then")
@@ -275,6 +269,17 @@ def renumber(draft: Draft) -> None:
     draft.steps = [*singles, *many]
 
 
+def _portions(draft: Draft, found: GroupSurvey, pairs: Sequence[tuple[Row, str]], where: str) -> None:
+    """The calls for these people, as many in each as one may name."""
+    for at in range(0, len(pairs), found.per_call):
+        part = pairs[at : at + found.per_call]
+        for row, _ in part:
+            row.step = len(draft.steps)
+        value = written_members((row.account, record) for row, record in part)
+        words = f"add {len(part)} people {where}"
+        draft.steps.append(found.step.model_copy(update={"value": value, "words": words}))
+
+
 def _take(draft: Draft, row: Row, survey: Survey, holdings: dict[tuple[str, str], int]) -> None:
     """What Atlassian shows of one row, into the plan."""
     if survey.holds or not survey.steps:
@@ -296,7 +301,7 @@ def _plan_of(w: Write, request: AccessRequest, draft: Draft) -> Plan:
     verbs = Counter(row.line.verb for row in draft.valid if not row.held)
     said = [f"{count} × {verb}" for verb, count in verbs.most_common()]
     held = sum(row.held for row in draft.valid)
-    calls = sum(step.does != "add_members" or bool(step.value) for step in draft.steps)
+    calls = len(draft.steps) - len({row.step for row in draft.valid if row.held and row.step is not None})
     lines = [
         f"{len(draft.valid)} of {len(draft.rows)} rows can be done, for {accounts} accounts: {', '.join(said) or '–'}",
         *([f"{held} rows are so already, so nothing is called for them"] if held else []),

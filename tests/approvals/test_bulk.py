@@ -26,6 +26,7 @@ from tests.support.bulk import (
     in_group,
     line,
     planned,
+    resume,
     rows,
     states,
 )
@@ -328,16 +329,6 @@ def test_killed_in_the_middle_it_is_finished_and_nobody_is_given_anything_twice(
     again.run()
     assert in_group(again, THREE) == [False] * 3
     assert again.store.verify().ok
-
-
-def resume(world: World, request_id: str) -> None:
-    """What the button Continue leaves behind."""
-    from approvals.store import MACHINE
-
-    with world.store.write() as w:
-        w.move(w.request(request_id), "resume", actor=MACHINE)
-        w.enqueue("apply", request_id)
-    world.run()
 
 
 def test_if_every_portion_is_refused_the_list_has_failed(world: World) -> None:

@@ -7,6 +7,7 @@ from sqlmodel import col, select
 
 from approvals.bulk_rows import ALL_OR_NOTHING, Line, digest_of_lines, judge
 from approvals.models import AccessRequest, BulkRow, Grant
+from approvals.store import MACHINE
 from approvals.workflow import Ask
 from bot.sandbox import seed
 from tests.support.policies import roomy
@@ -72,6 +73,14 @@ def approve(world: World, request: AccessRequest, *who: str, minutes: int = 6) -
     world.later(timedelta(minutes=minutes))
     world.run()
     return world.request(request)
+
+
+def resume(world: World, request_id: str) -> None:
+    """What the button Continue leaves behind."""
+    with world.store.write() as w:
+        w.move(w.request(request_id), "resume", actor=MACHINE)
+        w.enqueue("apply", request_id)
+    world.run()
 
 
 def rows(world: World, request: AccessRequest) -> list[BulkRow]:
