@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from approvals import audit, jobs, people, safety
 from approvals.beginning import TAKES_AWAY, Beginning, NotBegun, owners
 from approvals.bulk_cases import BULK
+from approvals.bulk_ending import first_to_end
 from approvals.bulk_held import Given, Shown, given_by, held_by_others, note_who_holds
 from approvals.bulk_planning import HELD, alone
 from approvals.bulk_rows import Kept, counts, digest_of_rows, moment_of, parts, rows_of, set_state
@@ -204,9 +205,10 @@ class BulkApplying:
         ends = [value["ends_at"] for value in values if value["ends_at"] is not None]
         data = {"rows": [row.number for row in giving], "first_end": min(ends).isoformat() if ends else None}
         w.audit("grants.promised", actor=MACHINE, request=request.id, data=data)
-        if ends:
-            w.enqueue("bulk end", request.id, at=min(ends), priority=jobs.ENDS)
-            will_warn(w, request.id, w.now, min(ends))
+        first = first_to_end(w.session, request.id)  # what was given before it was continued may be over before
+        if first is not None and first.ends_at is not None:
+            w.enqueue("bulk end", request.id, at=first.ends_at, priority=jobs.ENDS)
+            will_warn(w, request.id, first.promised_at, first.ends_at)
 
     # -- going on -------------------------------------------------------------------------------------------------
 

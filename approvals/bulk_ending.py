@@ -180,11 +180,10 @@ class BulkEnding:
 
     def _until_the_next(self, claim: jobs.Claim) -> None:
         with self.store.work(claim, last=True) as w:
-            first = select(func.min(Grant.ends_at)).where(Grant.request_id == claim.about, col(Grant.status).in_(LIVE))
-            following = w.session.exec(first).one()
-            if following is not None:
+            following = first_to_end(w.session, claim.about)
+            if following is not None and following.ends_at is not None:
                 # what is due and still being given is looked at again in a moment
-                w.enqueue("bulk end", claim.about, at=max(following, w.now + LATER), priority=jobs.ENDS)
+                w.enqueue("bulk end", claim.about, at=max(following.ends_at, w.now + LATER), priority=jobs.ENDS)
             w.enqueue("draw", claim.about, priority=jobs.PEOPLE)
 
     def _tell(self, w: Write, request_id: str, taken: int, kept: int, late: float) -> None:
@@ -192,6 +191,12 @@ class BulkEnding:
         over = select(func.count()).where(Grant.request_id == request_id, Grant.status == GrantStatus.ENDED)
         once = f"bulk_ended:{request_id}:{w.session.exec(over).one()}"
         w.tell("bulk_ended", place="thread", request=request_id, once=once, taken=taken, kept=kept, late=late)
+
+
+def first_to_end(session: Session, request_id: str) -> Grant | None:
+    """Of all that a list gives and is not over, what is over first: one job has to look after all of it."""
+    live = (Grant.request_id == request_id, col(Grant.status).in_(LIVE), col(Grant.ends_at).is_not(None))
+    return session.exec(select(Grant).where(*live).order_by(col(Grant.ends_at), col(Grant.id)).limit(1)).first()
 
 
 def _ending(request_id: str) -> Iterator[ColumnElement[bool]]:

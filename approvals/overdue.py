@@ -23,6 +23,8 @@ PAGE = 500
 def ask_for_every_end(store: Store, *, due_too: bool) -> int:
     """Each end that lost its job has one again, at its time: a timer that was lost is no reason for access to stay.
 
+    Nor is one that was set too late: what is over is tried now where its job has not begun.
+
     ``due_too``, at every start: what is due is tried now, however long its last failure made it wait. How many were
     asked for.
     """
@@ -55,19 +57,21 @@ def _whose(grant: Grant, verb: str, job: str | None) -> tuple[str, str]:
 
 
 def _to_be_asked_for(now: datetime, after: int, due_too: bool) -> Any:
-    """The grants of a page that have no job which will end them, or are due."""
+    """The grants of a page that have no job which will end them in time, or are due."""
     of_one = col(Job.key) == literal("end:") + cast(col(Grant.id), String)
     of_a_list = and_(col(AccessRequest.verb) == BULK, col(Job.key) == literal("bulk end:") + col(Grant.request_id))
     of_a_group = and_(col(AccessRequest.verb) != BULK, col(Job.key) == literal("group end:") + col(Grant.holding))
     alive = and_(or_(of_one, of_a_list, of_a_group), col(Job.status) != "dead")
     ending = Grant.status == GrantStatus.ENDING
     lost = and_(or_(col(Grant.ends_at).is_not(None), ending), col(Job.id).is_(None))
+    untried = and_(Job.status == "ready", Job.attempts == 0, col(Job.run_at) > now)
+    too_late = and_(col(Grant.ends_at) <= now, untried)
     return (
         select(Grant, AccessRequest.verb, Job.kind)
         .join(AccessRequest, col(AccessRequest.id) == col(Grant.request_id))
         .outerjoin(Job, alive)
         .where(col(Grant.id) > after, col(Grant.status).in_(HELD))
-        .where(or_(lost, col(Grant.ends_at) <= now, ending) if due_too else lost)
+        .where(or_(lost, col(Grant.ends_at) <= now, ending) if due_too else or_(lost, too_late))
         .order_by(col(Grant.id))
         .limit(PAGE)
     )

@@ -1,7 +1,7 @@
 """A list from its rows to its end: judged, planned, answered for, done in portions, read back, and taken away again."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from approvals.bulk_rows import Line
 from approvals.crash import set_hook
-from approvals.models import Destruction, Grant
+from approvals.models import Destruction, Grant, Job
 from approvals.ports import DirectoryError
 from approvals.provisioning import Effects
 from approvals.states import Grant as GrantStatus
@@ -264,6 +264,28 @@ def test_continue_tries_what_failed_and_ends_it_with_the_rest(world: World) -> N
     world.later(timedelta(hours=9))
     world.run()
     assert in_group(world, THREE) == [False] * 3
+
+
+def due(world: World, request_id: str, kind: str) -> datetime:
+    with world.store.read() as session:
+        return session.exec(select(Job).where(Job.key == f"{kind}:{request_id}")).one().run_at
+
+
+def test_continue_does_not_move_the_end_of_what_was_given_before(world: World) -> None:
+    world.directory.per_call = 1
+    request = planned(world, three())
+    world.directory.trouble = [DirectoryError("Atlassian says no (400)")]
+    approve(world, request)
+    before = due(world, request.id, "ends soon")
+    world.later(timedelta(hours=1))
+    resume(world, request.id)
+    assert states(world, request) == ["done"] * 3
+    ends = [grant.ends_at for grant in grants(world, request)]
+    assert due(world, request.id, "bulk end") == min(end for end in ends if end) < max(end for end in ends if end)
+    assert due(world, request.id, "ends soon") == before
+    world.later(timedelta(hours=2, minutes=10))
+    world.run()
+    assert in_group(world, THREE) == [True, False, False]
 
 
 def test_continue_after_it_was_given_up_waits_for_what_is_taken_away(world: World) -> None:

@@ -149,6 +149,17 @@ def test_at_a_start_an_end_that_waits_after_a_failure_is_tried_at_once(world: Wo
     assert not world.holds("ada")
 
 
+def test_an_end_whose_job_was_set_too_late_is_not_waited_for(world: World) -> None:
+    given(world)
+    with world.store.write() as w:
+        w.connection.execute(update(Job).where(col(Job.kind) == "end").values(run_at=w.now + 9 * HOUR))
+    assert ask_for_every_end(world.store, due_too=False) == 0, "it is not over yet"
+    world.later(2 * HOUR + timedelta(seconds=1))
+    assert ask_for_every_end(world.store, due_too=False) == 1
+    world.run()
+    assert not world.holds("ada")
+
+
 def test_many_pages_of_ends_are_asked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("approvals.overdue.PAGE", 2)
     for who in ("ada", "tomas", "kofi"):
