@@ -107,8 +107,9 @@ def mentioned(ack: Any, event: dict[str, Any], body: dict[str, Any], desk: Desk,
     if isinstance(speaker, people.Stop):
         _say_why_not_heard(desk, team, user, speaker, event)
     else:
-        words = re.sub(r"<@[A-Z0-9]+(\|[^>]*)?>", " ", event.get("text", "")).split()
-        if request_id and words[:1] in ([], ["status"]):
+        words = re.sub(r"<@[A-Z0-9]+(\|[^>]*)?>", " ", event.get("text", "")).casefold().split()
+        first = next((word for word in (word.strip("?!.,:;`*_") for word in words) if word), "status")
+        if request_id and first == "status":
             _say_in_thread(desk, request_id, event)
         else:
             desk.workflow.answer(speaker, event["channel"], NOT_HERE, f"mention:{event['channel']}:{event['ts']}")

@@ -59,8 +59,15 @@ def tokens(typed: str) -> Iterator[Token]:
             yield Token("mail", clean(decode(text)), start, end)
         elif name == "stray":
             yield Token("stray", text, start, end)
-        elif word := clean(decode(text)).rstrip(",;"):
+        elif word := _without_its_end(clean(decode(text)).rstrip(",;")):
             yield Token("word", word, start, end)
+
+
+def _without_its_end(word: str) -> str:
+    """Without the full stop of a sentence; of a date (27.11.), a day (27.) and an abbreviation (a.m.) it is a part."""
+    whole = word.removesuffix(".")
+    plain = "@" in whole or ((":" in whole or any(map(str.isalpha, whole))) and "." not in whole)
+    return whole if plain else word
 
 
 def decode(text: str) -> str:

@@ -145,6 +145,15 @@ def test_a_mention_in_the_thread_of_a_card_is_answered_there(bot: Living) -> Non
     press(bot, "ada", shown, "cancel")
 
 
+@pytest.mark.parametrize("typed", ["Status", "status?", "STATUS!", "*status*", ""])
+def test_a_mention_is_understood_as_people_type_it(bot: Living, typed: str) -> None:
+    _, shown = ask(bot)
+    text = f"<@{seed.SLACK_BOT_USER}> {typed}"
+    bot.slack.event("app_mention", user="ada", channel=CHANNEL, text=text, thread_ts=shown["ts"])
+    bot.slack.wait_for(lambda: shown if any("May be answered" in r for r in replies(bot, shown["ts"])) else None)
+    press(bot, "ada", shown, "cancel")
+
+
 def test_access_requested_in_a_thread_has_its_card_and_results_there(bot: Living) -> None:
     message = bot.slack.channel("#access-requests")[0]
     bot.slack.shortcut("ada", "request_access_here", ts=message["ts"], channel=CHANNEL)
