@@ -9,7 +9,7 @@ from approvals.breaking import LONGEST
 from approvals.durations import say_duration, write_duration
 from approvals.glass_facts import incident_of, is_by_hand
 from approvals.models import AccessRequest, Grant
-from approvals.policy import Policy
+from approvals.policy import Entitlement, Policy
 from approvals.states import LIVE, OPEN, Status
 from approvals.workflow import Ask
 
@@ -51,12 +51,21 @@ def longer(session: Session, policy: Policy, request: AccessRequest, by: timedel
         return f"What was taken by break-glass is held for {say_duration(LONGEST)} at most. Ask for it anew."
     if entitlement.longest is not None and held > entitlement.longest:
         left = entitlement.longest - (held - by)
-        most = f"{write_duration(_whole_minutes(left))} more at most" if left >= timedelta(minutes=1) else "no longer"
+        if left < timedelta(minutes=1):
+            return no_room(request, entitlement)
         return (
             f"`{entitlement.name}` may be held for {say_duration(entitlement.longest)} at a stretch, so {request.id} "
-            f"can be extended by {most}."
+            f"can be extended by {write_duration(_whole_minutes(left))} more at most."
         )
     return Longer(request, ends_by, _whole_minutes(ends_by - now + timedelta(seconds=59)))
+
+
+def no_room(request: AccessRequest, entitlement: Entitlement) -> str:
+    """That not even a minute is left of the longest."""
+    return (
+        f"`{entitlement.name}` may be held for {say_duration(entitlement.longest)} at a stretch, and with {request.id} "
+        "it is. It can't be held longer without a break: ask for it anew when it is over."
+    )
 
 
 def _broken_glass(session: Session, request: AccessRequest) -> AccessRequest | None:

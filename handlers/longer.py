@@ -25,8 +25,11 @@ def ask_for_longer(desk: Desk, trigger: str, speaker: Speaker, request_id: str, 
             return NONE_SUCH
         found = extending.longer(session, policy, request, timedelta(0), now)
         room = extending.room(session, policy, request)
+        entitlement = policy.entitlement(request.entitlement)
     if isinstance(found, str):
         return found
+    if room == timedelta(0) and entitlement is not None:  # a form that could never be sent
+        return extending.no_room(request, entitlement)
     filled = _filled(desk, request, room, reason)
     return "" if open_form(desk, trigger, filled, speaker) else NOT_OPENED.format(id=request_id)
 

@@ -282,6 +282,18 @@ def test_what_is_held_is_held_longer_within_the_longest(bot: Living, who: str) -
     assert COMPANY.person(who).account_id not in bot.atlassian.members("eu-jira-admins")
 
 
+def test_what_is_held_for_the_longest_can_not_be_longer_and_no_form_says_otherwise(bot: Living, who: str) -> None:
+    """The form that the button opened could never be sent."""
+    held = given(bot, who, "eu-jira-admins", length="8h")
+    said = f"`eu-jira-admins` may be held for 8 hours at a stretch, and with {held} it is."
+    assert said in types(bot, who, f"extend {held} for 1h because INC-42: not yet over")
+    (card,) = copies(bot, held)["channel"]
+    press(bot, who, "extend", card, force=True)
+    settle(bot)
+    assert bot.slack.open_view(who) is None
+    assert [message for message in bot.slack.messages(who) if said in text_of(message)]
+
+
 # -- roles on the site -------------------------------------------------------------------------------------------------
 
 
