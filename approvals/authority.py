@@ -246,7 +246,8 @@ def may_request(case: Case, requester: Person) -> Verdict:
     match = next((source for source in sources if _is_asker(case, source, requester)), None)
     if match:
         return Verdict(True, f"{match.said} may ask for {rule.name}{whose}", f"{rule.path}.{key}")
-    allowed = f"that is for {listed([s.said for s in sources])}" if sources else "the policy lets nobody do it"
+    nobody = "nobody may ask it for themselves" if own and rule.ask_for_others else "the policy lets nobody do it"
+    allowed = f"that is for {listed([s.said for s in sources])}" if sources else nobody
     return Verdict(False, f"you may not ask for {rule.name}{whose}; {allowed}", f"{rule.path}.{key}")
 
 

@@ -49,4 +49,4 @@ def end(
                 tell_security(w, actor, f"ends {request}: {because}")
         if refused:
             stop(refused)
-    typer.echo(f"{request} ends now: the worker takes it away and reads it back. Look: gatehouse audit verify.")
+    typer.echo(f"{request} ends now: the worker takes it away and reads it back. Look: gatehouse audit show {request}.")

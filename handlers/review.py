@@ -1,8 +1,8 @@
 """The review after break-glass: its card in the security channel, and the form in which somebody says what it was."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from approvals import people
 from approvals.crash import crash_point
 from approvals.glass_facts import is_by_hand
 from approvals.models import Call, Review, ReviewRead, StepRow
+from approvals.plan import Step
 from approvals.policy import Person as Speaker
 from approvals.policy import Policy, say_duration
 from approvals.states import Grant as GrantStatus
@@ -49,6 +50,7 @@ class ReviewView:
     calls: Sequence[Call]
     by: str = ""  # the name of who settled it
     read: ReviewRead | None = None  # how far Atlassian's audit log was read
+    words: Mapping[int, str] = field(default_factory=dict)  # of each call's step, by its number
 
 
 def review_view(session: Session, policy: Policy, request_id: str, now: datetime) -> ReviewView | None:
@@ -59,8 +61,10 @@ def review_view(session: Session, policy: Policy, request_id: str, now: datetime
         return None
     calls = select(Call).join(StepRow, col(StepRow.id) == col(Call.step_id)).where(StepRow.request_id == request_id)
     made = session.exec(calls.order_by(col(Call.id))).all()
+    steps = session.exec(select(StepRow.id, StepRow.body).where(StepRow.request_id == request_id)).all()
+    words = {id: Step.model_validate_json(body).words for id, body in steps if id is not None}
     by = people.names(session, {review.by})[review.by] if review.by else ""
-    return ReviewView(review, view, made, by, session.get(ReviewRead, request_id))
+    return ReviewView(review, view, made, by, session.get(ReviewRead, request_id), words)
 
 
 def draw_review(shown: ReviewView) -> Drawing:
@@ -73,7 +77,7 @@ def draw_review(shown: ReviewView) -> Drawing:
     lines = [f"{icon} *{words}*", f"*{name}* {kind}: `{request.entitlement}`, {_held(view)}"]
     lines += [f"Because: {esc(request.reason, 1000)}"] if request.reason else []
     theirs = _section("*What Atlassian's audit log shows of them*", *_events(shown.read))
-    blocks = [_section(*lines), _section("*What the bot did*", *_calls(shown.calls)), theirs]
+    blocks = [_section(*lines), _section("*What the bot did*", *_calls(shown)), theirs]
     if review.status == ReviewStatus.SETTLED:
         at = when(review.settled_at) if review.settled_at else ""
         blocks.append(_section(f"*{esc(shown.by)}*: {WORDS[review.verdict]}. {at}", esc(review.reason, 1500)))
@@ -100,14 +104,15 @@ def _held(view: RequestView) -> str:
     return f"held for {say_duration(minutes)}, from {when(grant.promised_at)} to {when(grant.ended_at)}."
 
 
-def _calls(calls: Sequence[Call]) -> list[str]:
+def _calls(shown: ReviewView) -> list[str]:
+    """What each was for comes first: giving and taking are one and the same call with another body."""
     lines = [
-        f"• {when(call.intended_at)} `{esc(call.method, 10)} {esc(call.path, 300)}` "
-        f"{esc(call.answer or 'no answer yet', 120)}"
-        for call in calls[:CALLS_SHOWN]
+        f"• {when(call.intended_at)} {esc(shown.words.get(call.step_id, ''), 300)} `{esc(call.method, 10)} "
+        f"{esc(call.path, 300)}` {esc(call.answer or 'no answer yet', 120)}"
+        for call in shown.calls[:CALLS_SHOWN]
     ]
-    more = [f"… and {len(calls) - CALLS_SHOWN} more"] if len(calls) > CALLS_SHOWN else []
-    return [*lines, *more] or ["Nothing yet."]
+    left = len(shown.calls) - CALLS_SHOWN
+    return [*lines, *([f"… and {left} more"] if left > 0 else [])] or ["Nothing yet."]
 
 
 def _events(read: ReviewRead | None) -> list[str]:

@@ -3,7 +3,9 @@
 import re
 import unicodedata
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from approvals.durations import say_duration
 
 LONGEST = 3000  # characters of a section; a message's text may have 4,000
 
@@ -80,7 +82,7 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 def late_by(seconds: float) -> str:
     """That an end came late, as a line of its message."""
-    return f":warning: {counted(round(seconds / 60), 'minute')} late."
+    return f":warning: {say_duration(timedelta(minutes=round(seconds / 60)))} late."
 
 
 def when(at: datetime) -> str:

@@ -26,7 +26,7 @@ from handlers.text import sentence, when
 
 # What each does, after "I'm reading Atlassian to see what it would take to".
 DOES = {
-    "revoke": "take `{what}` from them",
+    "revoke": "take `{what}` from {whom}",
     "deactivate": "deactivate the account",
     "reactivate": "let the account in again",
     "offboard": "end everything they hold and deactivate the account",
@@ -71,9 +71,10 @@ def ask_for(desk: Desk, speaker: Speaker, said: Said) -> str:
     if asked.joined:
         return f":link: You have asked for that already: {asked.id} waits for an answer. `/access mine` lists it."
     at = f" It is done {when(ask.starts_at)}." if ask.starts_at else ""
+    whom = "you" if ask.subject == speaker.account else "them"
     return (
         f":hourglass_flowing_sand: {asked.id}: I'm reading Atlassian to see what it would take to "
-        f"{DOES[ask.verb].format(what=asked.entitlement)}. Then whoever must answer is asked, "
+        f"{DOES[ask.verb].format(what=asked.entitlement, whom=whom)}. Then whoever must answer is asked, "
         f"and you hear the result.{at}"
     )
 

@@ -290,7 +290,7 @@ def _nobody(
         return
     if not any(slack_user_of(session, person.account) for person in candidates):
         mend = "Name somebody in the policy who is bound, or bind those it names with gatehouse people import."
-        yield fail(check, f"{source.said} has nobody who can be asked", mend)
+        yield fail(check, f"of {source.said} nobody can be asked", mend)
 
 
 def _sentence(text: str) -> str:

@@ -47,7 +47,7 @@ def test_approvers_nobody_of_whom_can_be_asked(house: House) -> None:
     wrong = {finding.check: finding.found for finding in house.wrong()}
     managers = "they are answered by managers, and no manager is in the record"
     assert wrong["approvers of eu-jira-admins"] == managers
-    assert wrong["approvers of eu-confluence-admins"] == "its owner has nobody who can be asked"
+    assert wrong["approvers of eu-confluence-admins"] == "of its owner nobody can be asked"
 
 
 def test_checkpoints_that_are_not_signed_are_said_to_be(house: House) -> None:

@@ -133,6 +133,7 @@ def test_a_shell_ends_what_was_given_and_security_hears_of_it(bot: Living, url: 
     assert status_of(bot, request) == "done"
     done = shell(bot, url, "end", request, "--because", "INC-42: Slack is down")
     assert done.returncode == 0, done.stderr
+    assert f"Look: gatehouse audit show {request}." in done.stdout
     settle(bot)
     with bot.store.read() as session:
         assert session.exec(select(Grant.status).where(Grant.request_id == request)).one() == "ended"

@@ -191,7 +191,7 @@ def reviews(text: str, only: str) -> Iterator[Shown]:
             calls = [Call(step_id=1, method="PATCH", path="/Groups/g1", intended_at=NOON, answer=answer)] * 30
             for found in (None, 0, 3):
                 read = ReviewRead(request_id=review.request_id, found=found, read_at=NOON, trouble=answer)
-                drawing = draw_review(ReviewView(review, view, calls, name, read))
+                drawing = draw_review(ReviewView(review, view, calls, name, read, {1: answer}))
                 yield Shown(drawing.text, drawing.blocks)
         yield of_view(draw_verdict(review, "source"))
 

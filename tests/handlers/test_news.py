@@ -78,12 +78,13 @@ def test_what_was_held_before_is_said_to_stay() -> None:
 
 
 def test_a_late_end_says_how_late() -> None:
-    assert ":warning: 120 minutes late." in drawn("ended", "x").text
+    assert ":warning: 2 hours late." in drawn("ended", "x").text
 
 
 @pytest.mark.parametrize("kind", ["ended", "ended_together", "bulk_ended"])
 @pytest.mark.parametrize(
-    ("late", "said"), [(61, "1 minute late."), (100, "2 minutes late."), (90_000, "1,500 minutes")]
+    ("late", "said"),
+    [(61, "1 minute late."), (100, "2 minutes late."), (10_800, "3 hours late."), (90_000, "1 day 1 hour late.")],
 )
 def test_one_minute_is_one_minute(kind: str, late: float, said: str) -> None:
     news = news_of(kind, "x", "thread")

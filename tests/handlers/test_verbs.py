@@ -129,6 +129,20 @@ def test_suspended_and_restored(bot: Living, who: str) -> None:
         assert status_of(bot, request) == "done", verb
 
 
+def test_what_is_only_asked_for_others_is_said_so(bot: Living) -> None:
+    """The policy does let people restore: nobody themselves."""
+    said = types(bot, "ada", "restore me because INC-9: it was found again")
+    assert "nobody may ask it for themselves" in said
+    assert "lets nobody do it" not in said
+
+
+def test_what_is_taken_from_oneself_is_taken_from_you(bot: Living) -> None:
+    said = str(
+        bot.slack.command("omar", "revoke me eu-jira-admins because INC-9: no longer", force=True)["body"]["text"]
+    )
+    assert "take `eu-jira-admins` from you." in said
+
+
 def test_an_organization_admin_goes_by_the_one_road(bot: Living) -> None:
     subject = COMPANY.person("linnea")
     bot.house.directory.clients.organization.assign_org_role(subject.account_id)

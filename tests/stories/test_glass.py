@@ -85,6 +85,10 @@ def test_from_the_command_to_the_verdict(bot: Living) -> None:
     until(lambda: not holds(bot))
     message(bot, "tomas", "was ended early by Grace Okafor")
     card = message(bot, "sade", "Somebody must say whether this was right", "held for", "PATCH")
+    calls = [line for line in text_of(card).splitlines() if "PATCH" in line]
+    assert len(calls) == 2
+    assert "to the group eu-jira-admins" in calls[0], "giving and taking are the same call with another body"
+    assert "out of the group eu-jira-admins" in calls[1]
     bot.slack.click("sade", "review_settle", ts=card["ts"], channel=card["channel"])
     view = form(bot, "sade")
     answer = {"verdict": {"verdict": "legitimate"}, "reason": {"reason": "the queue was stuck, and R&D waited"}}
