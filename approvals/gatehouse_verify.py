@@ -594,9 +594,10 @@ def report(found: Found, checkpoints: Sequence[Checkpoint], signed: str) -> Iter
     if checkpoints:
         newest = max(checkpoints, key=lambda checkpoint: checkpoint.seq)
         rest = max(0, found.last - newest.seq)
+        rests = "entry behind it rests" if rest == 1 else "entries behind it rest"
         yield (
             f"Checkpoints: compared with {len(checkpoints)} of {newest.organization}, the newest about entry "
-            f"{newest.seq} of {newest.at}; the {rest} entries behind it rest on the chain alone."
+            f"{newest.seq} of {newest.at}; the {rest} {rests} on the chain alone."
         )
     else:
         yield "Checkpoints: none was given, so a cut end and a record that was rewritten as a whole can't be seen."

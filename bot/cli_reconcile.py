@@ -17,6 +17,7 @@ def reconcile() -> None:
     from bot.emergency import EmergencyWatch
     from bot.metrics import Metrics
     from bot.shell import shell_actor, tell_security
+    from handlers.text import counted
 
     settings = read_settings(needs=("atlassian",))
     actor = shell_actor()
@@ -46,8 +47,10 @@ def reconcile() -> None:
         typer.echo(f"and {facts['count'] - len(facts['differs'])} more")
     for entitlement, why in look.unread:
         typer.echo(f"{entitlement} could not be read: {why}", err=True)
-    seen_once = f" {facts['suspected']} were seen once: look again in a minute." if facts["suspected"] else ""
-    read = f"{look.holdings} groups and roles with {look.people} people were read"
-    typer.echo(f"{read}: {facts['count']} differences.{seen_once}")
+    once = counted(facts["suspected"], "was", "were")
+    seen_once = f" {once} seen once: look again in a minute." if facts["suspected"] else ""
+    read = counted(look.holdings, "group or role was read", "groups and roles were read")
+    found = f"with {counted(look.people, 'person', 'people')}: {counted(facts['count'], 'difference')}"
+    typer.echo(f"{read}, {found}.{seen_once}")
     if facts["count"] or look.unread:
         raise typer.Exit(1)

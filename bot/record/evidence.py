@@ -32,7 +32,7 @@ COLUMNS = {
     "proposals": "proposal asked_at kind by by_name shown needs answers status because",
     "policies": "version hash applied_at by by_name in_force text",
 }
-PLACES = {"log": "the log", "slack": "the channel in Slack", "webhook": "the webhook"}
+PLACES = {"log": "the log", "slack": "the channel in Slack", "webhook": "the webhook", "file": "CHECKPOINT_FILE"}
 MINUTES = ((5, "5 minutes"), (15, "15 minutes"), (60, "1 hour"), (240, "4 hours"), (1440, "1 day"))
 SECONDS = ((1, "1 second"), (10, "10 seconds"), (60, "1 minute"), (600, "10 minutes"), (3600, "1 hour"))
 

@@ -147,6 +147,12 @@ def test_a_record_that_grew_since_its_checkpoints_is_whole(
     assert "Signatures: NOT checked, for no public key was given (--key)." in out
 
 
+def test_one_entry_behind_the_checkpoint_is_one(tmp_path: Path) -> None:
+    entries = chain(9)
+    _, out, _ = run(export(tmp_path, entries), "--checkpoint", said(tmp_path, entries[7]))
+    assert "the 1 entry behind it rests on the chain alone" in out
+
+
 def test_an_erased_text_is_counted_and_no_tampering(tmp_path: Path) -> None:
     entries = chain(5)
     entries[2]["details"] = {}

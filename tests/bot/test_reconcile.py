@@ -203,10 +203,10 @@ def test_a_shell_compares_and_prints_and_security_hears_of_it(bot: Living, url: 
     who = next(_PEOPLE)
     request = give(bot, who)
     done = shell(bot, url, "reconcile")
-    assert (done.returncode, done.stdout.strip()) == (0, "1 groups and roles with 1 people were read: 0 differences.")
+    assert (done.returncode, done.stdout.strip()) == (0, "1 group or role was read, with 1 person: 0 differences.")
     bot.atlassian.remove_by_hand(GROUP, account(who))
     once = shell(bot, url, "reconcile")
-    assert (once.returncode, "1 were seen once" in once.stdout) == (0, True)
+    assert (once.returncode, "1 was seen once" in once.stdout) == (0, True)
     later(bot, timedelta(seconds=61))
     twice = shell(bot, url, "reconcile")
     assert twice.returncode == 1

@@ -15,8 +15,8 @@ from approvals.closed_loop import ClosedLoop
 from approvals.models import Call, CallEvent, StepRow
 from approvals.plan import Step
 from approvals.store import MACHINE, Store
-from bot.record import dossiers, evidence_page
-from bot.record.checkpoints import checkpoint_now
+from bot.record import dossiers, evidence, evidence_page
+from bot.record.checkpoints import PLACES, checkpoint_now
 from bot.record.dossiers import Period
 from bot.record.evidence import COLUMNS, write
 from tests.bot.test_cli import Shell, shell
@@ -269,3 +269,7 @@ def test_from_a_shell(shell: Shell) -> None:
     assert sentence == "folder is not empty: name a new folder."
     (sentence,) = shell.refused("evidence", "--from", "2026-02-01", "--to", "2026-01-01", "other")
     assert sentence == "--to is before --from."
+
+
+def test_each_place_that_takes_checkpoints_has_a_name_for_people() -> None:
+    assert set(PLACES) == set(evidence.PLACES)
