@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import subprocess
 import sys
 import traceback
@@ -513,3 +514,13 @@ def test_the_port_beside_is_another_one(more: dict[str, str]) -> None:
     (sentence,) = problems({**GOOD, **more})
     assert sentence.startswith("METRICS_PORT can't be used as it is: ")
     assert load({**GOOD, "METRICS_PORT": "9464"}).metrics_port == 9464
+
+
+@pytest.mark.parametrize("name", [name for name in Settings.model_fields if not name.startswith("scim_key")])
+def test_each_setting_is_in_the_table_of_the_page_and_in_the_example(name: str) -> None:
+    root = Path(__file__).resolve().parents[2]
+    page = (root / "docs" / "operations.md").read_text(encoding="utf-8")
+    table = page.partition("## Settings")[2].partition("\n## ")[0]
+    assert f"`{name.upper()}`" in table
+    example = (root / ".env.example").read_text(encoding="utf-8")
+    assert re.search(rf"\b{name.upper()}=", example)
