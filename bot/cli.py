@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -31,7 +32,6 @@ if TYPE_CHECKING:  # the commands import what they need themselves: `gatehouse -
     from bot.app import House
     from bot.settings import Settings
 
-STOPS_WITHIN = 7.0  # seconds for the steps at hand; the whole process is gone in ten
 NO_SANDBOXES = 'The sandboxes are not installed: pip install "gatehouse[sandbox]".'
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -64,8 +64,17 @@ def about() -> None:
 
 def main() -> None:
     """The entry point."""
+    sys.argv[1:] = [readable(word) for word in sys.argv[1:]]
     gc.set_threshold(50_000, 20, 20)  # what is imported stays: looking it all through again is a tenth of each start
     app()
+
+
+def readable(word: str) -> str:
+    """Bytes that are no UTF-8 as signs that can be written down; a file is found by its bytes, whatever they are.
+
+    An emergency is not put off because of the alphabet of a terminal.
+    """
+    return word if os.path.lexists(word) else os.fsencode(word).decode("utf-8", "replace")
 
 
 def stop(*sentences: str) -> NoReturn:
@@ -98,6 +107,7 @@ def web() -> None:
 
 def run_server(*, works: bool, given: "Sequence[Path]" = ()) -> None:
     """Check everything that can be checked first, so that a mistake is a sentence and not a traceback."""
+    from bot.addresses import listening_at
     from bot.server import NOT_BUILT, Server
 
     settings = read_settings(runs=True)
@@ -117,7 +127,8 @@ def run_server(*, works: bool, given: "Sequence[Path]" = ()) -> None:
         if os.getpid() != listening:
             raise
         if exit.code == 1:  # gunicorn could not listen, and has said so where nobody reads
-            stop(f"PORT: {settings.host}:{settings.port} can't be listened on. Something else may use it already.")
+            where = listening_at(settings.host, settings.port)
+            stop(f"PORT: {where} can't be listened on. Something else may use it already.")
         if exit.code == NOT_BUILT:
             raise typer.Exit(2) from None
         raise
@@ -127,15 +138,17 @@ def insist_free(settings: "Settings") -> None:
     """The port beside is opened by a process that can say nothing any more, so it is tried before."""
     import socket
 
+    from bot.addresses import listening_at
+
     host, port = settings.host, settings.metrics_port
     if port is None:
         return
-    with socket.socket() as trial:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind((host, port))
         except OSError:
-            stop(f"METRICS_PORT: {host}:{port} can't be listened on. Something else may use it already.")
+            stop(f"METRICS_PORT: {listening_at(host, port)} can't be listened on. Something else may use it already.")
 
 
 @app.command()
@@ -165,6 +178,7 @@ def worker(checkpoint: Checkpoints = None) -> None:
 
     from bot.memory import stay_small
     from bot.side_port import serve_beside
+    from bot.stopping import STOPS_WITHIN
     from bot.web import Web
 
     settings = read_settings(runs=True)
@@ -196,9 +210,11 @@ def migrate() -> None:
     from approvals.migrations import migrate as run
 
     settings = read_settings(needs=())
-    with open_database(settings) as database:
+    opened = open_database(settings, makes=True)
+    with opened as database:
+        refuse_newer(database)
         run(database)
-    typer.echo("The database has the newest schema.")
+    typer.echo(f"A new database was made: {opened.made}" if opened.made else "The database has the newest schema.")
 
 
 @app.command()
@@ -275,7 +291,7 @@ def people_import(
         stop(f"{file} can't be read: {error}.")
     except BadFile as bad:
         stop(*bad.sentences, "Nothing was changed.")
-    with open_database(settings) as database:
+    with open_database(settings, makes=True) as database:
         prepare(database)
         store = Store(database, movable_time=settings.on_loopback)
         found = apply(store, lines, actor=shell_actor(), move=move, dry=dry)
@@ -320,9 +336,12 @@ def read_policy(file: Path) -> "Policy":
 
 
 class open_database:
-    """The database for as long as a command needs it; a server it can't reach is a sentence."""
+    """The database for as long as a command needs it; a server it can't reach is a sentence.
 
-    def __init__(self, settings: "Settings") -> None:
+    Only who ``makes`` one may be given a file that is not there: a command in the wrong folder has no record.
+    """
+
+    def __init__(self, settings: "Settings", *, makes: bool = False) -> None:
         from sqlalchemy.exc import ArgumentError
 
         from approvals.database import Database
@@ -331,6 +350,10 @@ class open_database:
             self.database: Database = Database(settings.database_url.get_secret_value())
         except (ArgumentError, ValueError):  # their text may hold the password
             stop("DATABASE_URL is no address of a database: write it like postgresql://user:password@host/database.")
+        file = Path(self.database.file).resolve() if self.database.is_sqlite else None
+        self.made = file if file is not None and file.parent.is_dir() and not file.exists() else None
+        if self.made and not makes:
+            stop(f"DATABASE_URL: there is no database at {self.made}. Run: gatehouse migrate")
 
     def __enter__(self) -> "Database":
         import sqlite3
@@ -352,8 +375,16 @@ class open_database:
 def need_schema(database: "Database") -> None:
     from approvals.migrations import is_current
 
+    refuse_newer(database)
     if not is_current(database):
         stop("DATABASE_URL: the database does not have the newest schema. Run: gatehouse migrate")
+
+
+def refuse_newer(database: "Database") -> None:
+    from approvals.migrations import NEWER, is_newer
+
+    if is_newer(database):
+        stop(f"DATABASE_URL: {NEWER}.")
 
 
 def prepare(database: "Database") -> None:
@@ -361,6 +392,7 @@ def prepare(database: "Database") -> None:
     from approvals.migrations import is_current
     from approvals.migrations import migrate as run
 
+    refuse_newer(database)
     if database.is_sqlite and not is_current(database):
         run(database)
     need_schema(database)
@@ -374,7 +406,7 @@ def check_before_start(settings: "Settings") -> None:
     from bot.surroundings import SettingsProblem
 
     policy = read_policy(settings.policy_file)
-    with open_database(settings) as database:
+    with open_database(settings, makes=True) as database:
         prepare(database)
         with database.reading() as session, suppress(NoPolicy):
             policy = PolicyBook().current(session)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bot.cli_record import DAY, note
+from bot.cli_record import DAY, day_of, note
 
 
 def evidence(
@@ -35,7 +35,8 @@ def evidence(
         except OSError as error:
             stop(f"{folder} can't be used: {error.strerror}.")
         store = Store(database, movable_time=settings.on_loopback)
-        period = Period(since.date(), until.date())
+        begin = day_of(since)
+        period = Period(begin, min(day_of(until), max(begin, store.now().date())))  # nothing has happened after today
         note(store, "record.exported", "wrote a folder of evidence", format="evidence", since=period.since,
              until=period.until)  # fmt: skip
         key = signing_key(secret) if secret else None

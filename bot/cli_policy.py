@@ -67,7 +67,7 @@ def explain(
 @app.command("simulate")
 def simulate(
     file: Annotated[Path, typer.Argument(help="The changed policy.")],
-    days: Annotated[int, typer.Option(help="How far to look back.")] = 30,
+    days: Annotated[int, typer.Option(min=0, max=36_500, help="How far to look back.")] = 30,
 ) -> None:
     """Say of the requests of the last weeks what a changed policy would have said otherwise. Changes nothing."""
     from datetime import timedelta
@@ -141,7 +141,7 @@ def apply(file: Annotated[Path | None, typer.Argument(help="Default: POLICY_FILE
     settings = read_settings(needs=())
     path = file or settings.policy_file
     policy, text = read_policy(path), Path(path).read_text(encoding="utf-8")
-    with open_database(settings) as database:
+    with open_database(settings, makes=True) as database:
         prepare(database)
         store = Store(database, movable_time=settings.on_loopback)
         try:

@@ -1,6 +1,6 @@
 """`gatehouse audit …`: the record and its proof. Registered in `bot/cli.py`."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -106,7 +106,7 @@ def export(
     from bot.record.exports import FORMATS, kept
 
     settings = read_settings(needs=())
-    begin, end = day_of(since), day_of(until)
+    begin, end = (day_of(one) if one else None for one in (since, until))
     with open_database(settings) as database:
         need_schema(database)
         store = Store(database, movable_time=settings.on_loopback)
@@ -136,8 +136,9 @@ def show(request: Annotated[str, typer.Argument(help="Like REQ-k7m2p9x4wd.")]) -
         raise typer.Exit(1)
 
 
-def day_of(given: datetime | None) -> date | None:
-    return given.date() if given else None
+def day_of(given: datetime) -> date:
+    """The calendar ends, and days and weeks behind the last one are reckoned with: its last month is as good."""
+    return min(given.date(), date.max - timedelta(days=30))
 
 
 def note(store: "Store", event: str, did: str, *, request: str | None = None, **data: object) -> None:

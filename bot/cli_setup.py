@@ -114,7 +114,7 @@ def _probe(group: str, account: str, yes: bool) -> None:
     except SettingsProblem as problem:
         stop(*problem.sentences)
     policy = read_policy(settings.policy_file)
-    with open_database(settings) as database:
+    with open_database(settings, makes=True) as database:
         prepare(database)
         clients = build_clients(settings, policy, database)
         store = Store(database, movable_time=settings.on_loopback)

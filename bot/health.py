@@ -12,7 +12,7 @@ from sqlmodel import Session, col, func, select
 
 from approvals import safety
 from approvals.clock import real_time
-from approvals.migrations import is_current
+from approvals.migrations import NEWER, is_current, is_newer
 from approvals.models import Grant, Job, Meta
 from approvals.states import LIVE
 from approvals.states import Grant as GrantStatus
@@ -47,7 +47,8 @@ class Health:
             return False, {"ready": False, **report}
         try:
             current = is_current(self.store.database)
-            report["schema"] = _part(current, "the newest" if current else "run gatehouse migrate")
+            mend = NEWER if not current and is_newer(self.store.database) else "run gatehouse migrate"
+            report["schema"] = _part(current, "the newest" if current else mend)
             if current:
                 report |= self._inside()
         except SQLAlchemyError as error:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
+from bot.addresses import listening_at
+from bot.stopping import STOPS_WITHIN
+
 if TYPE_CHECKING:  # loaded after the fork
     from bot.app import House
     from bot.web import Web
 
-STOPS_WITHIN = 7.0  # seconds for the steps at hand; the whole process group is gone in ten
 DRAINS = 3  # seconds for requests that are being answered
 NOT_BUILT = Arbiter.APP_LOAD_ERROR  # the status with which the one that serves ends, and then the whole server
 
@@ -34,7 +36,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         self._house: House | None = None
         self._stops_at: float | None = None  # monotonic seconds, once it was told to stop
         self._options = {
-            "bind": f"{host}:{port}",
+            "bind": listening_at(host, port),
             "workers": 1,
             "worker_class": "gthread",
             "threads": 16,

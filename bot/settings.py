@@ -131,8 +131,10 @@ def _app_token(secret: SecretStr) -> SecretStr:
 def _database(secret: SecretStr) -> SecretStr:
     """SQLAlchemy's name for the driver that is installed; hosts hand out the short ones."""
     url = re.sub(r"\Apostgres(ql)?://", "postgresql+psycopg://", secret.get_secret_value())
-    if not re.match(r"sqlite://|postgresql\+psycopg://", url):
-        raise ValueError("not a database that is tested")
+    if not re.match(r"sqlite:///[^?]|postgresql\+psycopg://", url) or re.search(
+        r"\Asqlite:.*(:memory:|mode=memory)", url
+    ):
+        raise ValueError("not a database that is tested, or one that is gone with the process")
     return SecretStr(_with_several_hosts(url))
 
 

@@ -1,5 +1,6 @@
 """A port of its own for health and figures, which the side that Slack reaches does not show; workers have one too."""
 
+import socket
 import threading
 from collections.abc import Callable
 from socketserver import ThreadingMixIn
@@ -13,6 +14,10 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
 
+class _OnIPv6(_Server):
+    address_family = socket.AF_INET6
+
+
 class _Handler(WSGIRequestHandler):
     timeout = PATIENCE
 
@@ -22,5 +27,5 @@ class _Handler(WSGIRequestHandler):
 
 def serve_beside(app: Callable[..., Any], host: str, port: int) -> None:
     """Answer there from a thread that ends with the process. Raises ``OSError`` when the port can't be had."""
-    server = make_server(host, port, app, server_class=_Server, handler_class=_Handler)
+    server = make_server(host, port, app, server_class=_OnIPv6 if ":" in host else _Server, handler_class=_Handler)
     threading.Thread(target=server.serve_forever, name="side port", daemon=True).start()

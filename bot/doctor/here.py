@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from approvals import safety
 from approvals.database import Database
-from approvals.migrations import is_current
+from approvals.migrations import NEWER, is_current, is_newer
 from approvals.models import Binding, Person, SlackUser
 from approvals.people import slack_user_of
 from approvals.policy import Entitlement, Policy, PolicyPerson, PolicyProblem, Source
@@ -101,6 +101,9 @@ def schema(facts: Facts) -> Iterator[Finding]:
     if is_current(facts.database):
         facts.have.add("the schema")
         yield ok("schema", "the newest")
+    elif is_newer(facts.database):
+        what, _, mend = NEWER.partition(": ")
+        yield fail("schema", what, f"{mend[0].upper()}{mend[1:]}.")
     else:
         yield fail("schema", "the database does not have the newest schema", "Run gatehouse migrate.")
 

@@ -191,14 +191,20 @@ def test_a_file_that_is_no_database_is_a_sentence(shell: Shell) -> None:
 
 
 def test_migrating_twice_is_migrating_once(shell: Shell) -> None:
-    (shell.folder / "gatehouse.db").unlink()
-    for _ in range(2):
+    file = shell.folder / "gatehouse.db"
+    file.unlink()
+    for said in (f"A new database was made: {file.resolve()}\n", "The database has the newest schema.\n"):
         done = shell.run("migrate")
-        assert (done.returncode, done.stdout) == (0, "The database has the newest schema.\n")
+        assert (done.returncode, done.stdout) == (0, said)
+    assert not list(shell.folder.glob("*migrating"))
 
 
 def test_a_database_without_its_schema_says_what_to_run(shell: Shell) -> None:
     (shell.folder / "gatehouse.db").unlink()
+    (sentence,) = shell.refused("audit", "verify")
+    assert sentence.endswith("Run: gatehouse migrate")
+    assert not (shell.folder / "gatehouse.db").exists(), "who only looks makes none"
+    (shell.folder / "gatehouse.db").touch()
     (sentence,) = shell.refused("audit", "verify")
     assert sentence.endswith("Run: gatehouse migrate")
 
