@@ -6,7 +6,6 @@ The job ``heartbeat`` is run by the worker itself, so where no job is run, none 
 import json
 from dataclasses import dataclass
 from datetime import timedelta
-from urllib.parse import parse_qsl, urlsplit
 
 import structlog
 
@@ -14,7 +13,8 @@ from approvals import jobs
 from approvals.crash import crash_point
 from approvals.store import Store
 from approvals.watching import troubles
-from bot.http import HttpClient, HttpFailure, UnsafeAddress
+from bot.addresses import hook_of
+from bot.http import HttpClient, HttpFailure
 from bot.metrics import Metrics
 
 EVERY = timedelta(minutes=1)
@@ -59,15 +59,13 @@ class Heartbeat:
 
     def _send(self, body: bytes) -> None:
         """A monitor that does not answer is logged and counted, and holds nothing up."""
-        parts = urlsplit(self.url)
         try:
-            base = f"{parts.scheme}://{parts.netloc}"
-            with HttpClient(base, read_seconds=AT_MOST, total_seconds=AT_MOST, max_bytes=LARGEST_ANSWER) as http:
-                answer = http.request(
-                    "POST", parts.path or "/", params=dict(parse_qsl(parts.query)), content=body,
-                    headers={"Content-Type": "application/json"},
+            hook = hook_of(self.url)
+            with HttpClient(hook.base, read_seconds=AT_MOST, total_seconds=AT_MOST, max_bytes=LARGEST_ANSWER) as http:
+                answer = http.call(
+                    "POST", hook.target, content=body, headers={"Content-Type": "application/json"},
                 )  # fmt: skip
-        except UnsafeAddress:
+        except ValueError:  # what settings let through can be called
             return self._failed("an address that can't be called")
         except HttpFailure as failure:
             return self._failed(str(failure))

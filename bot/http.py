@@ -144,7 +144,16 @@ class HttpClient:
 
         Raises ``UnsafeAddress`` before anything is sent, else ``NotReached``, ``NoAnswer`` or ``BadAnswer``.
         """
-        request = self._checked(method, fill(template, ids or {}), params or {}, content)
+        path = fill(template, ids or {})
+        if not path.startswith(self._paths):
+            raise UnsafeAddress("this client may not call that path")
+        return self.call(method, path + _query(params or {}), content=content, headers=headers)
+
+    def call(
+        self, method: str, target: str, *, content: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """The same for a path and a query that stand as they are to be sent, as of an address that somebody gave."""
+        request = self._checked(method, self._prefix + target, content)
         request.headers.update({"Accept-Encoding": "gzip", **(headers or {})})  # only now: the address is known good
         until = time.monotonic() + self._total
         try:
@@ -160,11 +169,8 @@ class HttpClient:
         finally:
             response.close()
 
-    def _checked(self, method: str, path: str, params: Params, content: bytes | None) -> httpx.Request:
+    def _checked(self, method: str, target: str, content: bytes | None) -> httpx.Request:
         """The request without headers, after looking at the address that httpx made of it."""
-        if not path.startswith(self._paths):
-            raise UnsafeAddress("this client may not call that path")
-        target = self._prefix + path + _query(params)
         try:
             request = self._client.build_request(method, self.base.copy_with(raw_path=target.encode()), content=content)
         except (httpx.InvalidURL, UnicodeError) as error:

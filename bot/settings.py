@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bot.addresses import hook_of
 from bot.surroundings import SettingsProblem, gather
 
 __all__ = ["MORE_SCIM_KEYS", "Settings", "SettingsProblem", "load_settings"]
@@ -179,8 +180,7 @@ def _webhook(secret: SecretStr) -> SecretStr:
     """Like the addresses of the APIs, but a query may be in it, and whoever knows it may write there."""
     text = secret.get_secret_value()
     if text:
-        if "#" in text:
-            raise ValueError("not a plain address")
+        hook_of(text)
         _address(text.partition("?")[0])
     return secret
 

@@ -197,10 +197,6 @@ WRONG = [
     ("PAGERDUTY_API_TOKEN", f"{HIDDEN}\nX-Evil: 1"),
     ("ATLASSIAN_ORG_ID", "../orgs"),
     ("DATABASE_URL", f"mysql://root:{HIDDEN}@db/x"),
-    ("DATABASE_URL", "sqlite://"),
-    ("DATABASE_URL", "sqlite:///"),
-    ("DATABASE_URL", "sqlite:///:memory:"),
-    ("DATABASE_URL", "sqlite:///file:x?mode=memory&uri=true"),
     ("DATABASE_URL", f"{HIDDEN}"),
     ("EFFECTS", "maybe"),
     ("PORT", "0"),
@@ -286,6 +282,12 @@ def test_servers_that_make_no_sense_are_refused_without_the_password() -> None:
     assert len(sentences) == 1
     assert sentences[0].startswith("DATABASE_URL can't be used")
     assert HIDDEN not in sentences[0]
+
+
+@pytest.mark.parametrize("path", ["", "/", "/?timeout=3", "/:memory:", "/file:x?mode=memory&uri=true"])
+def test_a_database_that_is_gone_with_its_process_is_refused(path: str) -> None:
+    (sentence,) = problems({**GOOD, "DATABASE_URL": f"sqlite:/{path}" if path else "sqlite://"})
+    assert sentence.startswith("DATABASE_URL can't be used as it is: write it like sqlite:///gatehouse.db")
 
 
 @pytest.mark.parametrize("url", [None, "sqlite:///other.db"])
