@@ -194,7 +194,7 @@ def build(
     return House(
         settings, database, store, policies, desk, listeners, guard, incidents, socket, metrics, mirror, worker,
         checkpoints, retention, directory, events, watch, heartbeat, upkeep,
-        Health(store, socket, lambda: loss.trouble),
+        Health(store, socket, lambda: book.trouble or loss.trouble),
         Gauges(metrics, store, socket, expiries(settings), checkpoints.places()),
         reconciliation, loss,
     )  # fmt: skip

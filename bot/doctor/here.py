@@ -21,6 +21,7 @@ from approvals.policy_book import NoPolicy, PolicyBook
 from approvals.store import Store
 from bot.doctor.findings import Check, Facts, Finding, fail, ok, warn
 from bot.doctor.standby import standby
+from bot.record.book import why_not_writable
 from bot.record.checkpoints import PLACES, head, last_sent
 from bot.record.loss import differs, said_outside
 from bot.settings import Settings, load_settings
@@ -71,10 +72,8 @@ def database(facts: Facts) -> Iterator[Finding]:
         url = make_url(address)
         path = Path(url.database or "") if url.drivername.startswith("sqlite") else None
         if path is not None and not (url.database and path.is_file()):
-            where = f"there is no file {path}" if url.database else "it is in memory only"
-            yield fail(
-                "database", where, "Set DATABASE_URL to the right file, or make a new one with gatehouse migrate."
-            )
+            mend = "Set DATABASE_URL to the right file, or make a new one with gatehouse migrate."
+            yield fail("database", f"there is no file {path}", mend)
             return
         facts.database = Database(address)
         facts.closing.callback(facts.database.close)
@@ -155,8 +154,8 @@ def loss(facts: Facts) -> Iterator[Finding]:
         yield fail("lost records", lost, mend)
     elif behind:
         yield fail("lost records", behind, "Start gatehouse serve: it gives nothing until an admin has settled it.")
-    elif known.trouble:
-        yield fail("lost records", known.trouble, "Mend the path or the rights, or leave CHECKPOINT_FILE out.")
+    elif trouble := known.trouble or (why_not_writable(file) if file is not None else ""):
+        yield fail("lost records", trouble, "Mend the path or the rights, or leave CHECKPOINT_FILE out.")
     elif known.newest is not None:
         yield ok("lost records", f"the record agrees with {file}, which saw entry {known.newest.seq}")
     elif file is not None:

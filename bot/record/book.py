@@ -5,6 +5,7 @@ reads them. ``event`` and what else stands in it have a signature of their own, 
 """
 
 import base64
+import errno
 import fcntl
 import heapq
 import json
@@ -17,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import structlog
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlmodel import Session, col, select
@@ -35,6 +37,9 @@ IN_A_LINE = 200  # grants
 OVERLAP = 100  # entries
 TAIL = 64 * 1024 * 1024  # bytes that are read of a file; all that is held is said again every day
 CANDIDATES = 500  # newest lines of which the first with a right signature counts
+
+
+log = structlog.get_logger()
 
 
 class BookError(OutsideError):
@@ -92,6 +97,7 @@ class Book:
     key: Ed25519PrivateKey | None
     file: Path | None
     write: Callable[[str], None]
+    trouble: str = field(default="", init=False)  # why the file took nothing when something was last to be written
     seen: Said | None = field(default=None, init=False)  # the newest entry that this process has looked at
     _said_to: int | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -155,13 +161,27 @@ class Book:
             self.seen = Said(self.organization, seq, hash, at, "a worker")
         return {"organization": self.organization, "seq": seq, "hash": hash, "at": at}
 
+    def keep(self, lines: Iterable[str]) -> None:
+        """Where it must be, if that is set up."""
+        if self.file is None:
+            return
+        try:
+            append(self.file, lines)
+        except BookError as error:
+            self.trouble = str(error)
+            raise
+        self.trouble = ""
+
     def _put(self, lines: Iterable[str]) -> None:
-        """First where it must be, then where it may be."""
+        """First where it must be, then where it may be: a log that takes nothing stops no gift and no way out."""
         kept = list(lines)
-        if self.file is not None:
-            append(self.file, kept)
+        self.keep(kept)
         for line in kept:
-            self.write(line)
+            try:
+                self.write(line)
+            except (OSError, ValueError) as error:  # ValueError: it is closed
+                log.error("standard output does not take what is said of the record", why=str(error))
+                return
 
 
 def append(file: Path, lines: Iterable[str]) -> None:
@@ -181,7 +201,26 @@ def append(file: Path, lines: Iterable[str]) -> None:
         finally:
             os.close(handle)
     except OSError as error:
-        raise BookError(f"CHECKPOINT_FILE: {file} can't be written ({error.strerror})", retry=True) from None
+        raise BookError(_not_written(file, error), retry=True) from None
+
+
+def why_not_writable(file: Path) -> str:
+    """Why nothing could be written there, found out without writing; empty where something can.
+
+    A file that is not there is not made: whoever looks may be somebody else than the bot, who could not write then.
+    """
+    try:
+        if file.exists():
+            os.close(os.open(file, os.O_WRONLY | os.O_APPEND))
+        elif not os.access(file.parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "its folder is not there, or nobody may write into it")
+    except OSError as error:
+        return _not_written(file, error)
+    return ""
+
+
+def _not_written(file: Path, error: OSError) -> str:
+    return f"CHECKPOINT_FILE: {file} can't be written ({error.strerror}), so nothing is given"
 
 
 # -- reading --------------------------------------------------------------------------------------------------------

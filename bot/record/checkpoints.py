@@ -5,20 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlmodel import Session, col, select
 
 from approvals import jobs
 from approvals.crash import crash_point
+from approvals.dead_letters import announce
 from approvals.models import AuditEntry, Meta
 from approvals.outside import Note, digest_of, open_notes
 from approvals.policy_book import PolicyBook
 from approvals.ports import OutsideError
 from approvals.store import Store
-from bot.http import HttpClient, HttpFailure, UnsafeAddress
-from bot.record.book import CHECKPOINT, Book, append, seals
+from bot.addresses import hook_of
+from bot.http import HttpClient, HttpFailure
+from bot.record.book import CHECKPOINT, Book, BookError, seals
 from bot.record.signing import public_part
 from bot.slack_out import SlackOut
 from handlers.cards import Drawing
@@ -117,11 +118,20 @@ class Checkpoints:
         return tuple(place for place in PLACES if self._is_set(place))
 
     def run(self, claim: jobs.Claim) -> None:
+        """See ``_look``. Of a file that takes nothing operators hear at once: nobody is given anything."""
+        try:
+            self._look(claim)
+        except BookError as error:
+            with self.store.write() as w:
+                announce(w, claim, str(error), dead=False, daily=True)
+            raise
+
+    def _look(self, claim: jobs.Claim) -> None:
         """Send one if it is time, and look again later. After a crash the same one may be sent twice."""
         place = claim.about
         if not self._is_set(place):
             return
-        if place in ("log", "file"):
+        if place == "file" or (place == "log" and self.book.file is None):  # a file that fails holds no other back
             self._say_of_grants()
         with self.store.read() as session:
             seq, hash = head(session)
@@ -139,8 +149,8 @@ class Checkpoints:
                 self.slack.post(channel, drawn(checkpoint), about=f"checkpoint {seq}")
             elif place == "webhook":
                 call(self.webhook, checkpoint)
-            elif place == "file" and self.book.file is not None:
-                append(self.book.file, [checkpoint.line()])
+            elif place == "file":
+                self.book.keep([checkpoint.line()])
             else:
                 self.book.write(checkpoint.line())
             crash_point("checkpoint: sent")
@@ -184,17 +194,16 @@ class WebhookError(OutsideError):
 
 def call(address: str, checkpoint: Checkpoint) -> None:
     """One POST of the line; the address is a secret, as whoever knows it may write there."""
-    parts = urlsplit(address)
     try:
-        with HttpClient(f"{parts.scheme}://{parts.netloc}", max_bytes=LARGEST_ANSWER) as http:
-            answer = http.request(
+        hook = hook_of(address)
+        with HttpClient(hook.base, max_bytes=LARGEST_ANSWER) as http:
+            answer = http.call(
                 "POST",
-                parts.path or "/",
-                params=dict(parse_qsl(parts.query)),
+                hook.target,
                 content=checkpoint.line().encode(),
                 headers={"Content-Type": "application/json"},
             )
-    except UnsafeAddress:
+    except ValueError:  # what settings let through can be called
         raise WebhookError("CHECKPOINT_WEBHOOK_URL: an address that can't be called", retry=True) from None
     except HttpFailure as failure:
         raise WebhookError(f"CHECKPOINT_WEBHOOK_URL: {failure}", retry=True) from None

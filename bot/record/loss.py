@@ -17,7 +17,7 @@ from approvals.policy_book import PolicyBook
 from approvals.safe_mode import current, enter, leave, why_not_leave
 from approvals.safety import UNKNOWN
 from approvals.store import Store, Write
-from bot.record.book import LEFT, Book, Known, Said, read_file, read_lines
+from bot.record.book import LEFT, OVERLAP, Book, Known, Said, read_file, read_lines, why_not_writable
 from bot.record.checkpoints import head, last_sent
 from bot.record.signing import signing_key
 from bot.settings import Settings
@@ -81,6 +81,8 @@ class Loss:
             places.append(self._read(self.book.file, FILE))
         with self.store.write() as w:
             self._begin_the_book(w, places)
+            unwritable = why_not_writable(self.book.file) if self.book.file is not None else ""
+            self.book.trouble = unwritable
             self.trouble = next((place.trouble for place in places if place.trouble), "")
             knows = any(place.newest is not None for place in places)
             lost = self._compare(w, places)
@@ -94,6 +96,8 @@ class Loss:
                 w.enqueue("outside", "agreed" if knows else "slack", priority=jobs.ENDS)
         if self.trouble:
             log.error("what was said outside can't be read", why=self.trouble)
+        if unwritable:
+            log.error("nothing can be said outside", why=unwritable)
 
     def look_again(self) -> None:
         """After the server was away: another one may have taken over, and have less than was seen of the first."""
@@ -165,11 +169,15 @@ class Loss:
         w.connection.execute(delete(Meta).where(col(Meta.key).in_((UNKNOWN, COPY))))
 
     def _begin_the_book(self, w: Write, places: Sequence[Known]) -> None:
-        """What the file has is not said again; without one, what the log was last told of."""
+        """What the file has is not said again; without one, what the log was last told of.
+
+        But for the last entries: a checkpoint of a newer one may have been written before what is to be said of them.
+        """
         seq, _ = head(w.session)
         said = [place.newest.seq for place in places if place.newest is not None]
         logged = last_sent(w.session).get("log")
-        self.book.begin_at(min(seq, max(said) if said else int(logged["seq"]) if logged else seq))
+        newest = max(said) if said else int(logged["seq"]) if logged else seq
+        self.book.begin_at(max(0, min(seq, newest) - OVERLAP))
 
 
 def _unescaped(text: str) -> str:

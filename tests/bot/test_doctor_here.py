@@ -113,7 +113,6 @@ def test_a_database_that_is_not_there_is_not_made(house: House) -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        "sqlite://",
         "sqlite:///{policy}",
         "postgresql://canary-0f3d:canary-0f3d@127.0.0.1:9/x",
         "postgresql://a:b:c",

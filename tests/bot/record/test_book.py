@@ -17,8 +17,21 @@ from approvals.provisioning import Provisioning
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
 from approvals.store import MACHINE, Store
-from bot.record.book import CANDIDATES, ENDED, GIVEN, LEFT, Book, BookError, append, line_of, read_file, read_lines
-from bot.record.checkpoints import made
+from bot.record.book import (
+    CANDIDATES,
+    ENDED,
+    GIVEN,
+    LEFT,
+    Book,
+    BookError,
+    append,
+    line_of,
+    read_file,
+    read_lines,
+    why_not_writable,
+)
+from bot.record.checkpoints import head, made
+from bot.record.loss import Loss
 from bot.record.signing import new_key, signing_key
 from tests.support.bulk import approve, bulk_policy, line, planned
 from tests.support.verifier import load
@@ -157,6 +170,53 @@ def test_after_a_crash_between_the_promise_and_the_line_it_is_said_before_the_ca
     again.world.later(timedelta(minutes=5))
     again.world.run()
     assert len(again.knows()) == 1
+
+
+def test_a_line_about_a_newer_entry_does_not_stand_for_what_was_not_said_yet(store: Store, tmp_path: Path) -> None:
+    """The promise was committed, another place wrote its checkpoint of it, and the process died before its line."""
+    kept = Kept(store, tmp_path / "elsewhere.jsonl")
+    kept.book.catch_up = unwritable  # type: ignore[method-assign]
+    give(kept)
+    with store.read() as session:
+        seq, hash = head(session)
+    assert kept.file is not None
+    append(kept.file, [made(ORGANIZATION, seq, hash, store.now(), KEY).line()])
+    again = Kept(store, kept.file, after=kept.world)
+    Loss(again.world.store, again.book, None, again.world.policies).look()  # type: ignore[arg-type]
+    knew: list[int] = []
+    again.world.directory.on_perform = lambda step: knew.append(len(again.knows()))
+    again.world.later(timedelta(minutes=5))
+    again.world.worker.kinds["outside"] = lambda claim: None
+    again.world.run()
+    assert knew == [1]
+    assert again.world.holds("ada")
+
+
+def unwritable() -> None:
+    raise BookError("CHECKPOINT_FILE: it can't be written", retry=True)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("I/O operation on closed file")])
+def test_a_log_that_takes_nothing_stops_no_gift(kept: Kept, error: Exception) -> None:
+    def full(line: str) -> None:
+        raise error
+
+    kept.book.write = full
+    assert give(kept).status == GrantStatus.ACTIVE
+    assert len(kept.knows()) == 1
+    kept.book.catch_up()
+    kept.book.say(LEFT)
+    assert len(kept.lines()) == 2, "the file has each line once"
+
+
+def test_what_can_not_be_written_is_known_before_anybody_is_given_anything(kept: Kept, tmp_path: Path) -> None:
+    assert kept.file is not None
+    assert why_not_writable(kept.file) == ""
+    assert not kept.file.exists(), "whoever looks makes none"
+    kept.file.mkdir()
+    for file in (kept.file, tmp_path / "unmounted" / "elsewhere.jsonl"):
+        assert why_not_writable(file).startswith(f"CHECKPOINT_FILE: {file} can't be written (")
+        assert why_not_writable(file).endswith("), so nothing is given")
 
 
 def test_a_list_stands_outside_before_its_first_call(

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from approvals.models import Job
+from approvals.models import Job, News
 from approvals.store import Actor
-from bot.record.checkpoints import AFTER, ENTRIES, LOOK, is_due, made
+from bot.record.checkpoints import AFTER, ENTRIES, LOOK, is_due, last_sent, made
 from bot.record.signing import new_key, public_part, signing_key
 from tests.support.living import Living, living
 from tests.support.outside import copied
@@ -212,3 +212,31 @@ def test_what_is_signed_is_exactly_what_is_said() -> None:
     for change in ({"seq": 8}, {"hash": "cd" * 32}, {"at": "2026-11-24"}, {"organization": "other"}):
         false = verifier.Checkpoint(**{**vars(read), **change})
         assert len(verifier.signatures([false], PUBLIC)[1]) == 1
+
+
+# -- a file that takes nothing ----------------------------------------------------------------------------------------
+
+
+def test_a_file_that_takes_nothing_holds_no_other_place_back_and_everybody_who_runs_it_hears_of_it(
+    migrated_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "unmounted" / "elsewhere.jsonl"
+    url = copied(migrated_file, tmp_path)
+    with living(url, works=False, AUDIT_SIGNING_KEY=PRIVATE, CHECKPOINT_FILE=str(file)) as bot:
+        bot.house.loss.look()
+        assert bot.house.health.look()[1]["checkpoints"]["ok"] is False
+        assert "so nothing is given" in bot.house.health.look()[1]["checkpoints"]["says"]
+        bot.house.checkpoints.start()
+        note(bot, ENTRIES)
+        capsys.readouterr()
+        look(bot)
+        assert len(lines(capsys.readouterr().out)) == 1
+        with bot.store.read() as session:
+            sent = last_sent(session)
+            (told,) = session.exec(select(News).where(News.kind == "job_in_trouble")).all()
+        assert set(sent) == {"log", "slack"}
+        assert (told.place, "so nothing is given" in told.facts) == ("operators", True)
+        file.parent.mkdir()
+        look(bot, timedelta(minutes=10))
+        assert bot.house.health.look()[1]["checkpoints"]["ok"] is True
+        assert lines(file.read_text(encoding="utf-8"))
