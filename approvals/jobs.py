@@ -132,6 +132,10 @@ class Claim:
     least: int = BACKGROUND  # and takes nothing that is less urgent
     following: "Claim | None" = None
 
+    def goes_on(self, following: "Claim | None") -> None:
+        """Its last transaction is committed, and has claimed this for whoever runs it."""
+        self.done, self.following = True, following
+
     def insist(self) -> None:
         """Raises where so much time went by that another worker may have it: this process has stood still."""
         if seconds_gone() - self.held_at >= LEASE.total_seconds():
@@ -225,18 +229,19 @@ def _ours(claim: Claim) -> dict[str, Any]:
     return {"job": claim.id, "held": claim.lease}
 
 
-def put_off(db: Session | Connection, claim: Claim, *, at: datetime, trouble: str = "", failed: bool = False) -> None:
-    """Give the job back until ``at``; a failure keeps its count and its reason, a wait does not.
+def put_off(db: Session | Connection, claim: Claim, *, at: datetime, trouble: str = "", failed: bool = False) -> bool:
+    """Give the job back until ``at``; a failure keeps its count and its reason, a wait does not. False: it is not ours.
 
     A job that only waits and was asked for meanwhile runs when it was asked for: what it waits for may have come.
     """
     attempts = Job.attempts if failed else Job.attempts - 1
     run_at = at if failed else case((col(Job.again).is_(True), col(Job.run_at)), else_=at)
-    plain(db).execute(
+    given = plain(db).execute(
         update(Job)
         .where(col(Job.id) == claim.id, col(Job.lease) == claim.lease)
         .values(status="ready", run_at=run_at, lease=None, trouble=trouble[:500], attempts=attempts, again=False)
     )
+    return given.rowcount > 0
 
 
 def bury(db: Session | Connection, claim: Claim, *, trouble: str) -> bool:

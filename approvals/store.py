@@ -102,6 +102,7 @@ class Write:
     now: datetime
     enqueued: bool = field(default=False, init=False)
     happened: list[Happened] = field(default_factory=list, init=False)
+    committed: list[Callable[[], None]] = field(default_factory=list, init=False)  # called right after the commit
     _session: Session | None = field(default=None, init=False)
     _works: dict[str, jobs.Work] = field(default_factory=dict, init=False)
     _head: audit.Head | None = field(default=None, init=False)  # of the chain, once something was appended
@@ -396,6 +397,8 @@ class Store:
                 w.flush()
             finally:
                 w.close()
+        for known in w.committed:  # before anybody else, who may raise, is told
+            known()
         if w.enqueued:
             for wake in self._wake:
                 wake()
@@ -419,7 +422,6 @@ class Store:
 
         Where it asks for an effect, the same transaction claims what is most urgent then, which saves a commit.
         """
-        following = None
         with self.write() as w:
             if not last:
                 jobs.hold(w.connection, claim)
@@ -429,7 +431,7 @@ class Store:
                 w.flush()
                 jobs.finish(w.connection, claim)
                 following = jobs.claim(w.connection, now=w.now, least=claim.least) if urgent else None
-        claim.done, claim.following = last, following
+                w.committed.append(lambda: claim.goes_on(following))
 
     def head_is_whole(self) -> bool:
         """Whether the newest entry still hashes to what it says: a quick look, not the walk of ``verify``."""

@@ -270,9 +270,10 @@ class Worker:
         self.on_failure(claim.kind)
         if hopeless and claim.kind not in NEVER_BURIED:
             return self._give_up(claim, why)
-        self._put_off(claim, jobs.pause(claim.attempts, after), why, failed=True)
-        if is_worth_telling(claim):
-            with self.store.write() as w:
+        at = self.store.now() + timedelta(seconds=jobs.pause(claim.attempts, after))
+        with self.store.write() as w:
+            ours = jobs.put_off(w.connection, claim, at=at, trouble=why, failed=True)
+            if ours and is_worth_telling(claim):  # else whoever has it now tells how it goes
                 dead_letters.announce(w, claim, why, dead=False, daily=claim.kind not in ENDS)
 
     def _give_up(self, claim: jobs.Claim, why: str) -> None:

@@ -90,6 +90,45 @@ def test_a_job_that_is_done_is_gone(bench: Bench) -> None:
     assert bench.job() is None
 
 
+def test_whoever_lost_a_job_says_nothing_of_its_failures(store: Store) -> None:
+    """Another one has it, and is perhaps done: that it is tried again would be false."""
+    bench = Bench(store, "end")
+    bench.enqueue("7")
+
+    def act(claim: jobs.Claim) -> None:
+        with store.database.writing() as session:
+            session.exec(update(Job).values(lease="somebody else", status="running"))
+        raise DirectoryError("no answer", retry=True)
+
+    bench.act = act
+    with store.database.writing() as session:
+        session.exec(update(Job).values(attempts=jobs.LOUD_AFTER - 1))
+    bench.run()
+    job = bench.job()
+    assert job is not None
+    assert (job.lease, job.status, bench.told()) == ("somebody else", "running", [])
+
+
+def test_what_was_claimed_with_a_commit_is_done_though_whoever_counts_raises(bench: Bench) -> None:
+    """Else it would wait for its lease to run out, with nobody at work on it."""
+
+    def raises(happened: object) -> None:
+        raise ZeroDivisionError
+
+    bench.enqueue()
+    claim = bench.store.claim()
+    assert claim is not None
+    claim.takes_next = True
+    bench.store.on_happened(raises)
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012, SIM117
+        with bench.store.work(claim, last=True) as w:
+            w.enqueue("apply", "REQ-2", priority=jobs.EFFECTS)
+            w.note_refusal("asked", actor=MACHINE, because="no")
+    assert claim.done
+    assert claim.following is not None
+    assert claim.following.about == "REQ-2"
+
+
 def test_a_job_that_waits_is_put_off_and_not_counted(bench: Bench) -> None:
     bench.act = raising(jobs.Later(600, "the card comes first"))
     bench.enqueue()
@@ -293,6 +332,7 @@ def test_who_was_killed_before_trouble_was_told_tells_it_at_the_next_try(
         with pytest.raises(Killed):
             bench.run()
     assert bench.told() == []
+    store.take_over()  # it is told and given back at once, so the job is still the dead one's
     bench.run(times=2)
     assert len(bench.told()) == 1
 
