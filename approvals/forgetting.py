@@ -31,12 +31,14 @@ from approvals.models import (
     StepRow,
     Vote,
 )
+from approvals.models_safety import Freeze, Proposal
 from approvals.states import HELD, OPEN
 from approvals.states import Review as ReviewStatus
 from approvals.store import MACHINE, Actor, Store, Write
 
 PAGE = 500  # texts a look, so that nobody is held up
 SHORTEST = 4  # a shorter name would take others' texts along
+NOTHING = "{}"  # what stays of a body that says something in JSON
 EARLY = "ended early"  # what stays of why a grant ended before its time
 PERSONAL = frozenset({"set_email", "create_user", "invite", "create_site_user"})  # steps whose value names somebody
 
@@ -77,6 +79,8 @@ def forget(store: Store, account: str, *, actor: Actor, tell: str) -> int:
         asked = {found[key][0] for key in before & found.keys() if found[key][1] == "request.asked"}
         _set(w, AccessRequest, _of(AccessRequest.id, asked - others), reason="")
         _empty_offers(w, words)
+        _empty_told(w, words)
+        _empty_closed(w, account, words)
         _empty_mirror(w, account)
         data = {"account": account, "texts": erased, "entries": len(keys), "left": left}
         w.audit("person.forgotten", actor=actor, data=data)
@@ -85,9 +89,15 @@ def forget(store: Store, account: str, *, actor: Actor, tell: str) -> int:
 
 
 def erase_older(store: Store, kept: timedelta) -> int:
-    """Erase the texts of entries older than that, but for requests that are still open; how many went."""
+    """Erase the texts of entries older than that, but for requests that are still open; how many went.
+
+    What was told before that goes as well, which nobody is told again.
+    """
     erased = 0
     before = store.now() - kept
+    with store.write() as w:
+        _without_trace(w)
+        _set(w, News, and_(col(News.told_at) < before, News.facts != NOTHING), facts=NOTHING)
     for page in _pages(store):
         with store.read() as session:
             open_now = _open(session)
@@ -269,12 +279,14 @@ def _empty_reasons(w: Write, account: str, about: set[str], words: list[str]) ->
         _unname(w, Vote, name, _is_over(Vote.request_id), words)
 
 
-def _unname(w: Write, table: type[SQLModel], name: str, where: ColumnElement[bool], words: list[str]) -> None:
+def _unname(
+    w: Write, table: type[SQLModel], name: str, where: ColumnElement[bool], words: list[str], *, empty: str = ""
+) -> None:
     """Empty a column where it names them; what many rows say is looked at once."""
     column = getattr(table, name)
     for said in w.session.exec(select(column).distinct()).all():
         if _names(words, said):
-            _set(w, table, and_(column == said, where), **{name: ""})
+            _set(w, table, and_(column == said, where), **{name: empty})
 
 
 def _of(request_id: str, requests: set[str]) -> ColumnElement[bool]:
@@ -307,10 +319,24 @@ def _empty_offers(w: Write, words: list[str]) -> None:
         if _names(words, f"{offer.title} {offer.link}"):
             offer.title = offer.link = ""
             w.session.add(offer)
-    told = select(News).where(col(News.kind).startswith("offer"), col(News.told_at).is_not(None))
-    for news in w.session.exec(told):
-        if _names(words, str(json.loads(news.facts))):
-            w.session.delete(news)
+
+
+def _empty_told(w: Write, words: list[str]) -> None:
+    """What was told goes nowhere else, whoever's request it is about; its key stays, so that it is not told again."""
+    told = select(News.id, News.facts).where(col(News.told_at).is_not(None), News.facts != NOTHING)
+    for id, facts in w.session.exec(told).all():
+        if _names(words, str(json.loads(facts))):
+            _set(w, News, News.id == id, facts=NOTHING)
+
+
+def _empty_closed(w: Write, account: str, words: list[str]) -> None:
+    """Why everything stood still once, and what admins agreed to or did not. Ids stay there, as they do elsewhere."""
+    called = [word for word in words if word != account.lower()]
+    closed = col(Proposal.status) != "open"
+    _unname(w, Freeze, "because", col(Freeze.lifted_at).is_not(None), words)
+    _unname(w, Proposal, "shown", closed, words)
+    _unname(w, Proposal, "because", closed, words)
+    _unname(w, Proposal, "body", closed, called, empty=NOTHING)
 
 
 def _nameless(step: dict[str, Any]) -> dict[str, Any]:

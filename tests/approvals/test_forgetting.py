@@ -1,5 +1,6 @@
 """What is personal goes, everywhere it lies; what proves stays."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from approvals import forgetting
 from approvals.expected import OUTSIDE
 from approvals.forgetting import StillOpen, erase_older, forget
 from approvals.models import AccessRequest, AuditDetail, AuditEntry, CallEvent, Grant, News, PlanRow, Review, StepRow
+from approvals.models_safety import Freeze, Proposal
 from approvals.plan import Plan, Survey
 from approvals.planning import refuse_unplanned
 from approvals.policy import Entitlement
@@ -96,6 +98,43 @@ def test_nothing_personal_is_left_in_any_table_and_the_chain_holds(world: World)
             Plan.model_validate_json(body)  # cards can still be drawn
         assert session.exec(select(News.kind).where(News.kind == "shell_act")).all() == ["shell_act"]
     assert forget(store, ADA.account_id, actor=SHELL, tell="again") == 0
+
+
+def test_what_was_told_of_them_and_what_is_over_for_everybody_names_them_no_more(world: World) -> None:
+    """Named by others: in messages about nobody's request, in a freeze that was lifted, in what admins agreed to."""
+    store, named = world.store, f"{ADA.name} <{ADA.email}>"
+    over(world)
+    with store.write() as w:
+        for told_at in (w.now, None):
+            w.tell("shell_act", place="security", once=f"told:{told_at is not None}", by="root", did=f"binds {named}")
+            news = w.session.exec(select(News).where(News.key == f"told:{told_at is not None}")).one()
+            news.told_at = told_at
+        for lifted in (w.now, None):
+            w.add(Freeze(by="shell:root", because=f"{named} is in", at=w.now, lifted_at=lifted))
+        for status in ("agreed", "rejected", "lapsed", "open"):
+            w.add(Proposal(
+                id=f"PRO-{status}", kind="bind", body=json.dumps({"mail": ADA.email}), shown=f"bind {named}", needs=2,
+                by="shell:root", status=status, at=w.now, lapses_at=w.now, because=f"agreed to by {ADA.name}",
+            ))  # fmt: skip
+    forget(store, ADA.account_id, actor=SHELL, tell="erased somebody")
+    after = everything(store)
+    left = [(table, after[table].count(ADA.email.lower())) for table in after if ADA.email.lower() in after[table]]
+    assert sorted(one for one in left if one[0] != "policies") == [("freezes", 1), ("news", 1), ("proposals", 2)]
+    with store.read() as session:
+        assert session.get_one(Proposal, "PRO-agreed").body == "{}"
+        assert session.get_one(Proposal, "PRO-open").because
+        assert session.exec(select(News.facts).where(News.key == "told:True")).one() == "{}", "it is not told again"
+
+
+def test_what_was_told_long_ago_is_kept_no_longer_than_texts_are(world: World) -> None:
+    over(world)
+    world.later(timedelta(days=31))
+    with world.store.write() as w:
+        w.tell("shell_act", place="security", once="waits", by="root", did="waits to be told")
+    erase_older(world.store, timedelta(days=30))
+    with world.store.read() as session:
+        kept = {news.key: news.facts for news in session.exec(select(News)) if news.facts != "{}"}
+    assert list(kept) == ["waits"]
 
 
 def test_who_still_holds_something_is_not_forgotten(world: World) -> None:
