@@ -7,6 +7,7 @@ of the world comes as ``Facts``, and a source that could not be read gives nobod
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -100,6 +101,7 @@ class Tally:
     wanted: int
     given: tuple[Yes, ...] = ()  # in this stage
     complete: bool = False
+    used: frozenset[str] = frozenset()  # the seats that are filled, in all stages
 
 
 @dataclass(frozen=True)
@@ -126,16 +128,18 @@ class Case:
     def tally(self) -> Tally:
         """The approvals played through the stages, in their order; a person and a seat count once in all of them."""
         left = list({one.account: one for one in reversed(self.yes)}.values())[::-1]
+        used: set[str] = set()
         for number, stage in enumerate(self.rule.stages):
             by_account = {candidate.account: candidate for candidate in self.approvers_of(number)}
             given: list[Yes] = []
             for one in list(left):
-                if len(given) < stage.approvals and _adds(by_account, stage, given, one):
+                if len(given) < stage.approvals and _adds(by_account, stage, given, one, used):
                     given.append(one)
+                    used.add(one.seat)
                     left.remove(one)
             if len(given) < stage.approvals:
-                return Tally(number, stage.approvals - len(given), tuple(given))
-        return Tally(len(self.rule.stages) - 1, 0, tuple(given), complete=True)
+                return Tally(number, stage.approvals - len(given), tuple(given), used=frozenset(used))
+        return Tally(len(self.rule.stages) - 1, 0, tuple(given), complete=True, used=frozenset(used))
 
     def approvers_of(self, stage: int) -> Approvers:
         """Whom the stage's sources and the levels asked so far name, less requester and subject, plus stand-ins."""
@@ -193,10 +197,12 @@ class Case:
         return f"{source.said}: nobody"
 
 
-def _adds(by_account: Mapping[str, Candidate], stage: Stage, given: list[Yes], one: Yes) -> bool:
+def _adds(
+    by_account: Mapping[str, Candidate], stage: Stage, given: Iterable[Yes], one: Yes, used: AbstractSet[str]
+) -> bool:  # fmt: skip
     """Whether this approval brings the stage further: from somebody asked, on a free seat, from another group."""
     candidate = by_account.get(one.account)
-    if candidate is None or candidate.seat != one.seat or one.seat in {other.seat for other in given}:
+    if candidate is None or candidate.seat != one.seat or one.seat in used:
         return False
     if not stage.different_groups:
         return True
@@ -266,6 +272,7 @@ def starting_level(case: Case, can_be_asked: Iterable[str] | None = None) -> int
 
 def _enough(case: Case, reachable: frozenset[str] | None) -> bool:
     everybody: set[str] = set()
+    every_seat: set[str] = set()
     for number, stage in enumerate(case.rule.stages):
         asked = [c for c in case.approvers_of(number) if reachable is None or c.account in reachable]
         seats = {candidate.seat: candidate.sources for candidate in asked}
@@ -273,7 +280,8 @@ def _enough(case: Case, reachable: frozenset[str] | None) -> bool:
         if len(seats) < stage.approvals or (stage.different_groups and groups < stage.approvals):
             return False
         everybody |= {candidate.account for candidate in asked}
-    return len(everybody) >= case.rule.approvals
+        every_seat |= seats.keys()
+    return min(len(everybody), len(every_seat)) >= case.rule.approvals
 
 
 def nobody_is_left(case: Case) -> str:
@@ -306,9 +314,10 @@ def may_approve(case: Case, account: str) -> Verdict:
         return Verdict(False, f"{rule.name} is answered by {_asked_now(case)}", path)
     stage = rule.stages[tally.stage]
     by_account = {c.account: c for c in case.approvers}
-    if not _adds(by_account, stage, list(tally.given), Yes(account, candidate.seat)):
-        if candidate.seat in {one.seat for one in tally.given}:
-            return Verdict(False, "whoever you stand in for has answered already", path)
+    if not _adds(by_account, stage, tally.given, Yes(account, candidate.seat), tally.used):
+        if candidate.seat in tally.used:
+            who = "whoever stands in for you" if candidate.seat == account else "whoever you stand in for"
+            return Verdict(False, f"{who} has answered already", path)
         return Verdict(False, "somebody of your group has answered already, and another group must answer too", path)
     return Verdict(True, candidate.because, path, seat=candidate.seat)
 

@@ -152,7 +152,8 @@ def who_may_answer(db: Session | Connection, case: Case) -> list[Candidate]:
     """Those who may answer in the stage that is open and can be asked, each once."""
     found = people.who_can_be_asked(db, case.approvers)
     answered = {one.account for one in case.yes}
-    return [candidate for candidate in found if candidate.account not in answered]
+    used = case.tally.used
+    return [one for one in found if one.account not in answered and one.seat not in used]
 
 
 def everybody_who_may(case: Case) -> Iterable[str]:

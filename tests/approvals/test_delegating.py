@@ -6,15 +6,16 @@ import pytest
 from sqlmodel import select
 
 from approvals import bindings, people
+from approvals.authority import Case, Delegation, Facts, Yes
 from approvals.delegating import Delegating
 from approvals.models import AccessRequest, Binding, SlackUser
 from approvals.models import Delegation as DelegationRow
-from approvals.policy import Person
+from approvals.policy import Person, Policy
 from approvals.states import Status
 from approvals.store import Actor, Store
 from approvals.workflow import Refused
 from bot.sandbox import seed
-from tests.approvals.test_many_answers import away, pending, rule, says, status
+from tests.approvals.test_many_answers import away, pending, person, rule, says, status
 from tests.matrix.test_both_moments import count
 from tests.support.world import COMPANY, World, account
 
@@ -123,3 +124,43 @@ def test_whoever_is_away_and_security_hear_that_somebody_stands_in(world: World)
     told = world.news("stood_in_for")
     assert [(one.place, one.user) for one in told] == [("person", GRACE[1]), ("security", "")]
     assert all("Grace" in one.facts and "Tom" in one.facts for one in told)
+
+
+# -- one seat, several stages -----------------------------------------------------------------------------------------
+
+TWICE = f'stages = [{{approvers = ["manager"]}}, {{approvers = [{person("grace")}, "role:security"]}}]'
+ONLY_HER = f'stages = [{{approvers = ["manager"]}}, {{approvers = [{person("grace")}]}}]'
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "why"),
+    [("tomas", "grace", "whoever stands in for you"), ("grace", "tomas", "whoever you stand in for")],
+)
+def test_one_seat_counts_once_in_whatever_stage(store: Store, first: str, then: str, why: str) -> None:
+    world = World(store, rule(TWICE))
+    away(world, "grace", "tomas")
+    request = pending(world)
+    assert says(world, first, request) == ""
+    assert says(world, then, request) == f"{why} has answered already"
+    assert (status(world, request), world.holds("ada")) == (Status.PENDING, False)
+    assert says(world, "sade", request) == ""
+    assert status(world, request) == Status.DONE
+
+
+@pytest.mark.parametrize("order", [("tomas", "grace"), ("grace", "tomas")])
+def test_nor_do_two_answers_of_one_seat_that_the_chain_has_make_two_stages_complete(order: tuple[str, str]) -> None:
+    policy = Policy.parse(rule(TWICE))
+    found = policy.rule("grant", "eu-jira-admins")
+    assert found is not None
+    grace, ada = account("grace"), account("ada")
+    known = Facts(grace, delegations=(Delegation(grace, account("tomas")),))
+    said = tuple(Yes(account(who), grace) for who in order)
+    tally = Case(policy, found, "grant", ada, ada, known, yes=said).tally
+    assert (tally.complete, tally.stage, tally.wanted) == (False, 1, 1)
+
+
+def test_where_a_seat_would_be_needed_twice_too_few_are_left_to_answer(store: Store) -> None:
+    world = World(store, rule(ONLY_HER))
+    away(world, "grace", "tomas")
+    with pytest.raises(Refused, match="Too few people are left to approve"):
+        world.ask()
