@@ -21,7 +21,7 @@ from approvals.policy import Policy, PolicyPerson
 
 _SAME_USER = and_(col(Binding.team) == SlackUser.team, col(Binding.user) == SlackUser.user)
 _SPEAKER = (
-    select(SlackUser.standing, Binding.account, Binding.votes_from, Binding.confirmed)
+    select(SlackUser.standing, Binding.account, Binding.votes_from, Binding.confirmed, Binding.how)  # type: ignore[call-overload]
     .join(Binding, _SAME_USER, isouter=True)
     .where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
 )
@@ -33,7 +33,7 @@ _RUNNING = (
 _STANDING_IN = (
     select(
         DelegationRow.absent, DelegationRow.stand_in, SlackUser.standing, Binding.team, Binding.user, Binding.account,
-        Binding.votes_from, Binding.confirmed,
+        Binding.votes_from, Binding.confirmed, Binding.how,
     )  # type: ignore[call-overload]
     .join(Binding, col(Binding.account) == DelegationRow.absent)
     .join(SlackUser, _SAME_USER)
@@ -74,7 +74,8 @@ def identity(db: Session | Connection, policy: Policy, team: str, user: str) -> 
 
 
 def _is_confirmed(policy: Policy, known: Any) -> bool:
-    return bool(known.confirmed) or policy.sso
+    """Single sign-on vouches for an address, and so for a match; not for what one admin wrote by hand."""
+    return bool(known.confirmed) or (policy.sso and known.how == "match")
 
 
 def speaker(db: Session | Connection, policy: Policy, team: str, user: str) -> Speaker | Stop:

@@ -12,6 +12,7 @@ from approvals.models import Binding, Person, SlackUser
 from approvals.policy import Entitlement, Policy
 from approvals.store import Store
 from bot.sandbox import seed
+from tests.support.policies import roomy
 from tests.support.world import COMPANY, World, account
 
 TEAM = seed.SLACK_TEAM
@@ -149,3 +150,17 @@ def test_names_are_names_where_they_are_known(world: World) -> None:
         assert bound is not None
         assert bound.user == slack("ada")
         assert people.slack_user_of(session, "acc-x") is None
+
+
+@pytest.mark.parametrize(("how", "counts"), [("match", True), ("bind", False), ("import", False)])
+def test_single_sign_on_stands_in_for_a_second_admin_only_where_the_address_was_matched(
+    store: Store, how: str, counts: bool
+) -> None:
+    world = World(store, roomy().replace("[organization]\n", "[organization]\nsso = true\n", 1))
+    mei = (TEAM, slack("mei"))
+    with store.write() as w:
+        row = w.session.get_one(Binding, mei)
+        row.how, row.confirmed = how, False
+    with store.read() as session:
+        found = people.voter(session, world.policies.current(session), *mei, store.time_in(session))
+    assert isinstance(found, people.Stop) != counts
