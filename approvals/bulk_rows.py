@@ -295,7 +295,7 @@ def _known(db: Session | Connection, policy: Policy, team: str, lines: Sequence[
     accounts = _accounts(db, team, {line.person for line in lines if not line.wrong})
     rules = {rule.path: rule for line in lines if (rule := _rule_for(policy, line)[1])}
     facts = {path: facts_of(db, policy, rule, "", now) for path, rule in rules.items()}
-    return Known(accounts, managers_of(db, policy, set(accounts.values())), facts)
+    return Known(accounts, managers_of(db, policy, set(accounts.values()), now), facts)
 
 
 def _accounts(db: Session | Connection, team: str, written: set[str]) -> dict[str, str]:
@@ -330,17 +330,27 @@ def _of_slack(db: Session | Connection, team: str, written: str) -> str | None:
     return people.account_of(db, team, users[0]) if len(users) == 1 else None
 
 
-def managers_of(db: Session | Connection, policy: Policy, accounts: set[str]) -> dict[str, str]:
+def managers_of(db: Session | Connection, policy: Policy, accounts: set[str], now: datetime) -> dict[str, str]:
     """As ``people.manager_of`` of each of them, in a few statements."""
     found: dict[str, str] = {}
+    waiting: set[str] = set()
     for source in policy.manager_sources:
-        missing = accounts - found.keys()
+        missing = accounts - found.keys() - waiting
+        if source == "file":
+            waiting = {one for one, since in _since(db, missing) if since is not None and since > now}
+            missing -= waiting
         if source == "map":
             known: Mapping[str, str | None] = {one: policy.manager_map.get(one) for one in missing}
         else:
             known = dict(_managers_in(db, source, missing))
         found |= {one: boss for one, boss in known.items() if boss and boss != one}
     return found
+
+
+def _since(db: Session | Connection, accounts: set[str]) -> Iterator[tuple[str, datetime | None]]:
+    for part in parts(sorted(accounts)):
+        query: Any = select(Person.account, Person.manager_from).where(col(Person.account).in_(part))
+        yield from (tuple(row) for row in plain(db).execute(query))
 
 
 def _managers_in(db: Session | Connection, source: str, accounts: set[str]) -> Iterator[tuple[str, str | None]]:

@@ -33,8 +33,12 @@ def facts_of(
         members[source], unknown[source] = members_of(db, source, now, fresh=fresh)
     if "slack_profile" in policy.manager_sources and not people.profile_was_read(db, subject):
         unknown[MANAGER] = "their Slack profile is not read yet, or can't be read"
+    manager = people.manager_of(db, policy, subject, now)
+    counts_from = people.manager_counts_from(db, policy, subject, now) if manager is None else None
+    if counts_from is not None:
+        unknown[MANAGER] = f"another one was imported, who counts from {counts_from:%Y-%m-%d %H:%M} UTC on"
     return Facts(
-        manager=people.manager_of(db, policy, subject),
+        manager=manager,
         members=members,
         unknown={source: why for source, why in unknown.items() if why},
         delegations=people.standing_in(db, policy, now),
@@ -87,7 +91,7 @@ def of_a_list(db: Session, case: Case, request: AccessRequest, now: datetime, *,
     )
     rows = plain(db).execute(kept).all()
     subjects = frozenset(row.account for row in rows)
-    bosses = managers_of(db, case.policy, set(subjects))
+    bosses = managers_of(db, case.policy, set(subjects), now)
     found: dict[tuple[str, str, str], Case] = {}
     facts: dict[str, Facts] = {}
     for verb, what, account in rows:
@@ -118,7 +122,7 @@ def can_ask(
     verb: str = "grant",
 ) -> list[Rule]:  # fmt: skip
     """Which of these somebody may ask for, for themselves or for ``subject``."""
-    manager = people.manager_of(db, policy, subject)
+    manager = people.manager_of(db, policy, subject, now)
     found = []
     for rule in rules:
         facts = facts_of(db, policy, rule, subject, now) if rule.looked_up else Facts(manager)

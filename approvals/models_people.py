@@ -16,6 +16,7 @@ class Person(SQLModel, table=True):
     mail: str = Field(index=True)  # lower case
     manager: str | None = None  # account
     read_at: datetime
+    manager_from: datetime | None = None  # until then neither they nor who was it before; None: they count
 
 
 class SlackUser(SQLModel, table=True):

@@ -54,7 +54,7 @@ _NOW_BOUND = select(Binding.account, Binding.team, Binding.user).where(
     col(Binding.account).in_(bindparam("accounts", expanding=True))
 )
 _ZONE = select(SlackUser.zone).where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
-_IN_FILE = select(Person.manager).where(Person.account == bindparam("account"))
+_IN_FILE = select(Person.manager, Person.manager_from).where(Person.account == bindparam("account"))
 _IN_SLACK = select(Manager.manager).where(Manager.account == bindparam("account"), Manager.source == "slack_profile")
 
 
@@ -129,18 +129,31 @@ def who_can_be_asked(db: Session | Connection, named: Iterable[Candidate]) -> li
     return [c for c in named if connection.execute(_STANDING, {"account": c.account}).scalar() == "member"]
 
 
-def manager_of(db: Session | Connection, policy: Policy, account: str) -> str | None:
-    """The account of somebody's manager, by the sources in the policy's order; nobody is their own."""
+def manager_of(db: Session | Connection, policy: Policy, account: str, now: datetime) -> str | None:
+    """The account of somebody's manager, by the sources in the policy's order; nobody is their own.
+
+    While one whom an import has changed does not count yet nobody does, whatever a later source says.
+    """
     for source in policy.manager_sources:
         manager: str | None
         if source == "map":
             manager = policy.manager_map.get(account)
+        elif source == "slack_profile":
+            manager = plain(db).execute(_IN_SLACK, {"account": account}).scalar()
         else:
-            query = _IN_SLACK if source == "slack_profile" else _IN_FILE
-            manager = plain(db).execute(query, {"account": account}).scalar()
+            row = plain(db).execute(_IN_FILE, {"account": account}).first()
+            if row is not None and row.manager_from is not None and row.manager_from > now:
+                return None
+            manager = row.manager if row is not None else None
         if manager and manager != account:
             return manager
     return None
+
+
+def manager_counts_from(db: Session | Connection, policy: Policy, account: str, now: datetime) -> datetime | None:
+    """When the manager counts whom an import has changed, where that is still to come."""
+    row = plain(db).execute(_IN_FILE, {"account": account}).first() if "file" in policy.manager_sources else None
+    return row.manager_from if row is not None and row.manager_from is not None and row.manager_from > now else None
 
 
 def manages_somebody(db: Session | Connection, policy: Policy, account: str) -> bool:

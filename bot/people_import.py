@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlmodel import select
 
-from approvals import bindings
+from approvals import bindings, people
 from approvals.models import Binding, Person
 from approvals.store import Actor, Store, Write
 from bot.shell import tell_security
@@ -17,6 +17,8 @@ from handlers.text import plain
 COLUMNS = ("slack_user", "account_id", "email", "manager_email")
 SLACK_USER = re.compile(r"(T[A-Z0-9]+)/([UW][A-Z0-9]+)")
 ACCOUNT = re.compile(r"[A-Za-z0-9_|:-]{1,128}")
+
+AT_ONCE = 5  # changes of managers in one message
 
 
 class BadFile(Exception):
@@ -47,6 +49,7 @@ class Difference:
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)  # bindings: only with ``move``
+    managers: list[tuple[str, str | None, str | None]] = field(default_factory=list)  # whose, and who was and is it
     same: int = 0
 
 
@@ -119,7 +122,7 @@ def apply(store: Store, lines: list[Line], *, actor: Actor, move: bool, dry: boo
     with store.write() as w:
         first = w.session.exec(select(Binding).limit(1)).first() is None
         for line in lines:
-            _person(w, line, accounts.get(line.manager_mail), found, dry)
+            _person(w, line, accounts.get(line.manager_mail), found, dry, first=first)
             _binding(w, line, found, actor, first=first, move=move, dry=dry)
         if not dry:
             w.audit(
@@ -130,11 +133,26 @@ def apply(store: Store, lines: list[Line], *, actor: Actor, move: bool, dry: boo
             )
             if not first:  # the first one of all is the installation itself
                 changed = len(found.added) + len(found.changed) + len(found.moved)
-                tell_security(w, actor, f"imported people: {changed} lines differ from before")
+                lines_differ = "1 line differs" if changed == 1 else f"{changed} lines differ"
+                tell_security(w, actor, f"imported people: {lines_differ} from before")
+                _tell_of_managers(w, actor, found)
     return found
 
 
-def _person(w: Write, line: Line, manager: str | None, found: Difference, dry: bool) -> None:
+def _tell_of_managers(w: Write, actor: Actor, found: Difference) -> None:
+    """Whoever is somebody's manager from tomorrow on answers for them: each is said by name."""
+    w.session.flush()
+    named = people.names(w.session, {one for change in found.managers for one in change if one})
+    said = [
+        f"the manager of {named[whose]} was {named.get(was or '', 'nobody')}, and is {named.get(now or '', 'nobody')}"
+        + ("" if now is None else f" from {w.now + bindings.PROBATION:%Y-%m-%d %H:%M} UTC on")
+        for whose, was, now in found.managers
+    ]
+    for at in range(0, len(said), AT_ONCE):
+        tell_security(w, actor, "imported managers: " + "; ".join(said[at : at + AT_ONCE]))
+
+
+def _person(w: Write, line: Line, manager: str | None, found: Difference, dry: bool, *, first: bool) -> None:
     known = w.session.get(Person, line.account)
     if known is not None and (known.mail, known.manager) == (line.mail, manager):
         found.same += 1
@@ -143,14 +161,24 @@ def _person(w: Write, line: Line, manager: str | None, found: Difference, dry: b
         found.added.append(f"{line.mail}: account {line.account}, manager {line.manager_mail or 'none'}")
     elif known.manager != manager or known.mail != line.mail:
         found.changed.append(
-            f"{line.mail}: manager {known.manager or 'none'} becomes {manager or 'none'}"
+            f"{line.mail}: manager {_mail(w, known.manager)} becomes {line.manager_mail or 'none'}"
             + (f", mail was {known.mail}" if known.mail != line.mail else "")
         )
+    was = known.manager if known is not None else None
+    if was != manager:
+        found.managers.append((line.account, was, manager))
     if not dry:
         row = known or Person(account=line.account, name=line.name or line.mail, mail=line.mail, read_at=w.now)
+        if was != manager:  # neither the one nor the other answers meanwhile
+            row.manager_from = w.now + bindings.PROBATION if manager and not first else None
         row.mail, row.manager = line.mail, manager
         row.name = line.name or row.name
         w.add(row)
+
+
+def _mail(w: Write, account: str | None) -> str:
+    known = w.session.get(Person, account) if account else None
+    return known.mail if known is not None else account or "none"
 
 
 def _binding(w: Write, line: Line, found: Difference, actor: Actor, *, first: bool, move: bool, dry: bool) -> None:

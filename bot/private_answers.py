@@ -131,7 +131,7 @@ class PrivateAnswers:
         if wanted.kind == "who":
             entitlement = policy.entitlement(wanted.entitlement)
             return entitlement is not None and may_list(policy, speaker, entitlement), entitlement
-        return may_look(session, policy, speaker, wanted.account), None
+        return may_look(session, policy, speaker, wanted.account, self.store.time_in(session)), None
 
     def _hidden_from(self, session: Session, policy: Policy, speaker: Speaker, wanted: Wanted) -> list[str]:
         """The requests of a person that do not exist for whoever looks, asked one by one as by their id.

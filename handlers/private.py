@@ -97,9 +97,9 @@ def audit(desk: Desk, speaker: Speaker, said: Said) -> str:
     return _about_somebody(desk, speaker, said, "audit", "Of what? Type `/access audit REQ-…` or `/access audit @who`.")
 
 
-def may_look(session: Session, policy: Policy, speaker: Speaker, account: str) -> bool:
+def may_look(session: Session, policy: Policy, speaker: Speaker, account: str, now: datetime) -> bool:
     """At somebody's account: oneself, one's reports, and the roles that look after people."""
-    if speaker.account == account or speaker.account == people.manager_of(session, policy, account):
+    if speaker.account == account or speaker.account == people.manager_of(session, policy, account, now):
         return True
     return bool(authority.may_do("read others", speaker))
 
@@ -120,7 +120,7 @@ def _about_somebody(desk: Desk, speaker: Speaker, said: Said, kind: str, usage: 
     with desk.store.read() as session:
         policy = desk.policy(session)
         account = account_said(session, speaker, subject)
-        allowed = account is not None and may_look(session, policy, speaker, account)
+        allowed = account is not None and may_look(session, policy, speaker, account, desk.store.time_in(session))
     if subject is None and not said.command.myself:
         return usage
     if account is None or not allowed:

@@ -15,6 +15,7 @@ from bot.sandbox import seed
 from tests.support.policies import roomy
 from tests.support.world import COMPANY, World, account
 
+NOW = datetime.now(UTC)
 TEAM = seed.SLACK_TEAM
 
 
@@ -103,9 +104,9 @@ def test_a_new_binding_speaks_at_once_and_votes_later(world: World) -> None:
 
 def test_the_manager_is_the_one_of_the_import(world: World) -> None:
     with world.store.read() as session:
-        assert people.manager_of(session, policy(world, session), account("ada")) == account("grace")
-        assert people.manager_of(session, policy(world, session), account("orla")) is None
-        assert people.manager_of(session, policy(world, session), "nobody") is None
+        assert people.manager_of(session, policy(world, session), account("ada"), NOW) == account("grace")
+        assert people.manager_of(session, policy(world, session), account("orla"), NOW) is None
+        assert people.manager_of(session, policy(world, session), "nobody", NOW) is None
 
 
 def test_a_subject_is_found_by_binding_or_by_the_only_account_with_their_mail(world: World) -> None:

@@ -1,13 +1,18 @@
 """People from a file: each mistake is a sentence with its line, each difference is printed, nobody is moved unasked."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlmodel import select
 
 from approvals import bindings as bindings_of
+from approvals import people
 from approvals.bindings import PROBATION
-from approvals.models import AuditDetail, AuditEntry, Binding, Person
+from approvals.bulk_rows import managers_of
+from approvals.models import AuditDetail, AuditEntry, Binding, News, Person
 from approvals.store import Actor, Store
 from bot.people_import import BadFile, Difference, apply, read_csv
 from bot.sandbox import seed
@@ -134,6 +139,58 @@ def test_a_later_binding_counts_a_day_later(store: Store) -> None:
     assert votes_from(store, "U0ADA") > datetime.now(UTC) + PROBATION - timedelta(minutes=5)
 
 
+MEI = "T0A/U0MEI,712020:mei,mei@x.example,,Mei Tanaka\n"
+FILE_ONLY = SimpleNamespace(manager_sources=("file",), manager_map={})
+WITH_MAP = SimpleNamespace(manager_sources=("file", "map"), manager_map={"712020:ada": "712020:mei"})
+
+
+def manager_of_ada(store: Store, after: timedelta, policy: Any = FILE_ONLY) -> str | None:
+    """By both ways to ask for it, which say the same."""
+    with store.read() as session:
+        at = store.time_in(session) + after
+        one = people.manager_of(session, policy, "712020:ada", at)
+        assert managers_of(session, policy, {"712020:ada"}, at) == ({"712020:ada": one} if one else {})
+    return one
+
+
+def told(store: Store) -> str:
+    with store.read() as session:
+        return " ".join(str(json.loads(one.facts)["did"]) for one in session.exec(select(News).order_by(News.id))
+                        if one.kind == "shell_act")  # fmt: skip
+
+
+def test_the_managers_of_the_first_import_count_at_once(store: Store) -> None:
+    load(store, GRACE + ADA)
+    assert manager_of_ada(store, timedelta(0)) == "712020:grace"
+    assert told(store) == ""
+
+
+@pytest.mark.parametrize("policy", [FILE_ONLY, WITH_MAP], ids=["the file alone", "a map after it"])
+def test_a_later_manager_counts_a_day_later_and_nobody_meanwhile(store: Store, policy: Any) -> None:
+    load(store, GRACE + MEI + ADA)
+    load(store, GRACE + MEI + ADA.replace("grace@", "mei@"))
+    assert manager_of_ada(store, timedelta(0), policy) is None
+    assert manager_of_ada(store, PROBATION - timedelta(minutes=5), policy) is None
+    assert manager_of_ada(store, PROBATION, policy) == "712020:mei"
+    assert "1 line differs" in told(store)
+    assert "the manager of Ada Ferreira was Grace Okafor, and is Mei Tanaka from " in told(store)
+
+
+def test_there_and_back_again_counts_a_day_after_the_last(store: Store) -> None:
+    load(store, GRACE + MEI + ADA)
+    load(store, GRACE + MEI + ADA.replace("grace@", "mei@"))
+    load(store, GRACE + MEI + ADA)
+    assert manager_of_ada(store, timedelta(0)) is None
+    assert manager_of_ada(store, PROBATION) == "712020:grace"
+
+
+def test_who_is_new_in_a_later_import_has_a_manager_a_day_later(store: Store) -> None:
+    load(store, GRACE)
+    load(store, GRACE + ADA)
+    assert manager_of_ada(store, timedelta(0)) is None
+    assert manager_of_ada(store, PROBATION) == "712020:grace"
+
+
 def test_the_same_file_twice_changes_nothing(store: Store) -> None:
     load(store, GRACE + ADA)
     before = votes_from(store, "U0ADA")
@@ -145,7 +202,7 @@ def test_the_same_file_twice_changes_nothing(store: Store) -> None:
 def test_another_manager_is_a_difference(store: Store) -> None:
     load(store, GRACE + ADA)
     found = load(store, GRACE + ADA.replace("grace@x.example", ""))
-    assert found.changed == ["ada@x.example: manager 712020:grace becomes none"]
+    assert found.changed == ["ada@x.example: manager grace@x.example becomes none"]
 
 
 def test_another_mail_is_a_difference(store: Store) -> None:
