@@ -38,7 +38,7 @@ def _differences(old: Policy, new: Policy) -> Iterator[tuple[str, bool]]:
     for what, heavy in (
         ("ceilings", True), ("break_glass", True), ("reconciliation", True), ("asking", False),
         ("manager_sources", True), ("manager_field", True), ("manager_map", True), ("on_call", True), 
-        ("channels", False), ("reason", False), ("directories", True),
+        ("channels", old.channels.security != new.channels.security), ("reason", False), ("directories", True),
         ("sizes", False), ("unmanaged", False), ("organization", False), ("sso", True),
     ):  # fmt: skip
         was, is_now = getattr(old, what), getattr(new, what)
@@ -67,7 +67,10 @@ def _changed(name: str, old: Rule, new: Rule) -> Iterator[tuple[str, bool]]:
             yield f"{name}: {what.replace('_', ' ')} {was} becomes {now}", False
     if old.longest != new.longest:
         yield f"{name}: longest {say_duration(old.longest)} becomes {say_duration(new.longest)}", False
-    for what in ("lifetime", "escalate_after", "remind_after", "ticket", "channel", "listed"):
+    if old.escalate_after != new.escalate_after:  # sooner, and others answer who were only asked in need
+        said = f"escalate_after {_shown(old.escalate_after)} becomes {_shown(new.escalate_after)}"
+        yield f"{name}: {said}", new.escalate_after < old.escalate_after
+    for what in ("lifetime", "remind_after", "ticket", "channel", "listed"):
         if getattr(old, what) != getattr(new, what):
             yield f"{name}: {what} {_shown(getattr(old, what))} becomes {_shown(getattr(new, what))}", False
     if isinstance(old, Entitlement) and isinstance(new, Entitlement):

@@ -436,7 +436,8 @@ def _break_glass(file: File) -> Iterator[Mistake]:
 
 
 def _glass_sources(file: File, who: list[Asker]) -> Iterator[Mistake]:
-    """Break-glass people that somebody could make themselves one of, in Slack or by asking the bot."""
+    """Break-glass people who are nobody, or whom somebody could make themselves one of, in Slack or by the bot."""
+    yield from _empty_roles(file, ("break_glass", "who"), who)
     given = {(e.group or e.jira_group or "").casefold(): name for name, e in file.entitlements.items()}
     for at, source in enumerate(who):
         kind, _, value = source.partition(":") if isinstance(source, str) else ("", "", "")
@@ -444,6 +445,12 @@ def _glass_sources(file: File, who: list[Asker]) -> Iterator[Mistake]:
             what = "whoever may edit Slack's user groups could make themselves one who may break glass"
             mend = 'let only admins edit them in Slack, and write user_groups = "admins" in [organization]'
             yield Mistake(("break_glass", "who", at), what, mend)
+        if kind == "oncall" and value not in file.oncall:
+            what = f"there is no on-call source {shown(value)}"
+            yield Mistake(("break_glass", "who", at), what, f"add a table [oncall.{value}]")
+        if source == "owner":
+            what = "break-glass has no owner: its people are the same for every entitlement"
+            yield Mistake(("break_glass", "who", at), what, "name the people themselves, or a role")
         if kind == "group" and value.casefold() in given:
             what = f"{shown(value)} is given by {shown(given[value.casefold()])}, so the bot itself lets people in"
             yield Mistake(("break_glass", "who", at), what, "name another group, or the people themselves")

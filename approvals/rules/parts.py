@@ -254,7 +254,8 @@ def org_admin_rule(file: shape.File) -> Rule:
     """The one road by which an organization admin stops being one. It is fixed: no policy makes it easier."""
     fixed = shape.Verb(
         who_may_ask=["role:admin", "role:security"], ask_for_others=["role:admin", "role:security"],
-        approvers=["role:admin"], approvals=2, escalation=[], tier="high", channel=file.channels.security,
+        approvers=["role:admin"], approvals=2, different_groups=False, escalation=[], tier="high",
+        channel=file.channels.security,
     )  # fmt: skip
     return Rule(**_rule("org-admin", ORG_ADMIN, fixed, file, "high"))
 

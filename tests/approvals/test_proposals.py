@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from approvals import safety
+from approvals.authority import Case, starting_level
 from approvals.models import Freeze, PolicyVersion, Proposal, ProposalVote
 from approvals.performing import apply_policy, unfreeze
 from approvals.policy import Policy
@@ -205,14 +206,19 @@ def test_what_was_approved_while_frozen_is_done_when_it_thaws(world: World) -> N
 
 # -- what differs -----------------------------------------------------------------------------------------------------
 
+OPERATORS = Policy.parse(roomy()).channels.operators
 LIGHT = [
     ('longest = "30d"', 'longest = "29d"', "eu-confluence-admins: longest 30 days becomes 29 days"),
     ('about = "Administer Jira in the EU site"', 'about = "Jira"', "eu-jira-admins: about"),
+    ('longest = "30d"', 'longest = "30d"\nescalate_after = "12h"', "escalate_after 8:00:00 becomes 12:00:00"),
+    (f'operators = "{OPERATORS}"', 'operators = "C0NOWHERE"', "channels:"),
     ('who_may_ask = ["everyone"]', 'who_may_ask = ["role:admin"]', "who may ask everyone becomes the role admin"),
 ]
 HEAVY = [
     ('approvers = ["manager", "owner"]', 'approvers = ["owner"]', "1 of manager, owner becomes answered by 1 of owner"),
     ("[[protected]]", '[[protected]]\naccount = "712020:abcdef"\nwhy = "x"\n[[protected]]', ":abcdef is protected"),
+    ('longest = "30d"', 'longest = "30d"\nescalate_after = "30m"', "escalate_after 8:00:00 becomes 0:30:00"),
+    (f'security = "{COMPANY.channel("security").id}"', 'security = "C0NOWHERE"', "channels:"),
     ("[reason]", "[ceilings]\nan_hour = 99\n[reason]", "ceilings:"),
     ('group = "eu-jira-admins"', 'group = "eu-jira-admins"\ntier = "medium"', "tier low becomes medium"),
     ("[entitlements.eu-jira-admins]", '[entitlements.new]\nabout = "x"\ngroup = "new"\n[entitlements.eu-jira-admins]',
@@ -234,3 +240,10 @@ def test_each_difference_is_said_and_who_decides_takes_two(old: str, new: str, s
 
 def test_the_same_policy_differs_in_nothing() -> None:
     assert Difference(Policy.parse(roomy()), Policy.parse(roomy() + "\n# a remark\n")).sentences == []
+
+
+def test_no_default_of_the_policy_closes_the_road_by_which_an_admin_stops_being_one() -> None:
+    policy = Policy.parse(roomy().replace("[defaults]\n", "[defaults]\ndifferent_groups = true\n", 1))
+    road = policy.rule("revoke", "org-admin")
+    assert road is not None
+    assert starting_level(Case(policy, road, "revoke", account("sade"), account("tomas"))) == 0
