@@ -9,7 +9,7 @@ from sqlmodel import Session
 from approvals import audit, authority, people, safety
 from approvals.breaking import Kind, decide
 from approvals.cases import case_of, level_in_the_chain, rule_of, yes_of
-from approvals.glass_facts import attempt_of, glass_sources, incident_of, known, proof_of
+from approvals.glass_facts import attempt_of, glass_sources, incident_of, known, note_on_call, proof_of
 from approvals.models import AccessRequest
 from approvals.plan import Plan, Step
 from approvals.planning import Atlassian, plan_of, survey
@@ -112,6 +112,7 @@ class Beginning:
             return left
         attempt = attempt_of(w.session, policy, request)
         now = known(w.session, policy, attempt, w.now, fresh=True, but=request.id)
+        note_on_call(w, request, proof["facts"]["on_call"], now)
         # A freeze is waited out; how often it was done before was counted when it was decided.
         now = replace(now, frozen="", mine=0, everybodys=0, second=proof["facts"]["second"])
         answer = decide(policy, attempt, now)

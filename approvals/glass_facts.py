@@ -14,6 +14,7 @@ from approvals.policy import BreakGlass, Person, Policy, Source
 from approvals.states import OPEN
 from approvals.states import Grant as GrantStatus
 from approvals.states import Review as ReviewStatus
+from approvals.store import MACHINE, Write
 
 EVENTS_SHOW_LATE = timedelta(minutes=10)  # Atlassian's audit log; before that a look would find too little
 BY_HAND = "by hand:"  # how the source begins of what a shell entered afterwards
@@ -173,12 +174,27 @@ def proof_of(db: Session, request: AccessRequest) -> dict[str, Any] | None:
     return None
 
 
-def who_was_in_it(db: Session, request: AccessRequest) -> frozenset[str]:
-    """Who holds it, was on call with them, or agreed to it: none of them judges it afterwards."""
+def who_was_in_it(db: Session, policy: Policy, request: AccessRequest, now: datetime) -> frozenset[str]:
+    """Who holds it, was on call with them, or agreed to it: none of them judges it afterwards.
+
+    Where it could not be read who was on call, it is who was when it was given; else any of the break-glass people.
+    """
     facts = (proof_of(db, request) or {}).get("facts", {})
     # Several may agree before it is decided, and the facts have only the one who was enough.
     agreed = {str(entry["actor"]) for entry in audit.find(db, event="glass.seconded", request=request.id)}
-    return frozenset({request.subject, *facts.get("with_them", ()), facts.get("second", ""), *agreed}) - {""}
+    perhaps: frozenset[str] = frozenset()
+    if facts.get("on_call") == str(Seen.UNKNOWN):
+        at_the_deed = audit.find(db, event="glass.on_call", request=request.id)
+        read = frozenset(str(one) for entry in at_the_deed for one in entry["data"]["with_them"])
+        perhaps = read if at_the_deed else glass_people(db, policy, now)
+    in_it = {request.subject, *facts.get("with_them", ()), facts.get("second", ""), *agreed, *perhaps}
+    return frozenset(in_it) - {""}
+
+
+def note_on_call(w: Write, request: AccessRequest, then: str, now: Known) -> None:
+    """Who is on call at the deed, where it could not be read when it was decided: they do not judge it either."""
+    if then == str(Seen.UNKNOWN) and now.on_call not in (Seen.UNKNOWN, Seen.NOT_ASKED):
+        w.audit("glass.on_call", actor=MACHINE, request=request.id, data={"with_them": sorted(now.with_them)})
 
 
 def attempt_of(db: Session, policy: Policy, request: AccessRequest) -> Attempt:

@@ -13,14 +13,15 @@ from approvals.models_review import VERDICTS
 from approvals.policy import Person as Speaker
 from approvals.policy import Policy, Verdict
 from approvals.policy_book import PolicyBook
+from approvals.states import OPEN, after
 from approvals.states import Review as ReviewStatus
-from approvals.states import after
 from approvals.store import MACHINE, Actor, AlreadyThere, Store, Write
 from approvals.workflow import Ask, Refused, Workflow
 
 SAID_AGAIN = timedelta(hours=24)
 SAID_AT_MOST = 3  # at 24, 48 and 72 hours; the right to break glass rests until it is settled
 DRILL_EVERY = timedelta(days=90)
+LOOKED_AT = timedelta(minutes=1)  # whether a suspension is over
 JUST_READ = timedelta(minutes=5)
 
 
@@ -90,11 +91,16 @@ class Reviews:
             raise Refused(because)
 
     def _tell(self, w: Write, review: Review, speaker: Speaker, verdict: str, reason: str) -> None:
-        """Security, and who broke the glass: whom it is about reads what was said of it."""
+        """Security, and who broke the glass; of misuse they hear when it is decided whether they are suspended."""
         name = people.names(w.session, {speaker.account})[speaker.account]
         facts = {"by": name, "verdict": verdict, "reason": reason}
         id = review.request_id
         w.tell("review_settled", place="security", request=id, once=f"settled:{id}", **facts)
+        if verdict != "misuse":
+            self._tell_person(w, review, facts)
+
+    def _tell_person(self, w: Write, review: Review, facts: dict[str, str]) -> None:
+        id = review.request_id
         for bound in reachable(w.session, {review.person}):
             w.tell("review_settled", place="person", request=id, once=f"settled:{id}:{bound.user}",
                    team=bound.team, user=bound.user, **facts)  # fmt: skip
@@ -126,7 +132,7 @@ class Reviews:
         policy = self.policies.current(w.connection)
         request = w.request(id)
         judges = {one.account for one in policy.roles["security"]} | bypassed(w.session, policy, request, w.now)
-        judges -= who_was_in_it(w.session, request)
+        judges -= who_was_in_it(w.session, policy, request, w.now)
         admins = {one.account for one in policy.roles["admin"]} if said > 1 else set()
         facts = {"hours": 24 * said, "id": id}
         w.audit("review.escalated", actor=MACHINE, request=id, data={"hours": 24 * said})
@@ -139,16 +145,21 @@ class Reviews:
     # -- misuse ---------------------------------------------------------------------------------------------------
 
     def propose_suspension(self, claim: jobs.Claim) -> None:
-        """The job ``misuse``: asked in the name of who judged; it is answered like every suspension."""
+        """The job ``misuse``: asked in the name of who judged; it is answered like every suspension.
+
+        It is a quiet request: neither its subject nor a channel hears of it here before it is over.
+        """
         with self.store.read() as session:
             review = session.get_one(Review, claim.about)
+            source = f"misuse:{review.request_id}"
+            known = session.exec(select(AccessRequest.id).where(AccessRequest.source == source)).first()
             bound = people.slack_user_of(session, review.by)
             policy = self.policies.current(session)
             speaker = people.speaker(session, policy, bound.team, bound.user) if bound else None
-        asked, because = "", "whoever judged it is not heard any more"
-        if isinstance(speaker, Speaker):
+        asked, because = known or "", "" if known else "whoever judged it is not heard any more"
+        if isinstance(speaker, Speaker) and not known:
             reason = f"Misuse of break-glass, {review.request_id}: {review.reason}"
-            ask = Ask("suspend", review.person, "", None, reason[:1000], f"misuse:{review.request_id}")
+            ask = Ask("suspend", review.person, "", None, reason[:1000], source)
             try:
                 asked, because = self.workflow.ask(speaker, ask).id, ""
             except Refused as refused:
@@ -156,15 +167,21 @@ class Reviews:
             except AlreadyThere:
                 because = "it was refused before"
         with self.store.work(claim, last=True) as w:
-            w.tell("misuse", place="security", request=review.request_id, once=f"misuse:{review.request_id}",
-                   suspends=asked, because=because)  # fmt: skip
+            status = w.request(asked).status if asked else ""
+            if status in OPEN:
+                w.enqueue("misuse", review.request_id, at=w.now + LOOKED_AT)
+                return
+            w.tell("misuse", place="security", request=review.request_id, once=source,
+                   suspends=asked, because=because, status=status)  # fmt: skip
+            name = people.names(w.session, {review.by})[review.by]
+            self._tell_person(w, review, {"by": name, "verdict": review.verdict, "reason": review.reason})
 
 
 def may_judge(session: Session, policy: Policy, request_id: str, speaker: Speaker, now: datetime) -> Verdict:
     """Whether somebody may say what it was, by who they are and who was in it."""
     request = session.get_one(AccessRequest, request_id)
     passed = bypassed(session, policy, request, now)
-    return may_settle(speaker, request.subject, passed, who_was_in_it(session, request))
+    return may_settle(speaker, request.subject, passed, who_was_in_it(session, policy, request, now))
 
 
 def last_drill(session: Session) -> datetime | None:

@@ -119,7 +119,8 @@ def misuse(facts: Facts, view: RequestView | None, _: str) -> str:
     assert view is not None
     name = esc(view.name(view.request.requester))
     if facts["suspends"]:
-        return f":no_entry: {facts['suspends']} asks to suspend *{name}*, because of misuse of break-glass."
+        asked = f"{facts['suspends']} asked to suspend *{name}*, because of misuse of break-glass"
+        return f":no_entry: {asked}: {facts.get('status', '')}."
     return f":no_entry: To suspend *{name}* could not be asked for: {esc(facts['because'], 600)}"
 
 

@@ -4,7 +4,9 @@ import json
 from datetime import timedelta
 
 import pytest
+from sqlmodel import select
 
+from approvals.jobs import Claim
 from approvals.models import AccessRequest, Review
 from approvals.reviews import DRILL_EVERY, last_drill, remind_to_practise
 from approvals.states import Review as ReviewStatus
@@ -88,6 +90,40 @@ def test_of_two_who_agreed_before_it_was_decided_neither_judges_it(careful: Worl
     assert of(careful, request).by == account("grace")
 
 
+@pytest.mark.parametrize("at_the_deed", [True, False])
+def test_where_it_was_not_known_who_is_on_call_nobody_who_may_have_been_judges_it(
+    careful: World, at_the_deed: bool
+) -> None:
+    """Read at the deed it is who was on call then; not read even then, it is any of the break-glass people."""
+    if not at_the_deed:
+        who, sade = "second_person = true\nwho = [", COMPANY.person("sade")
+        entry = f'{{slack = "T0HARBOUR/{sade.slack_id}", account = "{sade.account_id}"}}, '
+        careful.apply_policy(ON_CALL.replace(who, who + entry))
+    on_call(careful, trouble="PagerDuty: no answer")
+    request = careful.breaks()
+    careful.run()
+    careful.glass_desk.second(careful.speaker("mei"), request.id, "mei agrees")
+    if at_the_deed:
+        readable_after_the_decision(careful, "tomas", "sade")
+    careful.run()
+    assert careful.request(request).status == Status.DONE, careful.request(request).because
+    on_call(careful, "tomas")
+    with pytest.raises(Refused, match="who was on call with them"):
+        settle(careful, "sade", request)
+    settle(careful, "grace", request)
+    assert of(careful, request).by == account("grace")
+
+
+def readable_after_the_decision(world: World, *who: str) -> None:
+    apply = world.worker.kinds["apply"]
+
+    def read_first(claim: Claim) -> None:
+        on_call(world, *who)
+        apply(claim)
+
+    world.worker.kinds = {**world.worker.kinds, "apply": read_first}
+
+
 def test_it_is_settled_once(world: World) -> None:
     request = broken(world)
     settle(world, "sade", request)
@@ -131,13 +167,36 @@ def test_a_bot_that_slept_for_three_days_says_it_once(world: World) -> None:
     assert f"review due:{request.id}" not in world.jobs()
 
 
+def suspension(world: World) -> AccessRequest:
+    with world.store.read() as session:
+        return session.exec(select(AccessRequest).where(AccessRequest.verb == "suspend")).one()
+
+
+@pytest.mark.parametrize(("choice", "status"), [("approve", "done"), ("deny", "denied")])
+def test_of_misuse_neither_the_person_nor_the_number_of_the_request_is_told_before_it_is_over(
+    world: World, choice: str, status: str
+) -> None:
+    request = broken(world)
+    settle(world, "sade", request, "misuse")
+    suspend = suspension(world)
+    world.later(timedelta(minutes=5))
+    world.run()
+    assert (heard(world, "review_settled"), world.news("misuse")) == ({"security"}, [])
+    world.click("omar", suspend, choice, reason="not so", typed="the plan was shown")
+    world.run()
+    world.later(timedelta(minutes=10))
+    world.run()
+    assert world.request(suspend).status == status, world.news("vote_refused")
+    assert heard(world, "review_settled") == {"security", "tomas"}
+    (said,) = world.news("misuse")
+    assert (json.loads(said.facts)["suspends"], json.loads(said.facts)["status"]) == (suspend.id, status)
+    assert f"misuse:{request.id}" not in world.jobs()
+
+
 def test_misuse_asks_for_a_suspension_in_the_name_of_who_judged(world: World) -> None:
     request = broken(world)
     settle(world, "sade", request, "misuse")
-    (said,) = world.news("misuse")
-    asked = json.loads(said.facts)["suspends"]
-    with world.store.read() as session:
-        suspend = session.get_one(AccessRequest, asked)
+    suspend = suspension(world)
     assert (suspend.verb, suspend.subject, suspend.requester) == ("suspend", account("tomas"), account("sade"))
     assert suspend.status == Status.PENDING, "somebody else answers it"
     assert request.id in suspend.reason
@@ -152,6 +211,7 @@ def test_who_may_not_ask_for_a_suspension_is_told_so(world: World) -> None:
     settle(world, "sade", request, "misuse")
     facts = json.loads(world.news("misuse")[0].facts)
     assert facts["suspends"] == ""
+    assert heard(world, "review_settled") == {"security", "tomas"}, "nothing quiet waits"
     assert "you may not ask" in facts["because"]
 
 
