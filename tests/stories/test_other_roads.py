@@ -49,7 +49,7 @@ def test_a_local_group_is_given_for_a_while(bot: Living) -> None:
 
 
 def test_the_whole_bot_makes_just_the_calls_that_a_grant_needs(bot: Living) -> None:
-    """From the command to the end: four reads for the plan, then a read, a write and a read back, twice."""
+    """From the command to the end: five reads for the plan, then a read, a write and a read back, twice."""
 
     def since(number: int) -> list[str]:
         entries = bot.atlassian.ledger(after=number)
@@ -66,8 +66,9 @@ def test_the_whole_bot_makes_just_the_calls_that_a_grant_needs(bot: Living) -> N
     request = ask(bot, "ada", "eu-jira-admins")
     settle(bot)
     planned = since(start)
-    assert len(planned) == 4
-    assert {line.rpartition("/")[2] or "record" for line in planned} == {"search", "Groups", "get-scim-links", "record"}
+    assert len(planned) == 5
+    kinds = {"search", "role-assignments", "Groups", "get-scim-links", "record"}  # what the group gives, once a minute
+    assert {line.rpartition("/")[2] or "record" for line in planned} == kinds
     start = now()
     press(bot, "grace", "approve", next(m for m in bot.slack.dms("grace") if f"{request} · asked" in text_of(m)))
     settle(bot)
