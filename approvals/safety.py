@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from sqlalchemy import Connection, delete, func, insert, literal, union_all
+from sqlalchemy import Connection, and_, delete, func, insert, literal, or_, union_all
 from sqlmodel import Session, col, select
 
 from approvals import jobs, people
@@ -25,6 +25,9 @@ CEILING = "ceiling.tripped"  # counted; what it stopped has its own entry
 DESTROYS = frozenset({"revoke", "deactivate", "offboard", "suspend", "tokens", "email"})
 TAKES = DESTROYS - {"email"}  # another address may be somebody else's
 ADMINS_REMAIN = 2
+LISTED = timedelta(
+    minutes=5
+)  # an admin that was removed may be listed still; it shows within 30 seconds, Atlassian says
 LOCKED = timedelta(seconds=60)  # real time; longer than the calls under it may take
 THAWS = 15.0  # seconds between two looks whether the freeze is over
 LOOKS_AGAIN = 2.0  # seconds between two looks whether it is known how far the record was
@@ -228,16 +231,22 @@ def _insist_on_the_lease(w: Write, holder: str) -> None:
 
 
 def look(directory: Admins, store: Store, request: AccessRequest) -> str:
-    """Whether two active admins remain besides the emergency accounts, counted just before the call."""
+    """Whether two active admins remain besides the emergency accounts, counted just before the call.
+
+    Atlassian may list somebody for a while who was read back as none any more, so what was done lately counts as well.
+    """
     if not _is_about_admins(request):
         return ""
     admins = directory.org_admins()
     with store.read() as session:
+        lately = and_(
+            col(AccessRequest.status) == Status.DONE, col(AccessRequest.moved_at) > store.time_in(session) - LISTED
+        )
         removed = select(AccessRequest.subject).where(
             AccessRequest.verb == "revoke",
             AccessRequest.entitlement == ORG_ADMIN,
             AccessRequest.id != request.id,
-            col(AccessRequest.status).in_([Status.APPLYING, Status.PARTLY]),
+            or_(col(AccessRequest.status).in_([Status.APPLYING, Status.PARTLY]), lately),
         )
         others = session.exec(removed).all()
     left = admins - {request.subject, *others}
