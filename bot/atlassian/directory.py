@@ -20,7 +20,7 @@ from bot.atlassian.plans.leaving import Leaving
 from bot.atlassian.plans.lookups import Lookups, Rules, named
 from bot.atlassian.plans.more_roads import RoleRoad, SiteRoad
 from bot.atlassian.plans.newcomers import Newcomers
-from bot.atlassian.plans.org_admins import OrgAdmins
+from bot.atlassian.plans.org_admins import OrgAdmins, is_active
 from bot.atlassian.plans.roads import UNDONE, Deed, OrganizationRoad, Planned, Road, ScimRoad
 from bot.atlassian.plans.routes import after_leaving
 from bot.atlassian.plans.standing import Standing
@@ -99,10 +99,13 @@ class AtlassianDirectory:
         return self.lookups.domains()
 
     def members(self, group: str) -> frozenset[str]:
-        """The active accounts in a group, for a source of approvers; more than a thousand are not read to their end."""
+        """The active accounts in a group, for a source of approvers; more than a thousand are not read to their end.
+
+        Whoever is suspended keeps the group for when they are restored, and answers for nobody until then.
+        """
         found = self.lookups.organization.users_of_group(self.lookups.group(group).id)
         read = itertools.islice(found, MOST_APPROVERS)
-        return frozenset(one.account_id for one in read if one.account_status in (None, "active"))
+        return frozenset(one.account_id for one in read if is_active(one))
 
     # -- plans ----------------------------------------------------------------------------------------------------
 

@@ -59,6 +59,17 @@ def answers(bot: Living, who: str, request: str) -> None:
     settle(bot)
 
 
+def approved_and_not_begun(bot: Living, who: str, request: str) -> None:
+    press(bot, who, "approve", card(bot, request), force=True)
+    claim = bot.store.claim()
+    while claim is not None and claim.kind != "count":
+        bot.house.worker.run(claim)
+        claim = bot.store.claim()
+    assert claim is not None
+    bot.house.worker.run(claim)
+    assert status_of(bot, request) == "approved"
+
+
 def heard(bot: Living, who: str) -> str:
     return "\n".join(text_of(m) for m in bot.slack.messages(who)).replace("\u2060", "")
 
@@ -95,14 +106,7 @@ def test_whoever_was_put_in_counts_after_ten_minutes(bot: Living) -> None:
 
 def test_whoever_was_taken_out_between_the_click_and_the_deed_gives_nothing(bot: Living) -> None:
     request = asked(bot)
-    press(bot, "mei", "approve", card(bot, request), force=True)
-    claim = bot.store.claim()
-    while claim is not None and claim.kind != "count":
-        bot.house.worker.run(claim)
-        claim = bot.store.claim()
-    assert claim is not None
-    bot.house.worker.run(claim)
-    assert status_of(bot, request) == "approved"
+    approved_and_not_begun(bot, "mei", request)
     bot.slack.set_group(GROUP, ["tomas"])
     older(bot, timedelta(seconds=50))
     settle(bot)
@@ -156,6 +160,42 @@ def test_an_atlassian_group_is_read_from_atlassian(bot: Living) -> None:
     assert "the Atlassian group confluence-reviewers" in heard(bot, "mei")
     answers(bot, "tomas", request)
     assert status_of(bot, request) == "done"
+
+
+def test_whoever_is_suspended_answers_for_no_atlassian_group_until_restored(bot: Living) -> None:
+    tomas = COMPANY.person("tomas").account_id
+    organization = bot.house.directory.clients.organization
+    organization.create_group("confluence-reviewers", directory=seed.ORG_DIRECTORY_ID)
+    (group,) = organization.groups_by_name(["confluence-reviewers"])
+    organization.add_member(group.id, tomas, directory=seed.ORG_DIRECTORY_ID)
+    organization.suspend(tomas, directory=seed.ORG_DIRECTORY_ID)
+    assert bot.house.directory.members("confluence-reviewers") == frozenset()
+    older(bot, timedelta(seconds=70))
+    request = asked(bot, "eu-confluence-admins")
+    answers(bot, "tomas", request)
+    assert status_of(bot, request) == "pending"
+    organization.restore(tomas, directory=seed.ORG_DIRECTORY_ID)
+    older(bot, timedelta(minutes=3))
+    settle(bot)  # he is seen to be in it again, and counts ten minutes later, as whoever is put in
+    older(bot, timedelta(minutes=14))
+    answers(bot, "tomas", request)
+    assert status_of(bot, request) == "done"
+
+
+def test_a_yes_of_whoever_is_suspended_before_the_deed_no_longer_counts(bot: Living) -> None:
+    tomas = COMPANY.person("tomas").account_id
+    organization = bot.house.directory.clients.organization
+    organization.create_group("confluence-reviewers", directory=seed.ORG_DIRECTORY_ID)
+    (group,) = organization.groups_by_name(["confluence-reviewers"])
+    organization.add_member(group.id, tomas, directory=seed.ORG_DIRECTORY_ID)
+    older(bot, timedelta(seconds=70))
+    request = asked(bot, "eu-confluence-admins")
+    approved_and_not_begun(bot, "tomas", request)
+    organization.suspend(tomas, directory=seed.ORG_DIRECTORY_ID)
+    older(bot, timedelta(seconds=140))
+    settle(bot)
+    assert status_of(bot, request) == "refused"
+    assert "no longer counts" in thread_of(card(bot, request))[-1]
 
 
 def test_who_is_on_call_by_the_rota_answers_and_a_rota_that_is_gone_gives_nobody(bot: Living, rota: Path) -> None:

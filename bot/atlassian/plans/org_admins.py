@@ -138,11 +138,13 @@ class OrgAdmins:
 
 
 def is_active_admin(person: OrgUser) -> bool:
-    active = person.account_status in (None, "active") and person.membership_status not in (
-        "suspended",
-        "no_membership",
-    )
-    return active and ORG_ADMIN in (person.platform_roles or [])
+    return is_active(person) and ORG_ADMIN in (person.platform_roles or [])
+
+
+def is_active(person: OrgUser) -> bool:
+    """Whether somebody may log in, and has access to the organization."""
+    there = person.membership_status not in ("suspended", "no_membership")
+    return there and person.account_status in (None, "active")
 
 
 def as_entitlement(group: str) -> Entitlement:
