@@ -301,7 +301,12 @@ class Transport:
 
 def same_text(one: str, other: str) -> bool:
     """Equal, or equal but for A-Z and a-z. No other folding: "ß" must not find "ss"."""
-    return one == other or (one.isascii() and other.isascii() and one.lower() == other.lower())
+    return text_key(one) == text_key(other)
+
+
+def text_key(text: str) -> str:
+    """What is the same of all texts that ``same_text`` takes for equal."""
+    return text.lower() if text.isascii() else text
 
 
 def organization_transport(

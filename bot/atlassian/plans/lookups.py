@@ -16,7 +16,7 @@ from bot.atlassian.plans.remembered import Remembered
 from bot.atlassian.scim import ScimClient
 from bot.atlassian.shapes import OrgGroup, OrgUser, ScimLink
 from bot.atlassian.site import SiteClient
-from bot.atlassian.transport import same_text
+from bot.atlassian.transport import same_text, text_key
 
 GONE = {"closed": "was deleted", "inactive": "is deactivated"}
 OWNER_FRESH = 60.0  # seconds that the owner of a group is believed
@@ -108,7 +108,7 @@ class Lookups:
         The id in the address of a group's page is not the SCIM id, and names are what the policy has
         (https://community.atlassian.com/, "Atlassian Access APIs and user provisioning").
         """
-        known = self._groups.get(name.casefold())
+        known = self._groups.get(text_key(name))
         if known is not None:
             return known
         found = self._groups_named(name)
@@ -117,20 +117,25 @@ class Lookups:
                 f"The organization has no group named {name}. "
                 "An administrator must create it, or mend its name in the policy."
             )
-        return self._groups.put(name.casefold(), found[0])
+        if len({group.id for group in found}) > 1:
+            raise Impossible(
+                f"The organization has {len(found)} groups named {name}, so nobody can say which one is meant. "
+                "An administrator must give all but one another name, or name another group in the policy."
+            )
+        return self._groups.put(text_key(name), found[0])
 
     def makes_admins(self, name: str) -> bool:
         """Whether a group makes its members organization admins, as it was at most a minute ago.
 
         A group that only the Jira site knows has no roles in the organization.
         """
-        known = self._admin_groups.get(name)
+        known = self._admin_groups.get(text_key(name))
         if known is not None:
             return known
-        group = self._groups.get(name.casefold())
+        group = self._groups.get(text_key(name))
         found = [group] if group is not None else self._groups_named(name)
         roles = (one for each in found for one in self.organization.group_roles(each.id))
-        return self._admin_groups.put(name, any(gives_org_admin(one) for one in roles))
+        return self._admin_groups.put(text_key(name), any(gives_org_admin(one) for one in roles))
 
     def insist_on_no_admins(self, name: str) -> None:
         """No rule of an entitlement gives or takes organization administration; ``Impossible`` where a group would."""
@@ -138,15 +143,17 @@ class Lookups:
             raise Impossible(MAKES_ADMINS.format(name=name))
 
     def _groups_named(self, name: str) -> list[OrgGroup]:
-        return [group for group in self.organization.groups_by_name([name]) if same_text(group.name, name)]
+        """To the letter where there are such, else but for capitals."""
+        alike = [group for group in self.organization.groups_by_name([name]) if same_text(group.name, name)]
+        return [group for group in alike if group.name == name] or alike
 
     def scim_group(self, directory: str, name: str) -> str | None:
         """The SCIM id of a group in a directory there is a key for."""
-        known = self._scim_groups.get((directory, name))
+        known = self._scim_groups.get((directory, text_key(name)))
         if known is not None:
             return known
         there = self.scim[directory].find_group_by_name(name)
-        return self._scim_groups.put((directory, name), there.id) if there else None
+        return self._scim_groups.put((directory, text_key(name)), there.id) if there else None
 
     def link(self, account: str, directory: str) -> ScimLink | None:
         """The SCIM record behind an account in a directory: one that is remembered, or read now.
@@ -182,9 +189,9 @@ class Lookups:
         """Something remembered turned out to be wrong."""
         self._people.forget(account)
         self._links.forget(account)
-        self._groups.forget(group.casefold())
+        self._groups.forget(text_key(group))
         for directory in self.scim:
-            self._scim_groups.forget((directory, group))
+            self._scim_groups.forget((directory, text_key(group)))
 
     def domains(self) -> frozenset[str]:
         """The organization's verified domains, in lower case."""
