@@ -91,7 +91,7 @@ TABLE = {
     "restore": row(unmanaged=Cell(DONE, "lives on elsewhere")),
     "tokens": row(
         unmanaged=Cell(REFUSED, r"so its API tokens can't be deleted here\. It can be suspended"),
-        fed=Cell(DONE, "1 API tokens are deleted; nothing brings them back"),
+        fed=Cell(DONE, "1 API token is deleted; nothing brings it back"),
     ),
     "email": row(
         unmanaged=not_ours("given another address"),

@@ -53,7 +53,7 @@ class Standing:
         if not records and not privileges.allowed("lifecycle.enablement"):
             raise Impossible(refusal("deactivated", person, privileges, "lifecycle.enablement"))
         tokens = self.accounts.api_tokens(account)
-        warnings = [f"{len(tokens)} API tokens are deleted; nothing brings them back."] if tokens else []
+        warnings = _lost(len(tokens))
         warnings += [UNDONE for _, directory in records if directory.owner == "fed"]
         warnings += self._where_active(person)
         first = self._tokens(person).model_copy(update={"optional": True})
@@ -79,8 +79,9 @@ class Standing:
         warnings = [UNDONE for _, directory in records if directory.owner == "fed"]
         if tokens:
             ids = ", ".join(token.id for token in tokens)
-            fate = "They will work again." if keep_tokens else "They are deleted first."
-            warnings.append(f"{len(tokens)} API tokens survived and would work again: {ids}. {fate}")
+            it = "It" if len(tokens) == 1 else "They"
+            fate = "will work again." if keep_tokens else f"{'is' if len(tokens) == 1 else 'are'} deleted first."
+            warnings.append(f"{_tokens(len(tokens))} survived and would work again: {ids}. {it} {fate}")
         before = () if keep_tokens else (self._tokens(person),)
         steps = (*before, *self._switch(person, records, "reactivate"))
         return survey_of(person, steps, person.account_status == "active", warnings)
@@ -94,7 +95,7 @@ class Standing:
                 "deleted here. It can be suspended (`/access suspend`)."
             )
         tokens = self.accounts.api_tokens(account)
-        warnings = [f"{len(tokens)} API tokens are deleted; nothing brings them back."] if tokens else []
+        warnings = _lost(len(tokens))
         return survey_of(person, (self._tokens(person),) if tokens else (), not tokens, warnings)
 
     def suspend(self, account: str) -> Survey:
@@ -207,8 +208,19 @@ class Standing:
         except DirectoryError as trouble:
             if not step.optional:
                 raise
-            return f"{deleted} tokens deleted, then: {trouble}"
-        return f"204: {deleted} tokens deleted"
+            return f"{_tokens(deleted)} deleted, then: {trouble}"
+        return f"204: {_tokens(deleted)} deleted"
+
+
+def _tokens(number: int) -> str:
+    return "1 API token" if number == 1 else f"{number} API tokens"
+
+
+def _lost(number: int) -> list[str]:
+    are = "is" if number == 1 else "are"
+    return (
+        [f"{_tokens(number)} {are} deleted; nothing brings {'it' if number == 1 else 'them'} back."] if number else []
+    )
 
 
 def step_about(

@@ -193,7 +193,7 @@ def test_tokens_are_listed_and_deleted_on_deactivation_and_named_on_reactivation
     assert left.id in back.warnings[0]
     kept = directory.survey_reactivate(VERA, keep_tokens=True)
     assert does(kept) == [("reactivate", "scim")]
-    assert "They will work again." in kept.warnings[0]
+    assert "It will work again." in kept.warnings[0]
     take(directory, back)
     assert directory.clients.accounts.api_tokens(VERA) == []
 
@@ -391,12 +391,24 @@ def test_tokens_that_can_not_be_read_do_not_hold_the_deactivation_up(
     survey = directory.survey_deactivate(NADIA)
     first, switch, last = survey.steps
     atlassian.fault(status=429, path_regex="/manage/api-tokens", times=1)
-    assert "0 tokens deleted, then:" in directory.perform(first)
+    assert "0 API tokens deleted, then:" in directory.perform(first)
     directory.perform(switch)
     assert atlassian.account(NADIA)["active"] is False
     assert not directory.is_true(last), "done only when the list is empty"
-    assert directory.perform(last) == "204: 2 tokens deleted"
+    assert directory.perform(last) == "204: 2 API tokens deleted"
     assert directory.is_true(last)
+
+
+def test_one_token_is_one(directory: AtlassianDirectory, atlassian: AtlassianControl) -> None:
+    for token in directory.clients.accounts.api_tokens(NADIA):
+        directory.clients.accounts.delete_api_token(NADIA, token.id)
+    atlassian.make_token(NADIA)
+    survey = directory.survey_tokens(NADIA)
+    assert survey.warnings == ("1 API token is deleted; nothing brings it back.",)
+    back = directory.survey_reactivate(NADIA, keep_tokens=True).warnings[-1]
+    assert back.startswith("1 API token survived and would work again: ")
+    assert back.endswith(" It will work again.")
+    assert directory.perform(survey.steps[0]) == "204: 1 API token deleted"
 
 
 def test_a_slow_list_of_tokens_is_left_after_ten_seconds(make: Make) -> None:
@@ -404,7 +416,7 @@ def test_a_slow_list_of_tokens_is_left_after_ten_seconds(make: Make) -> None:
     ticks = iter([0.0, 11.0, 11.0, 11.0])
     directory._standing._clock = lambda: next(ticks)
     first = directory.survey_deactivate(NADIA).steps[0]
-    assert directory.perform(first) == "204: 0 tokens deleted"
+    assert directory.perform(first) == "204: 0 API tokens deleted"
 
 
 def test_suspended_in_each_directory_and_restored(directory: AtlassianDirectory, atlassian: AtlassianControl) -> None:
