@@ -203,11 +203,31 @@ class Transport:
         *,
         wrote: bool,
     ) -> Json:
+        answer = self._send(method, template, doing, ids, params, body, wrote)
+        if not 200 <= answer.status < 300:
+            refusal = self._error(answer, doing, wrote)
+            if isinstance(refusal, RateLimited) and self._brakes.budget:
+                self._brakes.budget.refused(template, refusal.after)
+            raise refusal
+        return self._parsed(answer, doing, wrote)
+
+    def _once(
+        self,
+        key: SecretStr,
+        method: str,
+        template: str,
+        doing: str,
+        ids: Mapping[str, str] | None,
+        params: Params | None,
+        body: Mapping[str, Any] | None,
+        wrote: bool,
+    ) -> Answer:
+        """One call with one key: held back where it must be, and counted whatever becomes of it."""
         self._brakes.hold(self.name, method, template, doing, wrote)
         started = time.monotonic()
         answer: Answer | None = None
         try:
-            answer = self._send(method, template, ids, params, body)
+            answer = self._send_with(key, method, template, ids, params, body)
         except UnsafeAddress as error:
             raise BadRequest(self.name, doing, why=f"nothing was sent, {error}") from None
         except NotReached as error:
@@ -219,12 +239,7 @@ class Transport:
             raise Unreadable(self.name, doing, why=str(error), maybe_done=wrote) from error
         finally:
             self._note(method, template, answer, time.monotonic() - started, wrote)
-        if not 200 <= answer.status < 300:
-            refusal = self._error(answer, doing, wrote)
-            if isinstance(refusal, RateLimited) and self._brakes.budget:
-                self._brakes.budget.refused(template, refusal.after)
-            raise refusal
-        return self._parsed(answer, doing, wrote)
+        return answer
 
     def _note(self, method: str, template: str, answer: Answer | None, seconds: float, wrote: bool) -> None:
         """Counted, and a line with the job's trace beside Atlassian's own; of reads that went well only at DEBUG.
@@ -243,17 +258,19 @@ class Transport:
         self,
         method: str,
         template: str,
+        doing: str,
         ids: Mapping[str, str] | None,
         params: Params | None,
         body: Mapping[str, Any] | None,
+        wrote: bool,
     ) -> Answer:
         """With the key at hand. A 401 has had no effect, so the other key may be tried at once; who works is kept."""
         key = self.keys.at_hand
-        answer = self._send_with(key, method, template, ids, params, body)
+        answer = self._once(key, method, template, doing, ids, params, body, wrote)
         other = self.keys.beside
         if answer.status != UNAUTHORIZED or other is None:
             return answer
-        again = self._send_with(other, method, template, ids, params, body)
+        again = self._once(other, method, template, doing, ids, params, body, wrote)
         if again.status == UNAUTHORIZED:
             return answer
         self.keys.refused(key)

@@ -1,5 +1,6 @@
 """Two slots for a key: a 401 or its last day turns to the other one, and nothing is lost between them."""
 
+import contextlib
 from datetime import date
 
 import httpx
@@ -8,7 +9,7 @@ from pydantic import SecretStr
 
 from bot.atlassian.errors import Forbidden, KeyRefused, Unreachable
 from bot.atlassian.keys import KeySlots, Slot
-from bot.atlassian.transport import Basic, Bearer, Transport
+from bot.atlassian.transport import Basic, Bearer, Brakes, Transport
 from tests.support.wire import Recorder
 
 OLD, NEW = SecretStr("old-key-0f3d9a"), SecretStr("new-key-77aa11")
@@ -57,6 +58,28 @@ def test_where_neither_works_the_first_ones_word_counts_and_nothing_is_turned() 
             transport.get("/a", doing="read")
     assert sent(recorder) == ["old", "new"] * 2
     assert not keys.turned
+
+
+@pytest.mark.parametrize(("second", "noted"), [(NO, [401, 401]), (YES, [401, 200])], ids=["refused", "taken"])
+def test_two_calls_for_one_are_two_to_the_count_and_to_the_budget(second: object, noted: list[int]) -> None:
+    heard: list[int | None] = []
+    spent: list[str] = []
+
+    class Budget:
+        def spend(self, template: str) -> float:
+            spent.append(template)
+            return 0.0
+
+        def refused(self, template: str, after: float | None) -> None: ...
+
+    transport = Transport(
+        "X", "https://api.atlassian.com", Bearer(slots()), http=Recorder(NO, second).transport,
+        on_call=lambda method, template, status, seconds: heard.append(status), brakes=Brakes(Budget()),
+    )  # fmt: skip
+    with contextlib.suppress(KeyRefused):
+        transport.get("/a", doing="read")
+    assert heard == noted
+    assert spent == ["/a", "/a"]
 
 
 def test_a_next_key_that_is_refused_gives_way_to_the_current_one_again() -> None:
