@@ -239,7 +239,7 @@ def _query(params: Params) -> str:
 
 def _unpacked(body: bytes, encoding: str, limit: int) -> bytes:
     """The body without its gzip, never more than ``limit`` bytes: a small answer may unpack to gigabytes."""
-    if encoding.lower() in ("", "identity"):
+    if encoding.lower() in ("", "identity") or not body:  # a 204 of a gateway may name an encoding of nothing
         return body
     if encoding.lower() != "gzip":
         raise BadAnswer("the answer has an encoding that was not asked for")

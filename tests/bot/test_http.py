@@ -172,6 +172,12 @@ def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch, tmp_path: o
         assert http.request("GET", "/x").status == 200
 
 
+@pytest.mark.parametrize("status", [200, 204])
+def test_nothing_is_nothing_whatever_it_is_packed_with(status: int) -> None:
+    http, _ = client(httpx.Response(status, content=b"", headers={"Content-Encoding": "gzip"}))
+    assert http.request("DELETE", "/a").body == b""
+
+
 def test_gzip_is_unpacked_and_what_unpacks_to_too_much_is_not() -> None:
     packed = httpx.Response(200, content=gzip.compress(b'{"a": 1}'), headers={"Content-Encoding": "gzip"})
     http, _ = client(packed)
