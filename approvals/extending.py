@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlmodel import Session, col, select
 
 from approvals.breaking import LONGEST
+from approvals.bulk_cases import BULK
 from approvals.durations import say_duration, write_duration
 from approvals.glass_facts import incident_of, is_by_hand
 from approvals.models import AccessRequest, Grant
@@ -32,6 +33,8 @@ class Longer:
 
 def longer(session: Session, policy: Policy, request: AccessRequest, by: timedelta, now: datetime) -> Longer | str:
     """The question, or why there is none."""
+    if request.verb == BULK:
+        return f"{request.id} is a list, and what a list gave is not extended. Ask for it anew with `/access grant`."
     grant = session.exec(select(Grant).where(Grant.request_id == request.id)).first()
     if request.verb != "grant" or grant is None or grant.status not in LIVE:
         return f"{request.id} gives nothing at the moment, so there is nothing to extend. Ask for it anew."
@@ -66,6 +69,12 @@ def no_room(request: AccessRequest, entitlement: Entitlement) -> str:
         f"`{entitlement.name}` may be held for {say_duration(entitlement.longest)} at a stretch, and with {request.id} "
         "it is. It can't be held longer without a break: ask for it anew when it is over."
     )
+
+
+def holds_of_a_list(session: Session, request: AccessRequest, account: str) -> bool:
+    """Whether a list gave somebody what they hold: then they know of it, though they may not look at the list."""
+    theirs = select(Grant.id).where(Grant.request_id == request.id, Grant.account == account)
+    return request.verb == BULK and session.exec(theirs.where(col(Grant.status).in_(LIVE))).first() is not None
 
 
 def _broken_glass(session: Session, request: AccessRequest) -> AccessRequest | None:

@@ -305,12 +305,15 @@ class Workflow:
             return f"{request.id} is {request.status}: there is nothing to go on with."
         return safety.held_back(w.connection, request.verb)
 
-    def end(self, speaker: Speaker, request_id: str, source: str) -> AccessRequest:
-        """Give back early what one holds, or what one asked for; those who look after it may end it too."""
+    def end(self, speaker: Speaker, request_id: str, source: str, *, own: int | None = None) -> AccessRequest:
+        """Give back early what one holds, or what one asked for; those who look after it may end it too.
+
+        ``own``: this grant of theirs and nothing else, whatever else they may end.
+        """
         actor = Actor(speaker.account, speaker.team, speaker.user)
         with self.store.write() as w:
             request = w.session.get(AccessRequest, request_id)
-            grant = w.session.exec(_what_may_end(request_id, request, speaker)).first()
+            grant = w.session.exec(_what_may_end(request_id, request, speaker, own)).first()
             stops = request is not None and may_stop_it(w.session, self.policies.current(w.session), request, speaker,
                                                         w.now)  # fmt: skip
             because = _why_not_end(request, grant, speaker, stops=stops)
@@ -326,7 +329,7 @@ class Workflow:
             if request is not None and grant is not None and not because:
                 name = people.names(w.session, {speaker.account})[speaker.account]
                 if request.verb == BULK:
-                    _end_rows(w, request, speaker, f"ended early by {name}")
+                    _end_rows(w, request, speaker, f"ended early by {name}", own)
                     return request
                 grant.ends_at, grant.because = w.now, f"ended early by {name}"
                 w.add(grant)
@@ -383,9 +386,13 @@ def _is_hidden_from(request: AccessRequest, speaker: Speaker) -> bool:
     return about and request.verb in QUIET and request.status in OPEN
 
 
-def _what_may_end(request_id: str, request: AccessRequest | None, speaker: Speaker) -> SelectOfScalar[Grant]:
+def _what_may_end(
+    request_id: str, request: AccessRequest | None, speaker: Speaker, own: int | None
+) -> SelectOfScalar[Grant]:  # fmt: skip
     """What a request gave; of a list what is still held, by who asked for it or looks after it, or one's own."""
     query = select(Grant).where(Grant.request_id == request_id)
+    if own is not None:
+        query = query.where(Grant.id == own, Grant.account == speaker.account)
     if request is None or request.verb != BULK:
         return query
     whole = speaker.account == request.requester or authority.may_do("end others", speaker)
@@ -393,9 +400,9 @@ def _what_may_end(request_id: str, request: AccessRequest | None, speaker: Speak
     return live if whole else live.where(Grant.account == speaker.account)
 
 
-def _end_rows(w: Write, request: AccessRequest, speaker: Speaker, because: str) -> None:
+def _end_rows(w: Write, request: AccessRequest, speaker: Speaker, because: str, own: int | None) -> None:
     """All of a list, or of somebody in it what is theirs."""
-    grants = w.session.exec(_what_may_end(request.id, request, speaker)).all()
+    grants = w.session.exec(_what_may_end(request.id, request, speaker, own)).all()
     for grant in grants:
         grant.ends_at, grant.because = w.now, because
         w.session.add(grant)

@@ -11,6 +11,8 @@ from typing import Any
 from sqlmodel import Session
 
 from approvals import people
+from approvals.bulk_cases import BULK
+from approvals.glass_facts import is_by_hand
 from approvals.models import AccessRequest, Grant
 from approvals.policy import Person as Speaker
 from approvals.policy import Policy
@@ -115,14 +117,18 @@ def _held(session: Session, speaker: Speaker, now: datetime) -> list[Block]:
 
 
 def _of_grant(session: Session, grant: Grant, now: datetime) -> list[Block]:
-    """As on the card: what is active and was not there before can be held longer, and given back."""
+    """As on the card: what is active and was not there before can be held longer, and given back.
+
+    Of a list only this grant is given back, and what a list gave, or somebody by hand, is not held longer.
+    """
     over = grant.ends_at is not None and grant.ends_at <= now
     request = session.get(AccessRequest, grant.request_id)
     if grant.status != GrantStatus.ACTIVE or grant.held_before or over or request is None:
         return []
-    value = f"{request.id}:{request.version}"
-    longer = [_button("extend", "Extend…", value)] if grant.ends_at is not None else []
-    return [*longer, _button("end", "Give back", value)]
+    value, of_a_list = f"{request.id}:{request.version}", request.verb == BULK
+    lasts = grant.ends_at is None or of_a_list or is_by_hand(request)
+    longer = [] if lasts else [_button("extend", "Extend…", value)]
+    return [*longer, _button("end", "Give back", f"{value}:{grant.id}" if of_a_list else value)]
 
 
 def _asked(session: Session, policy: Policy, speaker: Speaker, now: datetime) -> list[Block]:

@@ -1,11 +1,14 @@
 """The form that asks to hold longer what one holds: opened from a card, from Home, or by a command."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
 
 from approvals import extending
 from approvals.durations import write_duration
 from approvals.models import AccessRequest
 from approvals.policy import Person as Speaker
+from approvals.policy import Policy
 from handlers.asking import open_form, prefilled
 from handlers.desk import Desk
 from handlers.request_form import Filled, Home
@@ -21,7 +24,7 @@ def ask_for_longer(desk: Desk, trigger: str, speaker: Speaker, request_id: str, 
     with desk.store.read() as session:
         policy, now = desk.policy(session), desk.store.time_in(session)
         request = session.get(AccessRequest, request_id)
-        if request is None or not may_see(session, policy, speaker, request, now):
+        if request is None or not may_ask_for_longer(session, policy, speaker, request, now):
             return NONE_SUCH
         found = extending.longer(session, policy, request, timedelta(0), now)
         room = extending.room(session, policy, request)
@@ -32,6 +35,15 @@ def ask_for_longer(desk: Desk, trigger: str, speaker: Speaker, request_id: str, 
         return extending.no_room(request, entitlement)
     filled = _filled(desk, request, room, reason)
     return "" if open_form(desk, trigger, filled, speaker) else NOT_OPENED.format(id=request_id)
+
+
+def may_ask_for_longer(
+    session: Session, policy: Policy, speaker: Speaker, request: AccessRequest, now: datetime
+) -> bool:  # fmt: skip
+    """Whoever may see it; who holds something of a list is told as well that it is not extended."""
+    return may_see(session, policy, speaker, request, now) or extending.holds_of_a_list(
+        session, request, speaker.account
+    )
 
 
 def _filled(desk: Desk, request: AccessRequest, room: timedelta | None, reason: str) -> Filled:

@@ -46,11 +46,11 @@ def cancel(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
 
 
 def end(ack: Any, body: dict[str, Any], desk: Desk, source: str) -> None:
-    """Give it back early."""
+    """Give it back early; in App Home, of what a list gave, the one thing that the button stands beside."""
     speaker = clicker(desk, body, source)
     if speaker is not None:
         try:
-            desk.workflow.end(speaker, _request_id(body), source)
+            desk.workflow.end(speaker, _request_id(body), source, own=_grant(body))
         except Refused as refused:
             _say(desk, speaker, body, esc(sentence(str(refused))), source)
         redraw_after(desk, body)
@@ -147,6 +147,14 @@ def _of_thread(session: Session, channel: str, thread: str) -> str | None:
 
 def _request_id(body: dict[str, Any]) -> str:
     return str(body["actions"][0].get("value", "")).partition(":")[0]
+
+
+def _grant(body: dict[str, Any]) -> int | None:
+    """The grant that a button names beside the request; zero, which there is none of, for what is no number."""
+    named = str(body["actions"][0].get("value", "")).split(":")[2:]
+    if not named:
+        return None
+    return int(named[0]) if re.fullmatch(r"[0-9]{1,15}", named[0]) else 0
 
 
 def _say(desk: Desk, speaker: Speaker, body: dict[str, Any], text: str, source: str) -> None:

@@ -19,7 +19,7 @@ from handlers.cards import draw, what
 from handlers.cards import headline as headline_of
 from handlers.desk import FORM_IS_OPEN, Desk, Said
 from handlers.lasting import NotToCome, to_come
-from handlers.longer import ask_for_longer
+from handlers.longer import ask_for_longer, may_ask_for_longer
 from handlers.moments import Moment
 from handlers.text import mention, sentence, when, within
 from handlers.view import RequestView, may_see, view_of
@@ -77,7 +77,7 @@ def extend(desk: Desk, speaker: Speaker, said: Said) -> str:
     with desk.store.read() as session:
         policy, now = desk.policy(session), desk.store.time_in(session)
         request = session.get(AccessRequest, command.request_id)
-        if request is None or not may_see(session, policy, speaker, request, now):
+        if request is None or not may_ask_for_longer(session, policy, speaker, request, now):
             return NONE_SUCH.format(id=command.request_id)
         if command.until is not None:
             try:

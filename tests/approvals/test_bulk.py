@@ -495,6 +495,20 @@ def test_who_asked_or_looks_after_it_ends_the_whole_list(world: World, who: str)
     assert [call for call in world.directory.calls if call[0] == "remove_members"] == [("remove_members", EU, "")]
 
 
+@pytest.mark.parametrize("who", ["ada", "kofi", "omar"])
+def test_by_the_button_beside_ones_own_only_that_ends_whoever_may_end_it_all(world: World, who: str) -> None:
+    request = approve(world, planned(world, three()))
+    first, second, _ = (grant.id for grant in grants(world, request))
+    for number, not_theirs in enumerate((second, 0, *(() if who == "ada" else (first,)))):
+        with pytest.raises(Refused):
+            world.workflow.end(world.speaker(who), request.id, f"an end {number}", own=not_theirs)
+    assert in_group(world, THREE) == [True] * 3
+    if who == "ada":
+        world.workflow.end(world.speaker(who), request.id, "an end", own=first)
+        world.run()
+        assert in_group(world, THREE) == [False, True, True]
+
+
 def test_nobody_else_ends_any_of_it(world: World) -> None:
     request = approve(world, planned(world, three()))
     with pytest.raises(Refused, match="no such request"):

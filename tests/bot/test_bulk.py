@@ -322,3 +322,44 @@ def test_a_wrong_number_is_said_at_its_field(bot: Living) -> None:
     assert view is not None
     assert "Type the number of accounts this is about: 1" in text_of(view)
     assert bot.slack.submit("omar", view["id"], {"name": {"name": "2"}})["errors"] != {}
+
+
+def held_in_home(bot: Living, who: str, request: AccessRequest) -> dict[str, Json]:
+    """The buttons beside what a list gave, by their action; one opens the Home for that."""
+    bot.slack.open_home(who)
+    settle(bot)
+    view = bot.slack.home(who)
+    assert view is not None
+    rows = [block["elements"] for block in view["blocks"] if block["type"] == "actions"]
+    found = {one["action_id"]: one for row in rows for one in row if str(one.get("value", "")).startswith(request.id)}
+    return {action: {**one, "view_id": view["id"]} for action, one in found.items()}
+
+
+def test_give_back_in_the_home_gives_back_ones_own_whoever_may_end_the_whole_list(bot: Living) -> None:
+    """Sade, of the role security, may."""
+    who, other = "sade", FREE[0]
+    lines = "".join(f"{COMPANY.person(one).email},grant,{DRILL},2h,\n" for one in (who, other.handle))
+    hand_in(bot, HEAD + lines)
+    request = newest(bot)
+    approve(bot, request, "omar", "ingrid", typed="2")
+    after_the_pause(bot)
+    buttons = held_in_home(bot, who, request)
+    assert set(buttons) == {"end"}, "what a list gave is not held longer"
+    bot.slack.click(who, "end", view_id=buttons["end"]["view_id"], value=buttons["end"]["value"])
+    settle(bot)
+    assert bot.atlassian.members(DRILL) == {other.account_id}
+    bot.slack.command(who, f"end {request.id}")
+    settle(bot)
+    assert bot.atlassian.members(DRILL) == set(), "which is still the whole list"
+
+
+def test_whoever_holds_something_of_a_list_reads_that_it_is_not_extended(bot: Living) -> None:
+    hand_in(bot, HEAD + f"{COMPANY.person('ada').email},grant,{DRILL},2h,\n")
+    request = newest(bot)
+    approve(bot, request, "sade", "omar", typed="1")
+    after_the_pause(bot)
+    for who in ("ada", "kofi"):
+        for typed in (f"extend {request.id} for 1h", f"extend {request.id}"):
+            said = str(bot.slack.command(who, typed))
+            assert f"{request.id} is a list, and what a list gave is not extended" in said, said
+    assert "no request" in str(bot.slack.command("tomas", f"extend {request.id} for 1h"))
