@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from approvals.breaking import LONGEST
 from approvals.bulk_cases import BULK
 from approvals.durations import say_duration, write_duration
-from approvals.glass_facts import incident_of, is_by_hand
+from approvals.glass_facts import broken_glass, is_by_hand
 from approvals.models import AccessRequest, Grant
 from approvals.policy import Entitlement, Policy
 from approvals.states import LIVE, OPEN, Status
@@ -47,7 +47,7 @@ def longer(session: Session, policy: Policy, request: AccessRequest, by: timedel
         return f"`{request.entitlement}` is no longer in the policy."
     ends_by = grant.ends_at + by
     held = ends_by - held_since(session, grant)
-    broken = _broken_glass(session, request)
+    broken = broken_glass(session, request)
     if broken is not None and (broken.id != request.id or _extended(session, request)):
         return f"What was taken by break-glass ({broken.id}) is extended once. Ask for `{entitlement.name}` anew."
     if broken is not None and held > LONGEST:
@@ -75,22 +75,6 @@ def holds_of_a_list(session: Session, request: AccessRequest, account: str) -> b
     """Whether a list gave somebody what they hold: then they know of it, though they may not look at the list."""
     theirs = select(Grant.id).where(Grant.request_id == request.id, Grant.account == account)
     return request.verb == BULK and session.exec(theirs.where(col(Grant.status).in_(LIVE))).first() is not None
-
-
-def _broken_glass(session: Session, request: AccessRequest) -> AccessRequest | None:
-    """The break-glass this goes back to: itself, or the one that it was asked to extend."""
-    if incident_of(request):
-        return request
-    earlier = select(AccessRequest).where(
-        AccessRequest.subject == request.subject, AccessRequest.entitlement == request.entitlement,
-        AccessRequest.verb == "grant", AccessRequest.value != "", AccessRequest.asked_at < request.asked_at,
-    )  # fmt: skip
-    for one in session.exec(earlier.order_by(col(AccessRequest.asked_at).desc())):
-        grant = session.exec(select(Grant).where(Grant.request_id == one.id)).first()
-        own = session.exec(select(Grant).where(Grant.request_id == request.id)).first()
-        if request.ends_by is not None and grant and own and (grant.ends_at or own.promised_at) >= own.promised_at:
-            return one
-    return None
 
 
 def _extended(session: Session, request: AccessRequest) -> bool:

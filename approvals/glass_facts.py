@@ -11,7 +11,7 @@ from approvals.breaking import A_DAY, A_WEEK, DRILL, LONGEST, Attempt, IncidentS
 from approvals.cases import case_of, everybody_who_may, members_of
 from approvals.models import AccessRequest, Binding, Grant, Review
 from approvals.policy import BreakGlass, Person, Policy, Source
-from approvals.states import OPEN
+from approvals.states import LIVE, OPEN
 from approvals.states import Grant as GrantStatus
 from approvals.states import Review as ReviewStatus
 from approvals.store import MACHINE, Write
@@ -203,11 +203,45 @@ def attempt_of(db: Session, policy: Policy, request: AccessRequest) -> Attempt:
     return Attempt(person, request.entitlement, request.value, request.reason)
 
 
-def may_stop_it(db: Session, policy: Policy, request: AccessRequest, person: Person, now: datetime) -> bool:
-    """Whether somebody may end what was taken by break-glass, by being an approver it bypassed or by their role."""
+def broken_glass(db: Session, request: AccessRequest) -> AccessRequest | None:
+    """The break-glass this goes back to: itself, or the one that it was asked to extend."""
+    if incident_of(request):
+        return request
+    earlier = select(AccessRequest).where(
+        AccessRequest.subject == request.subject, AccessRequest.entitlement == request.entitlement,
+        AccessRequest.verb == "grant", AccessRequest.value != "", AccessRequest.asked_at < request.asked_at,
+    )  # fmt: skip
+    for one in db.exec(earlier.order_by(col(AccessRequest.asked_at).desc())):
+        grant = db.exec(select(Grant).where(Grant.request_id == one.id)).first()
+        own = db.exec(select(Grant).where(Grant.request_id == request.id)).first()
+        if request.ends_by is not None and grant and own and (grant.ends_at or own.promised_at) >= own.promised_at:
+            return one
+    return None
+
+
+def extensions_of(db: Session, request: AccessRequest) -> list[Grant]:
+    """What still gives it by the extension of a break-glass; nothing of any other request."""
     if not incident_of(request):
+        return []
+    later = (
+        select(Grant, AccessRequest)
+        .join(AccessRequest, col(AccessRequest.id) == col(Grant.request_id))
+        .where(Grant.account == request.subject, Grant.entitlement == request.entitlement)
+        .where(Grant.request_id != request.id, col(Grant.status).in_(LIVE), col(AccessRequest.ends_by).is_not(None))
+    )
+    back_to = ((grant, broken_glass(db, one)) for grant, one in db.exec(later) if not incident_of(one))
+    return [grant for grant, broken in back_to if broken is not None and broken.id == request.id]
+
+
+def may_stop_it(db: Session, policy: Policy, request: AccessRequest, person: Person, now: datetime) -> bool:
+    """Whether somebody may end what was taken by break-glass, by being an approver it bypassed or by their role.
+
+    Its extension as well, which others have said yes to.
+    """
+    broken = broken_glass(db, request) if request.verb == "grant" else None
+    if broken is None:
         return False
-    return person.account in bypassed(db, policy, request, now) or bool(authority.may_do("end others", person))
+    return person.account in bypassed(db, policy, broken, now) or bool(authority.may_do("end others", person))
 
 
 def is_drill(request: AccessRequest) -> bool:

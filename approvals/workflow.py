@@ -15,7 +15,7 @@ from approvals.bulk_cases import BULK, list_rule
 from approvals.bulk_rows import Row, digest_of_lines, insert_rows
 from approvals.cases import case_of, facts_of
 from approvals.crash import crash_point
-from approvals.glass_facts import incident_of, may_stop_it
+from approvals.glass_facts import extensions_of, incident_of, may_stop_it
 from approvals.models import AccessRequest, Grant, Vote
 from approvals.planning import QUIET, first_level
 from approvals.policy import Person as Speaker
@@ -316,6 +316,9 @@ class Workflow:
             grant = w.session.exec(_what_may_end(request_id, request, speaker, own)).first()
             stops = request is not None and may_stop_it(w.session, self.policies.current(w.session), request, speaker,
                                                         w.now)  # fmt: skip
+            longer = extensions_of(w.session, request) if request is not None else []
+            if longer and (grant is None or grant.status not in LIVE):
+                grant = longer[0]
             because = _why_not_end(request, grant, speaker, stops=stops)
             try:
                 w.first_time(source)
@@ -331,10 +334,11 @@ class Workflow:
                 if request.verb == BULK:
                     _end_rows(w, request, speaker, f"ended early by {name}", own)
                     return request
-                grant.ends_at, grant.because = w.now, f"ended early by {name}"
-                w.add(grant)
-                w.audit("grant.end_asked", actor=actor, request=request_id, data={"account": grant.account})
-                w.enqueue("end", grant.id or 0, priority=jobs.ENDS)
+                for one in {grant.id: grant, **{one.id: one for one in longer}}.values():
+                    one.ends_at, one.because = w.now, f"ended early by {name}"
+                    w.add(one)
+                    w.audit("grant.end_asked", actor=actor, request=one.request_id, data={"account": one.account})
+                    w.enqueue("end", one.id or 0, priority=jobs.ENDS)
                 return request
             known = request.id if request else None
             w.note_refusal("end.refused", actor=actor, because=because, request=known, details={"typed": request_id})

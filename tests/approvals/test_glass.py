@@ -587,6 +587,54 @@ def test_it_is_extended_once_by_the_ordinary_rule_and_never_beyond_four_hours(wo
             assert "is extended once" in str(longer(session, rules, one, timedelta(minutes=10), now))
 
 
+def extended(world: World, request: AccessRequest, *, answered: bool = True) -> AccessRequest:
+    with world.store.read() as session:
+        found = longer(
+            session, world.policies.current(session), request, timedelta(hours=2), world.store.time_in(session)
+        )
+    assert not isinstance(found, str)
+    asked = world.request(world.workflow.ask(world.speaker("tomas"), found.ask("still down", "longer")))
+    world.run()
+    if answered:
+        world.click("grace", asked)
+        world.run()
+        assert world.request(asked).status == Status.DONE
+    return world.request(asked)
+
+
+@pytest.mark.parametrize("when", ["before", "during", "after", "its own"])
+@pytest.mark.parametrize("who", ["grace", "sade", "tomas"])
+def test_extended_it_is_still_ended_with_one_click(world: World, who: str, when: str) -> None:
+    """Before the extension is answered, while both last, and when only the extension does."""
+    request = broken(world)
+    asked = extended(world, request, answered=when != "before")
+    if when in ("after", "its own"):
+        world.later(timedelta(hours=1, minutes=30))
+        world.run()
+        first = world.grant(request)
+        assert first is not None
+        assert (first.status, world.holds("tomas")) == (GrantStatus.ENDED, True)
+    pressed = asked if when == "its own" else request
+    world.workflow.end(world.speaker(who), pressed.id, "End it now")
+    world.run()
+    assert not world.holds("tomas")
+    for one in (request, asked) if when == "during" else ():
+        grant = world.grant(one)
+        assert grant is not None
+        assert grant.status == GrantStatus.ENDED
+    with pytest.raises(Refused, match="gives nothing"):
+        world.workflow.end(world.speaker(who), request.id, "once more")
+
+
+@pytest.mark.parametrize("pressed", ["the first", "the extension"])
+def test_nobody_else_ends_it_when_it_is_extended(world: World, pressed: str) -> None:
+    request = broken(world)
+    asked = extended(world, request)
+    with pytest.raises(Refused, match="no such request"):
+        world.workflow.end(world.speaker("mei"), (request if pressed == "the first" else asked).id, "End it now")
+    assert world.holds("tomas")
+
+
 # -- what a hand in the database can do -------------------------------------------------------------------------------
 
 
