@@ -109,9 +109,10 @@ class EndingTogether:
                 self._call(claim, left)
                 there = self.directory.records_in(together[0].step)
         except DirectoryError as error:
-            if error.retry:
+            if error.retry and not error.unreadable:
                 raise
-            return self._leave(claim, grants)  # one of them may be the reason, and the others need not wait for it
+            # one of them may be the reason, and the others need not wait for it; or the group is too large to be read
+            return self._leave(claim, grants)
         crash_point("group end: read back")
         self._ended(claim, [one for one in together if one.step.member not in there])
         if any(one.step.member in there for one in together):

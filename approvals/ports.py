@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from approvals.plan import GroupSurvey, Newcomer, Step, Survey
 from approvals.policy import Entitlement, Source
@@ -28,6 +28,8 @@ class OutsideError(Exception):
 
 class DirectoryError(OutsideError):
     """Atlassian did not do what was asked, or could not be read."""
+
+    unreadable: ClassVar[bool] = False  # an answer came, and it makes no sense or is too long: ask in another way
 
 
 class PeopleError(OutsideError):

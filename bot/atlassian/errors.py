@@ -94,6 +94,7 @@ class Unreadable(AtlassianError):
 
     why = "the answer makes no sense"
     again = True
+    unreadable = True
 
 
 class BadRequest(AtlassianError):

@@ -15,6 +15,7 @@ from approvals.ending_together import EndingTogether
 from approvals.models import AccessRequest, Call, CallEvent, Job, SlackUser, StepRow
 from approvals.models import Grant as GrantRow
 from approvals.overdue import ask_for_every_end
+from approvals.plan import Step
 from approvals.ports import DirectoryError
 from approvals.provisioning import Effects
 from approvals.states import Grant as GrantStatus
@@ -298,6 +299,26 @@ def test_what_is_refused_for_all_is_tried_for_each(world: World) -> None:
     all_ended(world, asked)
     assert takes(world)[0] == ("remove_members", "")
     assert sorted(takes(world)[1:]) == sorted(("remove_member", account(handle)) for handle in asked)
+
+
+class TooLong(DirectoryError):
+    """What a group answers that is larger than an answer may be."""
+
+    unreadable = True
+
+
+def test_of_a_group_whose_list_is_too_long_to_be_read_each_is_taken_by_their_own_record(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = given(world)
+
+    def too_long(step: Step) -> frozenset[str]:
+        raise TooLong("the answer is too large", retry=True)
+
+    monkeypatch.setattr(world.directory, "records_in", too_long)
+    over(world)
+    all_ended(world, asked)
+    assert sorted(takes(world)) == sorted(("remove_member", account(handle)) for handle in asked)
 
 
 def test_a_step_that_somebody_wrote_by_hand_is_not_taken_and_the_others_are(

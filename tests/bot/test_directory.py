@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -258,6 +259,24 @@ def test_what_the_organizations_api_gave_it_takes_away(
     assert directory.is_true(removal)
     assert directory.perform(removal).startswith("404")
     assert set(atlassian.members("release-managers")) == before
+
+
+def test_a_group_whose_list_is_too_long_says_so_and_is_read_person_by_person(
+    directory: AtlassianDirectory, atlassian: AtlassianControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, scim = step_for(directory), directory.clients.scim[seed.OURS.id]
+    directory.perform(step)
+    scim.add_members(step.target, [str(p.scim_id) for p in COMPANY.people if p.directory is seed.OURS][:100])
+    http: Any = scim._transport._http
+    monkeypatch.setattr(http, "_max_bytes", 4000)
+    with pytest.raises(DirectoryError, match="could not read the group: the answer") as raised:
+        directory.records_in(step)
+    assert (raised.value.unreadable, raised.value.retry) == (True, True)
+    removal = directory.removal(step)
+    assert not directory.is_true(removal)
+    monkeypatch.undo()
+    directory.perform(removal)
+    assert directory.is_true(removal)
 
 
 def test_accepted_is_not_yet_visible(directory: AtlassianDirectory, atlassian: AtlassianControl) -> None:
