@@ -262,6 +262,12 @@ def may_have_been_given(session: Session, request_id: str) -> bool:
     return any(answer is None or not answer.startswith("error: ") for answer in answers)
 
 
+def was_answered(session: Session, row: StepRow) -> bool:
+    """Whether a call of this step was answered, be it with an error."""
+    answered = select(Call.id).where(Call.step_id == row.id, col(Call.answer).is_not(None))
+    return session.exec(answered.limit(1)).first() is not None
+
+
 def last_call_of(session: Session, request_id: str) -> datetime | None:
     """When something was last called, or answered, to give what a request wants."""
     calls = select(func.max(Call.intended_at), func.max(Call.answered_at))

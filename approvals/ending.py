@@ -11,13 +11,16 @@ from approvals.bulk_cases import BULK
 from approvals.bulk_ending import is_of_a_list
 from approvals.calls import (
     FORGED,
+    SHOWS_WITHIN,
     Calls,
     are_in_the_chain,
     being_applied,
     is_over,
+    last_call_of,
     may_have_been_given,
     same_holding,
     steps_of,
+    was_answered,
     write_steps,
 )
 from approvals.crash import crash_point
@@ -163,9 +166,18 @@ class Ending:
         """Whether what was given may only not show yet: "it is not there" would be believed, and it would stay.
 
         Atlassian shows a change up to 30 seconds late. A removal that was answered comes after the gift in any case.
+        After one that was refused a read tells the truth once the gift would show: it may never have had an effect.
         """
         unseen = grant.active_at is None and may_have_been_given(session, grant.request_id)
-        return unseen and not self.calls.answered_well(session, row)
+        return unseen and not self._tells_enough(session, grant, row)
+
+    def _tells_enough(self, session: Session, grant: Grant, row: StepRow) -> bool:
+        """Whether a read is to be believed after what was called."""
+        if self.calls.answered_well(session, row):
+            return True
+        called = last_call_of(session, grant.request_id)
+        shows = called is None or called + SHOWS_WITHIN <= self.store.time_in(session)
+        return shows and was_answered(session, row)
 
     def _tell_end(
         self, w: Write, grant: Grant, *, kept: str, late: float = 0.0, times: int = 0, in_thread: bool = True

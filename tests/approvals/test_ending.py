@@ -478,6 +478,20 @@ def test_a_removal_of_what_does_not_show_yet_is_repeated_until_it_is_answered(wo
     assert (grant(world, request).status, world.holds("ada")) == (GrantStatus.ENDED, False)
 
 
+def test_a_removal_that_is_refused_because_nothing_is_there_closes_when_the_gift_should_show(world: World) -> None:
+    """The gift was accepted and had no effect: its removal is refused for ever, and a read tells in the end."""
+    request, late = being_given(world)
+    world.directory.held("eu-jira-admins").discard(account("ada"))
+    late.clear()
+    world.directory.refuses["remove_member"] = DirectoryError("HTTP 400: the role is not assigned")
+    world.workflow.end(world.speaker("ada"), request.id, "an end")
+    world.run()
+    assert grant(world, request).status == GrantStatus.ENDING, "it may come yet"
+    for hours in (0.1, 0.2, 0.3):
+        at(world, hours)
+    assert grant(world, request).status == GrantStatus.ENDED
+
+
 def test_what_was_never_called_for_needs_no_removal(world: World) -> None:
     request = world.ask()
     world.run()

@@ -248,7 +248,7 @@ PLANTED = (
     ),
     planted(
         "not shown is taken for gone", "approvals/ending.py",
-        "        return unseen and not self.calls.answered_well(session, row)\n", "        return False\n",
+        "        return unseen and not self._tells_enough(session, grant, row)\n", "        return False\n",
         "what is ended before it shows stays for ever",
         f"{ENDING}::test_what_is_ended_before_it_shows_is_taken_away_all_the_same",
     ),

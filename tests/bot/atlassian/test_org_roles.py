@@ -148,6 +148,18 @@ def test_a_repeat_may_be_refused_so_what_is_held_is_read_first(world: World) -> 
             call(*((ADA if call == world.organization.assign_role else MEI).account_id, USER, JIRA))
 
 
+def test_a_conflict_of_taking_a_role_is_not_said_to_be_a_licence(world: World) -> None:
+    takes = (
+        lambda: world.organization.revoke_role(ADA.account_id, USER, JIRA),
+        lambda: world.organization.revoke_group_role(RELEASE.org_id, ADMIN, CONFLUENCE, directory=HERE),
+    )
+    for take in takes:
+        world.control.fault(status=409)
+        with pytest.raises(Conflict) as raised:
+            take()
+        assert "licence" not in str(raised.value)
+
+
 def test_roles_come_in_pages_of_bare_tokens(world: World) -> None:
     path = f"/admin/v2/orgs/{seed.ORG_ID}/directories/-/users/{OMAR.account_id}/role-assignments"
     first = world.call("GET", path, params={"limit": 1}).json()
