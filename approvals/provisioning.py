@@ -34,7 +34,7 @@ from approvals.plan import Plan
 from approvals.planning import Atlassian
 from approvals.policy import Policy
 from approvals.policy_book import PolicyBook
-from approvals.ports import OutsideError, People
+from approvals.ports import Impossible, OutsideError, People
 from approvals.showing import NOT_SHOWN, NotShown
 from approvals.states import LIVE, Status
 from approvals.states import Grant as GrantStatus
@@ -93,6 +93,8 @@ class Provisioning:
             if request.verb == BULK or self.store.now() < self._give_up_at(request):  # a list has a patience of its own
                 raise
             self._give_up(claim, request.id, NOT_SHOWN)
+        except Impossible as no:  # found out in the middle: Atlassian itself can't do the rest
+            self._give_up(claim, request.id, str(no))
         except Stale as stale:
             raise jobs.Later(0.5, str(stale)) from stale  # look again: a request that is still applying must go on
         except OutsideError as error:

@@ -11,7 +11,7 @@ from sqlmodel import select
 
 from approvals.models import AccessRequest, Destruction, Lock
 from approvals.policy import ORG_ADMIN, Policy
-from approvals.ports import DirectoryError
+from approvals.ports import DirectoryError, Impossible
 from approvals.provisioning import Effects
 from approvals.states import Status
 from approvals.store import Store
@@ -337,6 +337,26 @@ def test_a_survey_that_has_nothing_to_do_is_done_without_a_call(world: World) ->
     world.run()
     approve(world, request, "grace")
     assert (status(world, request), world.directory.calls) == (Status.DONE, [])
+
+
+def test_what_becomes_impossible_in_the_middle_of_an_offboarding_stops_it_with_that_sentence(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = ask(world, "offboard", "kofi", "tomas")
+    world.run()
+    approve(world, request, "grace", "omar")
+    survey, gone = world.directory.survey_offboard, "The account of Tomas was deleted for good."
+
+    def later(who: str) -> Any:
+        if any(does == "deactivate" for does, *_ in world.directory.calls):
+            raise Impossible(gone)
+        return survey(who)
+
+    monkeypatch.setattr(world.directory, "survey_offboard", later)
+    after_the_pause(world)
+    assert (status(world, request), world.request(request).because) == (Status.PARTLY, gone)
+    assert [key for key in world.jobs() if key.startswith("apply:")] == []
+    assert "Tomas" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("planned", [True, False])
