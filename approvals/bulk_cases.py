@@ -67,13 +67,17 @@ def with_two_admins(case: Case) -> Case:
 
 
 def narrowed(case: Case, own: Approvers) -> Approvers:
-    """Of those who may answer for the list itself, those who may answer for every row and are in none."""
+    """Of those who may answer for the list itself, those who may answer for every row and are in none.
+
+    Nor does anybody answer on the seat of somebody in a row: of one request they would not be asked, either.
+    """
     parts = [replace(row, level=case.level).approvers_of(0) for row in case.rows]
     by_part = [{candidate.account: candidate for candidate in part} for part in parts]
+    everywhere = [candidate for candidate in own if all(candidate.account in part for part in by_part)]
     kept = [
-        _on_one_seat(candidate, [part[candidate.account] for part in by_part])
-        for candidate in own
-        if candidate.account not in case.subjects and all(candidate.account in part for part in by_part)
+        _on_one_seat(*each)
+        for each in ([candidate, *(part[candidate.account] for part in by_part)] for candidate in everywhere)
+        if not any(one.account in case.subjects or one.seat in case.subjects for one in each)
     ]
     if kept:
         return replace(own, candidates=tuple(kept))
@@ -99,7 +103,7 @@ def _at_least(stages: tuple[Stage, ...], approvals: int) -> tuple[Stage, ...]:
     return (*stages[:-1], replace(stages[-1], approvals=stages[-1].approvals + missing))
 
 
-def _on_one_seat(candidate: Candidate, elsewhere: list[Candidate]) -> Candidate:
+def _on_one_seat(candidate: Candidate, *elsewhere: Candidate) -> Candidate:
     """Who stands in for somebody in any row does so for the whole list: two of one seat count once."""
     seats = [one.seat for one in (candidate, *elsewhere) if one.seat != one.account]
     return replace(candidate, seat=seats[0]) if seats else candidate

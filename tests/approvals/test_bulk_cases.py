@@ -1,5 +1,7 @@
 """Who answers for a list: every combination of what its rows want, and nobody who may not answer for each of them."""
 
+from dataclasses import replace
+
 import pytest
 
 from approvals import authority
@@ -141,6 +143,18 @@ def test_a_stand_in_and_whoever_is_away_fill_one_seat() -> None:
     assert {candidate.account: candidate.seat for candidate in case.approvers} == {OMAR: OMAR, SADE: OMAR}
     again = whole(Case(POLICY, rule, "grant", "asker", "s", known), yes=(Yes(OMAR, OMAR),))
     assert not authority.may_approve(again, SADE)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_nobody_stands_in_for_whoever_is_in_the_list(first: bool) -> None:
+    """Wherever in it: rows that are answered alike are one case, which has the subject of the first of them."""
+    known = facts(row("eu-jira-admins").rule, delegations=(Delegation(SADE, MEI), Delegation(OMAR, "a")))
+    cases = [Case(POLICY, row("eu-jira-admins").rule, "grant", "asker", SADE if first else "s", known)]
+    own = whole(*cases)
+    case = replace(own, facts=replace(own.facts, delegations=known.delegations), subjects=frozenset({SADE, "s"}))
+    seats = {candidate.account: candidate.seat for candidate in case.approvers}
+    assert seats == {OMAR: OMAR, INGRID: INGRID, "a": OMAR}
+    assert not authority.may_approve(case, MEI)
 
 
 def test_two_admins_decide_what_is_above_the_ceilings() -> None:
