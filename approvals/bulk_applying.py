@@ -219,7 +219,8 @@ class BulkApplying:
             return
         if approved.request.rehearsal:
             return self._rehearse(claim, approved)
-        self._continued(claim, approved)
+        if not self._continued(claim, approved):
+            return
         self.outside.catch_up()
         late = self._take_all(claim, approved)
         if any(_left(unit) for unit in approved.units):
@@ -282,22 +283,32 @@ class BulkApplying:
             alarm(w, request, CHANGED)
             self.give_up(w, request, CHANGED)
 
-    def _continued(self, claim: jobs.Claim, approved: Approved) -> None:
-        """Somebody pressed Continue: what failed is tried once more, with new promises."""
+    def _continued(self, claim: jobs.Claim, approved: Approved) -> bool:
+        """Somebody pressed Continue: what failed is tried once more, with new promises. False when none of it may be.
+
+        What gives needs an approval that still holds, however long ago that was; what takes away was decided.
+        """
         request = approved.request
         with self.store.read() as session:
             moved = audit.find(session, event="request.applying", request=request.id)
             retried = audit.find(session, event="bulk.retried", request=request.id)
         if sum(body["data"]["verb"] == "resume" for body in moved) <= len(retried):
-            return
+            return True
         failed = [row for unit in approved.units for row in unit.rows if row.state == "failed"]
+        giving = [row for row in failed if row.verb not in TAKES_AWAY]
+        because = self._look_again(request) if giving else ""
         read_at = self.store.now()
         groups = self._groups(approved.plan)
         with self.store.work(claim) as w:
+            because = because or (self.beginning.why_not(w, request) if giving else "")
+            if because:
+                set_state(w.connection, request.id, [row.number for row in giving], "failed", because)
+                failed = [row for row in failed if row.verb in TAKES_AWAY]
             self._make_room(w, approved, failed)
+            again = {row.number for row in failed}
             numbers = [row.number for row in failed]
             set_state(w.connection, request.id, numbers, "valid")
-            for part in parts(sorted({at for unit in approved.units for at in unit.positions if _failed(unit)})):
+            for part in parts(sorted({at for unit in approved.units for at in unit.positions if _is_of(again, unit)})):
                 w.connection.execute(
                     update(StepRow)
                     .where(col(StepRow.request_id) == request.id, col(StepRow.purpose) == "apply")
@@ -307,11 +318,24 @@ class BulkApplying:
             self._promise(w, request, approved.plan, failed, groups, read_at)
             w.audit("bulk.retried", actor=MACHINE, request=request.id, data={"rows": numbers})
             w.enqueue("bulk progress", request.id, at=w.now + PROGRESS)
+        if because and not failed:
+            with self.store.work(claim, last=True) as w:
+                self.give_up(w, w.request(request.id), because)
+            return False
         for row in failed:
             row.state, row.because = "valid", ""
         with self.store.read() as session:
             approved.grants = given_by(session, request.id)
             approved.steps = {step.position: step for step in steps_of(session, request.id, "apply")}
+        return True
+
+    def _look_again(self, request: AccessRequest) -> str:
+        """As at the beginning; why not, or empty."""
+        try:
+            self.beginning.look_at_people(request)
+        except NotBegun as because:
+            return str(because)
+        return ""
 
     def _make_room(self, w: Write, approved: Approved, failed: Sequence[Kept]) -> None:
         """A row is promised anew when what it was promised before is over; the chain keeps that it was."""
@@ -646,6 +670,10 @@ def _left(unit: Unit) -> bool:
 
 def _failed(unit: Unit) -> bool:
     return any(row.state == "failed" for row in unit.rows)
+
+
+def _is_of(numbers: set[int], unit: Unit) -> bool:
+    return any(row.number in numbers for row in unit.rows)
 
 
 def _is_over(approved: Approved, unit: Unit, now: datetime) -> bool:

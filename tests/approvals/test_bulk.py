@@ -25,6 +25,7 @@ from tests.support.bulk import (
     hand_in,
     in_group,
     line,
+    person,
     planned,
     resume,
     rows,
@@ -264,6 +265,33 @@ def test_continue_tries_what_failed_and_ends_it_with_the_rest(world: World) -> N
     world.later(timedelta(hours=9))
     world.run()
     assert in_group(world, THREE) == [False] * 3
+
+
+STRICTER = {
+    "the rule": bulk_policy().replace('longest = "8h"', 'longest = "4h"'),
+    "an approver": bulk_policy().replace(f"security = [{person('sade')}]", f"security = [{person('linnea')}]"),
+}
+
+
+@pytest.mark.parametrize("change", STRICTER)
+def test_continue_gives_nothing_on_an_approval_that_holds_no_longer(world: World, change: str) -> None:
+    world.directory.per_call = 1
+    request = planned(world, [*three(), line(8, "orla", "suspend")])
+    no = DirectoryError("Atlassian says no (400)")
+    world.directory.trouble = [no, no]  # the suspension, and the first of the three
+    assert approve(world, request).status == Status.PARTLY
+    assert states(world, request) == ["failed", "done", "done", "failed"]
+    world.apply_policy(STRICTER[change])
+    calls = len(world.directory.calls)
+    resume(world, request.id)
+    assert states(world, request) == ["failed", "done", "done", "done"], "what takes away was decided"
+    assert [does for does, *_ in world.directory.calls[calls:]] == ["suspend"]
+    assert rows(world, request)[0].because != str(no)
+    resume(world, request.id)
+    now = world.request(request)
+    assert (now.status, now.because) == (Status.PARTLY, rows(world, request)[0].because)
+    assert json.loads(world.news("bulk_done")[-1].facts)["because"] == now.because
+    assert not world.holds("ada")
 
 
 def due(world: World, request_id: str, kind: str) -> datetime:
