@@ -282,7 +282,8 @@ def _portions(draft: Draft, found: GroupSurvey, pairs: Sequence[tuple[Row, str]]
 
 def _take(draft: Draft, row: Row, survey: Survey, holdings: dict[tuple[str, str], int]) -> None:
     """What Atlassian shows of one row, into the plan."""
-    if survey.holds or not survey.steps:
+    leaves = row.line.verb == "offboard"  # of somebody whose account is out, what they hold and asked for is not
+    if not survey.steps or (survey.holds and not leaves):
         row.held, row.because = True, HELD if row.line.verb == "grant" else "it is so already"
     if row.line.verb == "grant" and survey.steps:
         first = holdings.setdefault((row.account, survey.steps[0].holding), row.line.number)

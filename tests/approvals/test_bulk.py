@@ -584,14 +584,23 @@ def test_what_a_list_gave_and_does_not_show_yet_is_taken_away_once_it_does(world
     assert {grant.status for grant in grants(world, request)} == {GrantStatus.ENDED}
 
 
-def test_who_leaves_by_a_list_leaves_completely(world: World) -> None:
-    """Like an offboarding of their own: grants ended, what is open cancelled, done only when all of it is so."""
+@pytest.mark.parametrize("inactive", [False, True])
+def test_who_leaves_by_a_list_leaves_completely(world: World, inactive: bool) -> None:
+    """Like an offboarding of their own: grants ended, what is open cancelled, done only when all of it is so.
+
+    Also where the account is inactive already.
+    """
     held = world.ask("ada")
     waiting = world.ask("ada", "release-managers")
     world.run()
     world.click("omar", held)
     world.run()
     assert world.holds("ada")
+    deactivate = world.directory.survey_deactivate
+    out = {account("ada")} if inactive else set()
+    world.directory.survey_deactivate = lambda who: deactivate(who).model_copy(  # type: ignore[method-assign]
+        update={"holds": who in out}
+    )
     request = approve(world, planned(world, [line(2, "ada", "offboard"), line(3, "tomas", "tokens")]), "omar", "ingrid")
     for minutes in range(7, 12):
         world.later(timedelta(minutes=minutes))
