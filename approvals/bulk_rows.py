@@ -22,6 +22,8 @@ from approvals.policy import Person as Speaker
 
 ACTIONS = ("grant", "revoke", "deactivate", "reactivate", "suspend", "restore", "offboard", "tokens")
 TAKES_A_NAME = frozenset({"grant", "revoke"})
+SHUTS = frozenset({"deactivate", "suspend", "offboard"})
+OPENS = frozenset({"reactivate", "restore", "grant"})  # what is of use only to somebody who is let in
 ALL_OR_NOTHING = " all or nothing"  # behind the file's digest, in the request's value
 AT_ONCE = 500  # values in one statement
 _MENTION = re.compile(r"<@([A-Z0-9]{2,30})(?:\|[^>]*)?>|@?([UW][A-Z0-9]{5,29})")
@@ -277,16 +279,22 @@ def _length(line: Line, now: datetime) -> timedelta | None:
 
 def _refuse_doubles(rows: Iterable[Row]) -> None:
     first: dict[tuple[str, str], Row] = {}
+    ways: dict[tuple[str, frozenset[str]], Row] = {}  # by account, the first row that shuts it out or lets it in
     for row in rows:
         if not row.valid:
             continue
-        same = first.setdefault(row.key, row)
-        if same is row:
-            continue
-        again = same.line.verb == row.line.verb
-        row.refuse(
-            f"it is the same as row {same.line.number}" if again else f"row {same.line.number} asks for the opposite"
-        )
+        same = first.get(row.key)
+        against = SHUTS if row.line.verb in OPENS else OPENS if row.line.verb in SHUTS else frozenset()
+        opposite = same or ways.get((row.account, against))
+        if same is not None and same.line.verb == row.line.verb:
+            row.refuse(f"it is the same as row {same.line.number}")
+        elif opposite is not None:
+            row.refuse(f"row {opposite.line.number} asks for the opposite")
+        else:
+            first[row.key] = row
+            for way in (SHUTS, OPENS):
+                if row.line.verb in way:
+                    ways.setdefault((row.account, way), row)
 
 
 def _known(db: Session | Connection, policy: Policy, team: str, lines: Sequence[Line], now: datetime) -> Known:

@@ -137,6 +137,17 @@ def test_a_row_that_cannot_be_is_refused_with_why_and_the_others_go_on(world: Wo
     assert (now.status, in_group(world, ("ada", "mei"))) == (Status.DONE, [True, False])
 
 
+@pytest.mark.parametrize("shuts", ["deactivate", "suspend", "offboard"])
+@pytest.mark.parametrize("opens", ["reactivate", "restore", "grant"])
+def test_of_rows_that_shut_somebody_out_and_let_them_in_the_later_is_refused(
+    world: World, shuts: str, opens: str
+) -> None:
+    request = planned(world, [line(2, "ada", shuts), line(3, "ada", opens), line(4, "tomas", opens)])
+    assert [row.because for row in rows(world, request)] == ["", "row 2 asks for the opposite", ""]
+    request = planned(world, [line(2, "ada", opens), line(3, "ada", shuts), line(4, "ada", "tokens")])
+    assert [row.because for row in rows(world, request)] == ["", "row 2 asks for the opposite", ""]
+
+
 def test_what_the_requester_may_not_ask_by_itself_they_may_not_ask_in_a_list(world: World) -> None:
     request = planned(world, [line(2, "ada"), line(3, "tomas", "email")])
     assert "the policy lets nobody email" not in rows(world, request)[1].because
