@@ -10,7 +10,7 @@ from typing import Any
 
 from approvals.bulk_rows import ACTIONS, TAKES_A_NAME, Line
 from handlers.durations import WrongDuration, read_duration
-from handlers.moments import END_OF_DAY, WEEKDAYS, Moment
+from handlers.moments import END_OF_DAY, WEEKDAYS, Moment, WrongMoment
 
 LARGEST = 5 * 1024 * 1024  # bytes
 MOST = 10_000  # rows
@@ -18,6 +18,9 @@ LONGEST_FIELD = 1000  # characters
 COLUMNS = ("person", "action", "entitlement", "until", "reason")
 NEEDED = ("person", "action")
 LIKE_THIS = "Write a first line like person,action,entitlement,until,reason."
+EMPTY = f"The file is empty. {LIKE_THIS}"
+TOO_MANY_CELLS = "it has more cells than the first line; put quotes around text with commas"
+_T = re.compile(r"(?<=[0-9])t(?=[0-9])")  # of 2026-12-24t18:00
 _TIME = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?\s*(am|pm)?", re.IGNORECASE)
 
 
@@ -30,7 +33,7 @@ def read_list(data: bytes, now: datetime, zone: str) -> list[Line]:
     if len(data) > LARGEST:
         raise BadFile(f"The file is larger than {LARGEST // 1024 // 1024} MB; split it into several lists.")
     heading, rows = _table(_text(data))
-    found = [_line(number, dict(zip(heading, row, strict=False)), now, zone) for number, row in rows]
+    found = [_line(number, heading, row, now, zone) for number, row in rows]
     if not found:
         raise BadFile("The file has a first line and no rows below it, so there is nothing to do.")
     if len(found) > MOST:
@@ -60,10 +63,12 @@ def _table(text: str) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     """The names of the columns, and each row with the number of its first line."""
     first = next((line for line in text.splitlines() if line.strip(" ;,\t")), "")
     if not first:
-        raise BadFile(f"The file is empty. {LIKE_THIS}")
+        raise BadFile(EMPTY)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(first), strict=True)
     rows = _numbered(reader)
-    _, names = next(rows)
+    _, names = next(rows, (0, []))
+    if not names:  # what is in it can't be seen: quotes around nothing, blanks that are no spaces
+        raise BadFile(EMPTY)
     return _heading(names), rows
 
 
@@ -104,13 +109,16 @@ def _heading(names: Sequence[str]) -> list[str]:
     return heading
 
 
-def _line(number: int, cells: dict[str, str], now: datetime, zone: str) -> Line:
+def _line(number: int, heading: Sequence[str], row: Sequence[str], now: datetime, zone: str) -> Line:
+    cells = dict(zip(heading, row, strict=False))
     values = {name: _clean(cells.get(name, "")).strip() for name in COLUMNS}
     verb = values["action"].casefold()
     until, duration, wrong = "", None, ""
     named = values["entitlement"] if verb in TAKES_A_NAME else ""
     if verb == "grant":
         until, duration, wrong = _until(values["until"], now, zone)
+    if any(_clean(cell).strip() for cell in row[len(heading) :]):
+        wrong = TOO_MANY_CELLS
     wrong = _what_is_wrong(values, verb) or wrong
     return Line(number, _person(values["person"]), verb[:40], named, until, duration, values["reason"], wrong)
 
@@ -154,7 +162,10 @@ def _until(text: str, now: datetime, zone: str) -> tuple[str, int | None, str]:
     bare = words[1:] if words[:1] == ["until"] else words
     if not bare:
         return "", None, "no length of time is named; write 4h, 2 days, until revoked, or Friday 18:00"
-    moment = _moment(bare)
+    try:
+        moment = _moment(bare)
+    except WrongMoment as no:
+        return text[:80], None, str(no)
     if moment is not None:
         at = _resolved(moment, now, zone)
         if at is None or at <= now:
@@ -178,7 +189,7 @@ def _moment(words: Sequence[str]) -> Moment | datetime | None:
         whole = None
     if whole is not None and whole.tzinfo is not None:
         return whole
-    day, _, rest = text.replace("t", " ", 1).partition(" ") if text[:1].isdigit() else text.partition(" ")
+    day, _, rest = _T.sub(" ", text, count=1).partition(" ") if text[:1].isdigit() else text.partition(" ")
     if day not in (*WEEKDAYS, "today", "tomorrow") and not _is_date(day):
         return None
     at = _time(rest.removeprefix("at ").strip()) if rest else END_OF_DAY
@@ -193,13 +204,15 @@ def _is_date(day: str) -> bool:
 
 
 def _time(text: str) -> time | None:
-    """18:00, 18, 6pm; None where it is no time of day."""
+    """18:00, 18, 6pm; None where it is no time of day. A 6 alone is refused, as in a command."""
     found = _TIME.fullmatch(text.removesuffix(":00") if text.count(":") == 2 else text)
     if found is None:
         return None
     hour, minute, half = int(found[1]), int(found[2] or 0), (found[3] or "").casefold()
     if half and not 1 <= hour <= 12:
         return None
+    if not half and not found[2] and hour <= 12:
+        raise WrongMoment(f"“{hour}” can be in the morning or in the evening; write {hour}:00 or {hour}pm.")
     hour = hour % 12 + 12 * (half == "pm") if half else hour
     return time(hour, minute) if hour < 24 and minute < 60 else None
 

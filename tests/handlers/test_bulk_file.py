@@ -57,6 +57,8 @@ GOOD: list[tuple[str, str | bytes, Line]] = [
     ("tomorrow", f"{GIFT}tomorrow,", Line(2, ADA, "grant", "eu", "2026-11-26T17:00:00+00:00")),
     ("a date", f"{GIFT}2026-12-24,", Line(2, ADA, "grant", "eu", "2026-12-24T17:00:00+00:00")),
     ("a date and time", f"{GIFT}2026-12-24 09:30,", Line(2, ADA, "grant", "eu", "2026-12-24T08:30:00+00:00")),
+    ("a date at a time", f"{GIFT}2026-12-24 at 09:30,", Line(2, ADA, "grant", "eu", "2026-12-24T08:30:00+00:00")),
+    ("an hour that is one", f"{GIFT}Friday 18,", Line(2, ADA, "grant", "eu", "2026-11-27T17:00:00+00:00")),
     ("ISO with a zone", f"{GIFT}2026-12-24T09:30:00Z,", Line(2, ADA, "grant", "eu", "2026-12-24T09:30:00+00:00")),
     ("ISO without one", f"{GIFT}2026-12-24T09:30,", Line(2, ADA, "grant", "eu", "2026-12-24T08:30:00+00:00")),
     ("what can't be seen", f"{HEAD}{ADA[:3]}\u200b{ADA[3:]},suspend\u202e,,,", Line(2, ADA, "suspend")),
@@ -84,6 +86,8 @@ WRONG_ROWS = [
     (f"{ADA},grant,eu,99999 days,", "longer than ten years"),
     (f"{ADA},grant,eu,2020-01-01,", "is over already"),
     (f"{ADA},grant,eu,2026-13-45,", "no length of time and no moment"),
+    (f"{ADA},grant,eu,friday 6,", "can be in the morning or in the evening"),
+    (f"{ADA},grant,eu,4h,because, and more", "more cells than the first line; put quotes around text with commas"),
     (f"{ADA},grant,eu,friday 25:00,", "no length of time and no moment"),
     (f"{ADA},grant,eu,4h,{'x' * 1001}", "longer than 1000 characters"),
 ]
@@ -99,6 +103,8 @@ def test_a_bad_row_says_why_and_stops_nothing(row: str, why: str) -> None:
 BAD_FILES: list[tuple[str, str | bytes, str]] = [
     ("nothing", "", "is empty"),
     ("blanks", " \n\n,,\n", "is empty"),
+    ("quotes around nothing", '""\n""\n', "is empty"),
+    ("a blank that is no space", "\u00a0\n", "is empty"),
     ("a heading alone", HEAD, "no rows below it"),
     ("no heading", f"{ADA},suspend,,,\n", "does not name the column person"),
     ("no action", f"person,reason\n{ADA},why", "does not name the column action"),
