@@ -168,8 +168,9 @@ def build(
     book = build_book(settings, store)
     worker = build_worker(settings, store, policies, directory, mirror, proposals, slack, book)
     glassy, last_words = build_glass(settings, desk, directory, mirror, slack, metrics)
-    worker.kinds |= build_lists(settings, desk, slack) | glassy
-    worker.last_words |= last_words
+    lists, last_words_of_lists = build_lists(settings, desk, slack)
+    worker.kinds |= lists | glassy
+    worker.last_words |= last_words | last_words_of_lists
     worker.on_failure = metrics.on_failure
     checkpoints = build_checkpoints(settings, store, policies, slack, book)
     retention = Retention(store, days_of(settings.audit_texts_kept_days))
@@ -339,18 +340,19 @@ def build_safe_mode(desk: Desk, directory: AtlassianDirectory, slack: SlackOut, 
     }
 
 
-def build_lists(settings: Settings, desk: Desk, slack: SlackOut) -> dict[str, Run]:
+def build_lists(settings: Settings, desk: Desk, slack: SlackOut) -> tuple[dict[str, Run], dict[str, LastWords]]:
     """The jobs of lists that talk with people: their files, their pages, how far they have come."""
     files = SlackFiles(slack, settings.slack_bot_token.get_secret_value(), settings.slack_api_url)
     intake = BulkIntake(desk.store, files, desk.workflow, desk.policies)
     progress = BulkProgress(desk.store, slack, ThreadFiles(desk.store, files), desk.policies)
-    return {
+    kinds: dict[str, Run] = {
         "bulk file": intake.read,
         "bulk lapse": intake.lapse,
         "bulk page": BulkPages(desk.store, slack, desk).turn,
         "bulk progress": progress.show,
         "bulk result": progress.hand_back,
     }
+    return kinds, {"bulk file": intake.last_words}
 
 
 def days_of(number: int | None) -> timedelta | None:

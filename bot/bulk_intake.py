@@ -11,10 +11,11 @@ from approvals import audit, jobs, people
 from approvals.bulk_cases import BULK
 from approvals.bulk_rows import ALL_OR_NOTHING, Line, Row, judge
 from approvals.crash import crash_point
+from approvals.dead_letters import SORRY
 from approvals.models import AccessRequest, Preview
 from approvals.policy import Person as Speaker
 from approvals.policy_book import PolicyBook
-from approvals.store import MACHINE, AlreadyThere, Store
+from approvals.store import MACHINE, AlreadyThere, Store, Write
 from approvals.workflow import Ask, Refused, Workflow
 from bot.slack_files import SlackFiles
 from bot.slack_out import SlackError
@@ -65,6 +66,17 @@ class BulkIntake:
                 w.session.delete(gone)
             once = f"bulk file:{waiting.id}"
             w.tell(kind, place="person", once=once, team=waiting.team, user=waiting.user, **facts)
+
+    def last_words(self, w: Write, claim: jobs.Claim) -> bool:
+        """The job that reads it is given up: nothing was asked, and whoever handed it in hears so."""
+        waiting = w.session.get(Preview, claim.about)
+        if waiting is None:
+            return False
+        w.session.delete(waiting)
+        text = f":no_entry: The list was not asked for: {SORRY}. Hand it in once more later."
+        once = f"bulk file:{waiting.id}"
+        w.tell("answer", place="person", once=once, team=waiting.team, user=waiting.user, text=text)
+        return True
 
     def lapse(self, claim: jobs.Claim) -> None:
         """A list from a shell that nobody has said to be theirs for a day is forgotten (the job ``bulk lapse``)."""

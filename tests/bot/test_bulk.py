@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
+from approvals.bulk_rows import Line
 from approvals.models import AccessRequest, BulkRow, Card, Grant
 from bot.sandbox import seed
 from bot.sandbox.slack.control import text_of
@@ -268,6 +269,18 @@ def test_slack_is_away_while_the_file_is_fetched(bot: Living) -> None:
     bot.slack.fault("download", status=503)
     hand_in(bot, HEAD + f"ada@harbour.example,grant,{EU},2h,")
     assert newest(bot).status == "pending"
+
+
+def test_whoever_handed_it_in_hears_that_it_can_not_be_read_for_a_mistake_of_ours(
+    bot: Living, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(*_: object) -> list[Line]:
+        raise StopIteration
+
+    monkeypatch.setattr("bot.bulk_intake.read_list", mistaken)
+    monkeypatch.setattr("bot.worker.BUGS_FORGIVEN", 1)
+    hand_in(bot, b"person,action\nada@harbour.example,suspend\n")
+    assert "was not asked for" in told(bot, "kofi")[-1]
 
 
 def test_a_file_that_may_not_be_read_says_who_can_mend_it(bot: Living) -> None:
