@@ -30,6 +30,7 @@ from approvals.ports import DirectoryError, Impossible
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
 from approvals.store import MACHINE, Happened, Store, Write
+from approvals.taken import close_what_was_taken
 from approvals.telling import alarm, tell_outcome
 from approvals.warning import will_warn
 
@@ -456,6 +457,8 @@ class BulkApplying:
         with self.store.work(claim) as w:
             self._settle(w, approved, [row], {})
             self._true(w, approved, [unit])
+            if row.verb == "revoke":
+                close_what_was_taken(w, approved.request, steps)
         crash_point("bulk: row done")
 
     def _grant_of(self, approved: Approved, row: Kept, unit: Unit) -> Grant | None:

@@ -13,6 +13,7 @@ from approvals.policy_book import PolicyBook
 from approvals.ports import DirectoryError
 from approvals.states import Status
 from approvals.store import MACHINE, Store, Write
+from approvals.taken import close_what_was_taken
 from approvals.telling import tell_outcome
 
 
@@ -47,6 +48,8 @@ class Changing:
         crash_point("change: read back")
         with self.store.work(claim, last=True) as w:
             facts = self.leaving.proof(w.session, request) if request.verb == "offboard" else {}
+            if request.verb == "revoke":
+                close_what_was_taken(w, request, steps_of(w.session, request.id, "apply"))
             now = w.move(w.request(request.id), "finish", actor=MACHINE, data={"read_back": True})
             tell_outcome(w, now, "changed", **facts)
             if request.verb == "provision":

@@ -164,7 +164,7 @@ class Provisioning:
         if any(g.status == GrantStatus.ENDING or (g.ended_at and g.ended_at >= read_at) for g in others):
             raise jobs.Later(0.5, "an earlier grant of the same is just ending")
         live = [g for g in others if g.status in LIVE]
-        held_before = any(g.held_before for g in live) if live else plan.holds
+        held_before = plan.holds and (not live or any(g.held_before for g in live))  # what was taken is held no more
         ends_at = w.now + timedelta(seconds=request.duration) if request.duration else None
         ends_at = min(filter(None, (ends_at, request.ends_by)), default=None)
         grant = w.add(

@@ -7,7 +7,7 @@ the record did not take before, nor of a protected account.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ from approvals.ports import DirectoryError, Impossible, Registry
 from approvals.states import HELD, Status
 from approvals.states import Grant as GrantStatus
 from approvals.store import MACHINE, Store, Write
-from approvals.telling import tell_outcome
+from approvals.taken import close, taken_by
 
 SOON, SLOWLY = timedelta(minutes=1), timedelta(minutes=15)
 SHOWN = 10  # differences that one message names
@@ -117,8 +117,9 @@ class Reconciliation:
         agrees = [one.grant_id for one in group if one.grant_id not in differs]
         with self.store.read() as session:
             known = _active(session, [one.grant_id for one in group])
-            for id in _revoked(session, [id for id, one in differs.items() if one.held]):
-                del differs[id]
+            revoked = _revoked(session, [id for id, one in differs.items() if one.held])
+        self._close_what_was_revoked(writing, revoked)
+        differs = {id: one for id, one in differs.items() if id not in revoked}
         if not differs and not known:
             return
         with writing() as w:
@@ -254,12 +255,19 @@ class Reconciliation:
             self._end_again(w, grant)
 
     def _close(self, w: Write, grant: Grant) -> None:
-        now = w.move_grant(grant, "end", actor=MACHINE, because=OUTSIDE, data={"steps": []}, remove=False)
-        w.move_grant(now, "confirm_end", actor=MACHINE, because=OUTSIDE, data={"outside": True}, ended_at=w.now)
-        jobs.cancel(w.session, "end", str(grant.id))
-        request = w.request(grant.request_id)
-        if request.verb != BULK:
-            tell_outcome(w, request, "ended", kept="", late=0.0, outside=True)
+        close(w, grant, because=OUTSIDE, data={"outside": True}, outside=True)
+
+    def _close_what_was_revoked(
+        self, writing: Callable[[], AbstractContextManager[Write]], revoked: Mapping[int, str]
+    ) -> None:  # fmt: skip
+        """Of what somebody had taken away here, that which the revocation itself could not be sure of."""
+        if not revoked:
+            return
+        with writing() as w:
+            for id, by in revoked.items():
+                grant = w.session.get_one(Grant, id)
+                if grant.status == GrantStatus.ACTIVE:
+                    close(w, grant, because=taken_by(by), data={"taken_by": by}, taken_by=by)
 
     def _end_again(self, w: Write, grant: Grant) -> None:
         """By the steps that took it away before, through the ordinary job, which tries until it is true."""
@@ -315,22 +323,22 @@ def _active(session: Session, grants: Sequence[int]) -> dict[int, Drift]:
     return found
 
 
-def _revoked(session: Session, grants: Sequence[int]) -> Sequence[int]:
-    """Of grants that do not show, those of which somebody had the thing taken away here, by `revoke` or by a list."""
+def _revoked(session: Session, grants: Sequence[int]) -> dict[int, str]:
+    """Of grants that do not show, those of which a `revoke` or a list took the thing away here; by which request."""
     later = col(AccessRequest.moved_at) >= col(Grant.active_at)
     asked = and_(col(AccessRequest.subject) == Grant.account, col(AccessRequest.entitlement) == Grant.entitlement)
     done = and_(col(AccessRequest.verb) == "revoke", col(AccessRequest.status) == Status.DONE)
-    alone = select(Grant.id).join(AccessRequest, and_(asked, done, later))
+    alone = select(Grant.id, AccessRequest.id).join(AccessRequest, and_(asked, done, later))
     row = and_(col(BulkRow.account) == Grant.account, col(BulkRow.entitlement) == Grant.entitlement)
     taken = and_(col(BulkRow.verb) == "revoke", col(BulkRow.state) == "done")
     of_list = and_(col(AccessRequest.id) == BulkRow.request_id, later)
-    listed = select(Grant.id).join(BulkRow, and_(row, taken)).join(AccessRequest, of_list)
-    found: set[int] = set()
+    listed = select(Grant.id, AccessRequest.id).join(BulkRow, and_(row, taken)).join(AccessRequest, of_list)
+    found: dict[int, str] = {}
     for at in range(0, len(grants), 500):
         part = col(Grant.id).in_(grants[at : at + 500])
         for taken_away in (alone, listed):
-            found.update(id or 0 for id in session.exec(taken_away.where(part)))
-    return sorted(found)
+            found.update((id or 0, by) for id, by in session.exec(taken_away.where(part)))
+    return found
 
 
 def _past(session: Session) -> Iterator[Drift]:

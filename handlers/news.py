@@ -198,6 +198,8 @@ def _ended(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> s
     what = f"{object_of(view)} was {esc(early)}." if early else f"the time of {object_of(view)} is over."
     if facts.get("outside"):
         what = f"{object_of(view)} was taken away outside Gatehouse, so it is closed here."
+    if facts.get("taken_by"):
+        what = f"{object_of(view)} is over: it was taken away by {esc(facts['taken_by'])}."
     if facts.get("once_more"):
         what = f"{object_of(view)} was over and found there again, which nothing explains: it was taken away once more."
     lines = [f":white_circle: {asker(view)}, {what}"]

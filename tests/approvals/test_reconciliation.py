@@ -67,7 +67,7 @@ def given(world: World, who: str = "ada", length: timedelta = 2 * HOUR) -> Acces
 
 
 def test_what_was_revoked_here_is_not_missing(world: World, clock: Clock) -> None:
-    """The grant lasts until its time in the record, and nobody took anything outside."""
+    """Its grant is over with the revocation, and nobody took anything outside."""
     request = given(world)
     ask = Ask("revoke", account("ada"), GROUP, None, "INC-42: it must be", "a revocation")
     revoked = world.workflow.ask(world.speaker("grace"), ask)
@@ -76,6 +76,10 @@ def test_what_was_revoked_here_is_not_missing(world: World, clock: Clock) -> Non
     world.run()
     assert world.request(revoked).status == Status.DONE
     assert not world.holds("ada")
+    assert (grant(world, request).status, grant(world, request).because) == (
+        GrantStatus.ENDED,
+        f"taken away by {revoked.id}",
+    )
     for _ in range(3):
         clock.on(MINUTE + timedelta(seconds=1))
         world.reconciliation.look(recent=False, writing=world.store.write)
@@ -89,6 +93,25 @@ def test_what_was_revoked_here_is_not_missing(world: World, clock: Clock) -> Non
         clock.on(MINUTE + timedelta(seconds=1))
         world.reconciliation.look(recent=False, writing=world.store.write)
     assert {body["request"] for body in world.record("drift.found")} == {again.id}
+
+
+def test_what_a_revocation_left_open_is_closed_when_it_does_not_show(world: World, clock: Clock) -> None:
+    """As an older version left them, or where it could not be sure that its call came after the gift."""
+    request = given(world)
+    take_out(world)
+    ask = Ask("revoke", account("ada"), GROUP, None, "INC-42: it must be", "a revocation")
+    revoked = world.workflow.ask(world.speaker("grace"), ask)
+    world.run()
+    world.click("omar", world.request(revoked))
+    world.run()
+    assert grant(world, request).status == GrantStatus.ACTIVE  # it was gone before anything was called
+    look(world)
+    assert (grant(world, request).status, grant(world, request).because) == (
+        GrantStatus.ENDED,
+        f"taken away by {revoked.id}",
+    )
+    assert world.record("drift.found") == []
+    assert f"end:{grant(world, request).id}" not in world.jobs()
 
 
 def ended(world: World, clock: Clock, who: str = "ada") -> AccessRequest:

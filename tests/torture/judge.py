@@ -37,6 +37,7 @@ APPROVERS = {  # besides the manager where True: who may answer for which verb, 
 NEEDS = {"deactivate": 2, "offboard": 2}
 PAUSE = 300.0  # seconds between the second approval and the deed
 EFFECTS = {"deactivate": "active", "offboard": "active", "suspend": "free", "tokens": "tokens"}
+CALL_TAKES = 120.0  # seconds from its intent until a call that is slow or repeated takes effect, at most
 IN_TIME, SETTLES = 60.0, 1200.0  # seconds that an end may be late: when nothing goes wrong, and after the last trouble
 
 
@@ -267,6 +268,7 @@ class Judge:
 
     def _nothing_outlives_its_end(self) -> None:
         given: dict[tuple[str, str], Change] = {}
+        taken: dict[tuple[str, str], Change] = {}
         for change in self.run.organization.log:
             thing = (change.what, change.account)
             if not change.what.startswith("member of"):
@@ -274,16 +276,23 @@ class Judge:
             if change.to and change.by == "bot":
                 given[thing] = change
             elif not change.to and thing in given:
-                self._in_time(given.pop(thing), change)
+                self._in_time(given.pop(thing), change, taken.get(thing))
+            if not change.to and change.by == "bot":
+                taken[thing] = change
         for change in given.values():
             self.problems.append(f"still there long after its end: {change}")
 
-    def _in_time(self, given: Change, taken: Change) -> None:
-        """How late it was, by the bot's own clock, against the last end that any request promised for it."""
+    def _in_time(self, given: Change, taken: Change, before: Change | None) -> None:
+        """How late it was, by the bot's own clock, against the last end that any request promised for it.
+
+        What was said to be given and was taken ``before`` that is no reason to keep it any more.
+        """
         group = given.what.removeprefix("member of ")
+        sure = before.at - CALL_TAKES if before is not None else 0.0
         ends = [
             self.seconds(entry["data"]["ends_at"])
             for wish in self._about(taken) if wish.verb == "grant" and wish.what == group
+            if not self._was_said("done", wish, sure)
             for entry in self._entries("grant.promised", wish.id) if self.seconds(entry["at"]) <= taken.shown + self.off
         ]  # fmt: skip
         for wish in self._about(taken):

@@ -60,7 +60,7 @@ class Model:
             return
         others = [other for other in self.of(one) if other.live]
         held = (one.who, one.what) in self.members
-        one.held_before = any(other.held_before for other in others) if others else held
+        one.held_before = held and (not others or any(other.held_before for other in others))
         one.promised = now
         one.ends = min(now + one.seconds, one.ends_by or float("inf"))
         if one.ends <= now or (not held and self.refusing):
@@ -92,6 +92,15 @@ class Model:
         if one.live and by in (one.who, "sade"):
             one.ends = now
             self.finish(one, now)
+
+    def revoke(self, who: str, what: str, now: float) -> None:
+        """Whatever gave it is over with it; of what nobody holds, nothing is called and nothing is over."""
+        if (who, what) not in self.members or self.refusing:
+            return
+        self.members.discard((who, what))
+        for one in self.requests.values():
+            if one.live and (one.who, one.what) == (who, what):
+                one.grant, one.ended = "ended", now
 
     def finish(self, one: Request, now: float) -> None:
         """Nothing is taken that another grant still gives, or that was held before."""

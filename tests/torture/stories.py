@@ -186,15 +186,19 @@ def goes_on_if_partly(s: Story, request: str, who: str) -> None:
 
 
 def revoke(s: Story) -> None:
-    """Taken away from somebody who holds it because of a grant, or held it before."""
+    """Taken away from somebody who holds it because of a grant, or held it before; and given again for less."""
     who = s.asker()
     if s.chance.random() < 0.5:
         s.run.organization.set(f"member of {JIRA}", account(who), True)
     else:
         s.given(who)
-    s.wait(0.0, 600.0)
+    s.wait(0.0, 1200.0)
     request = s.people.ask("grace", JIRA, verb="revoke", subject=who)
     s.people.answer("omar", request, patience=6 * HOUR)
+    if s.chance.random() < 0.5:
+        s.people.hears(request, *CLOSED, patience=3 * HOUR)
+        s.wait(0.0, 600.0)
+        s.given(who, length=min(LENGTHS))
 
 
 def offboard(s: Story) -> None:
