@@ -94,7 +94,7 @@ def _held_before(
     others = held_by_others(session, request_id, wanted, read_at)
     ids = [grants[key].id for key in wanted]
     left = {id for part in parts(ids) for id in left_to(session, part)}
-    return {key: others.get(key, holds and grants[key].id not in left) for key, holds in wanted.items()}
+    return {key: holds and others.get(key, grants[key].id not in left) for key, holds in wanted.items()}
 
 
 def held_by_others(session: Session, request_id: str, wanted: Iterable[Key], read_at: datetime) -> dict[Key, bool]:

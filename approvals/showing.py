@@ -74,7 +74,7 @@ class Tried:
 
 
 def tried_before(session: Session, row: StepRow, step: Step) -> Tried:
-    """What was called for this step, since somebody pressed Continue if they did."""
+    """What was called for this step, since somebody pressed Continue if they did, and since it was last true."""
     query = (
         select(Call.intended_at, Call.answered_at, Call.answer)
         .join(StepRow, col(StepRow.id) == col(Call.step_id))
@@ -82,5 +82,7 @@ def tried_before(session: Session, row: StepRow, step: Step) -> Tried:
         .where(Call.step_id == row.id, col(Call.intended_at) >= col(AccessRequest.moved_at))
         .order_by(col(Call.id))
     )
+    if row.true_at is not None:  # it was seen to be so: what was undone since by somebody else is called for anew
+        query = query.where(col(Call.intended_at) > row.true_at)
     calls = [_Made(answered or intended, answer) for intended, answered, answer in session.exec(query)]
     return Tried(row.purpose == "end", step.does == "delete_tokens", calls)
