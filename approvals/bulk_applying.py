@@ -534,12 +534,8 @@ class BulkApplying:
             w.enqueue("bulk end", approved.request.id, priority=jobs.ENDS)
 
     def _grants_of(self, approved: Approved, rows: Sequence[Kept]) -> list[int | None]:
-        accounts = {row.account: row for row in rows if row.verb == "grant"}
-        return [
-            grant.id
-            for (account, holding), grant in approved.grants.items()
-            if account in accounts and holding == approved.plan.steps[accounts[account].step or 0].holding
-        ]
+        keys = {(row.account, approved.plan.steps[row.step or 0].holding) for row in rows if row.verb == "grant"}
+        return [grant.id for key, grant in approved.grants.items() if key in keys]
 
     def _set(self, w: Write, grants: Sequence[int | None], **values: Any) -> None:
         """Only what is still promised: an end that came meanwhile has its own way."""
@@ -615,19 +611,25 @@ def _tell_those_it_gave_to(w: Write, request: AccessRequest) -> None:
     rows = rows_of(w.connection, request.id)
     if any(row.verb != "grant" for row in rows if row.state != "refused"):
         return
-    given = {row.account: row for row in rows if row.state == "done" and row.because != HELD}
-    for account, row in given.items():
+    number = len(audit.find(w.session, event="bulk.retried", request=request.id))
+    for account, lines in _given_to_each(w, request, rows).items():
         bound = people.slack_user_of(w.session, account)
         if bound is not None and account != request.requester:
             w.tell(
-                "bulk_given", place="person", once=f"bulk_given:{request.id}:{bound.user}", team=bound.team,
-                user=bound.user, by=request.user, entitlement=row.entitlement, until=_until(row, request),
+                "bulk_given", place="person", once=f"bulk_given:{request.id}:{number}:{bound.user}", team=bound.team,
+                user=bound.user, by=request.user, given=lines,
             )  # fmt: skip
 
 
-def _until(row: Kept, request: AccessRequest) -> float | None:
-    end = end_of(row, request.moved_at)
-    return end.timestamp() if end else None
+def _given_to_each(w: Write, request: AccessRequest, rows: Sequence[Kept]) -> dict[str, list[list[Any]]]:
+    """By account, what the list gives now and when each of it is over; not what was held already."""
+    given = {(row.account, row.entitlement) for row in rows if row.state == "done" and row.because != HELD}
+    active = (Grant.request_id == request.id, col(Grant.status) == GrantStatus.ACTIVE)
+    found: dict[str, list[list[Any]]] = defaultdict(list)
+    for grant in w.session.exec(select(Grant).where(*active).order_by(col(Grant.id))):
+        if (grant.account, grant.entitlement) in given:
+            found[grant.account].append([grant.entitlement, grant.ends_at.timestamp() if grant.ends_at else None])
+    return found
 
 
 def end_of(row: Kept, now: datetime) -> datetime | None:

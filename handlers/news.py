@@ -285,8 +285,16 @@ def _bulk_done(facts: dict[str, Any], view: RequestView | None, audit_log: str) 
 
 
 def _bulk_given(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
-    until = f"until {when(datetime.fromtimestamp(facts['until'], UTC))}" if facts["until"] else "until revoked"
-    return f":key: {mention(facts['by'])} has asked for `{facts['entitlement']}` for you, and you have it {until}."
+    given = facts.get("given") or [[facts["entitlement"], facts["until"]]]  # one alone: as an older version tells it
+    lines = [f"• `{what}` {_until(ends_at)}" for what, ends_at in given]
+    if len(lines) == 1:
+        what, ends_at = given[0]
+        return f":key: {mention(facts['by'])} has asked for `{what}` for you, and you have it {_until(ends_at)}."
+    return "\n".join([f":key: {mention(facts['by'])} has asked for these for you, and you have them:", *lines])
+
+
+def _until(ends_at: float | None) -> str:
+    return f"until {when(datetime.fromtimestamp(ends_at, UTC))}" if ends_at else "until revoked"
 
 
 def _bulk_ended(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:

@@ -249,6 +249,16 @@ def test_nobody_in_a_row_hears_of_it_before_it_is_done(world: World) -> None:
     assert {news.place for news in world.news("bulk_done")} == {"thread", "person"}
 
 
+def test_each_hears_of_all_that_the_list_gives_them_and_when_it_is_over(world: World) -> None:
+    request = approve(world, planned(world, [line(2, "ada"), line(3, "ada", what=DRILL, hours=1), line(4, "tomas")]))
+    ends = {(one.account, one.entitlement): one.ends_at.timestamp() for one in grants(world, request) if one.ends_at}
+    said = {news.user: json.loads(news.facts)["given"] for news in world.news("bulk_given")}
+    ada, tomas = account("ada"), account("tomas")
+    assert sorted(map(len, said.values())) == [1, 2]
+    whole = sorted((what, at) for given in said.values() for what, at in given)
+    assert whole == sorted([(EU, ends[ada, EU]), (DRILL, ends[ada, DRILL]), (EU, ends[tomas, EU])])
+
+
 def test_of_a_list_that_takes_anything_away_nobody_in_it_hears(world: World) -> None:
     approve(world, planned(world, [line(2, "ada"), line(3, "tomas", "suspend")]))
     assert world.news("bulk_given") == []
