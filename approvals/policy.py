@@ -66,6 +66,7 @@ __all__ = [
     "Verdict",
     "is_default_group",
     "listed",
+    "mistakes_in",
     "parse_duration",
     "say_duration",
     "write_duration",
@@ -121,9 +122,12 @@ class Policy:
     verbs: Mapping[str, Rule] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def parse(cls, text: str, file: str = "policy.toml") -> Policy:
-        """The policy of a TOML text; PolicyProblem, and nothing else, when it can't be used."""
-        written = read_policy(text, file)
+    def parse(cls, text: str, file: str = "policy.toml", *, judged: bool = False) -> Policy:
+        """The policy of a TOML text; PolicyProblem, and nothing else, when it can't be used.
+
+        ``judged``: it is in force, so a release that knows more mistakes goes on with it, and its ends come.
+        """
+        written = read_policy(text, file, judged=judged)
         roles = {role: tuple(map(person_of, getattr(written.roles, role))) for role in ROLES}
         return cls(
             organization=written.organization.name,
@@ -215,6 +219,15 @@ class Policy:
             because = f"the reason must name a ticket; for {rule.name} it is written like {rule.ticket}"
             return Verdict(False, because, f"{rule.path}.ticket")
         return Verdict(True, "the reason is given", "reason")
+
+
+def mistakes_in(text: str) -> int:
+    """How many sentences a policy of this text would be refused with today."""
+    try:
+        Policy.parse(text)
+    except PolicyProblem as problem:
+        return len(problem.sentences)
+    return 0
 
 
 def _letters(name: str) -> str:

@@ -52,7 +52,7 @@ def _proven(connection: Connection, before: list[Policy]) -> Policy:
             return policy
     for text in connection.execute(_TEXTS, {"hash": applied}).scalars():
         if sha256(text) == applied:
-            return Policy.parse(text, "the applied policy")
+            return Policy.parse(text, "the applied policy", judged=True)
     if not before:
         raise NoPolicy("the policy in the database is not in the record, so none counts")
     return before[0]
@@ -75,3 +75,10 @@ def adopt_first(store: Store, text: str, policy: Policy) -> bool:
         w.add(PolicyVersion(hash=policy.hash, text=text, applied_at=w.now, applied_by="the first file"))
         w.audit("policy.applied", actor=MACHINE, data={"policy_hash": policy.hash, "first": True})
         return True
+
+
+def is_in_force(store: Store, text: str) -> bool:
+    """Whether the newest policy in the record is exactly this text."""
+    with store.look() as connection:
+        newest = connection.execute(_NEWEST).first()
+    return newest is not None and newest.hash == sha256(text)
