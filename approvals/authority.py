@@ -287,7 +287,7 @@ def _enough(case: Case, reachable: frozenset[str] | None) -> bool:
 def nobody_is_left(case: Case) -> str:
     """What to say when too few people are left to answer: who can mend it. Slack turns the ids into names."""
     if case.rows:
-        return nobody_for_the_list(case, case.policy)
+        return nobody_for_the_list(case)
     asked = listed([source.said for source in case.rule.approver_sources])
     admins = listed([f"<@{admin.user}>" for admin in case.policy.roles["admin"]])
     who = "Nobody is" if case.rule.approvals == 1 else "Too few people are"

@@ -18,7 +18,7 @@ from approvals.plan import Plan, Step, read_members, written_members
 from approvals.planning import Atlassian, plan_of
 from approvals.policy_book import PolicyBook
 from approvals.ports import DirectoryError, Impossible
-from approvals.states import LIVE
+from approvals.states import EARLY, LIVE
 from approvals.states import Grant as GrantStatus
 from approvals.store import MACHINE, Store, Write
 
@@ -175,7 +175,7 @@ class BulkEnding:
             late = round(max(lates, default=0.0), 1)
             data = {"accounts": [grant.account for grant in grants], "holding": grants[0].holding, "read_back": True}
             w.audit("grants.ended", actor=MACHINE, request=claim.about, data={**data, "late": late})
-            self._tell(w, claim.about, len(grants), 0, late)
+            self._tell(w, claim.about, len(grants), 0, late, early=_why_early(grants))
         crash_point("bulk end: noted")
 
     def _until_the_next(self, claim: jobs.Claim) -> None:
@@ -186,11 +186,18 @@ class BulkEnding:
                 w.enqueue("bulk end", claim.about, at=max(following.ends_at, w.now + LATER), priority=jobs.ENDS)
             w.enqueue("draw", claim.about, priority=jobs.PEOPLE)
 
-    def _tell(self, w: Write, request_id: str, taken: int, kept: int, late: float) -> None:
+    def _tell(self, w: Write, request_id: str, taken: int, kept: int, late: float, early: str = "") -> None:
         """One line for all that ended together."""
         over = select(func.count()).where(Grant.request_id == request_id, Grant.status == GrantStatus.ENDED)
         once = f"bulk_ended:{request_id}:{w.session.exec(over).one()}"
-        w.tell("bulk_ended", place="thread", request=request_id, once=once, taken=taken, kept=kept, late=late)
+        w.tell("bulk_ended", place="thread", request=request_id, once=once, taken=taken, kept=kept, late=late,
+               early=early)  # fmt: skip
+
+
+def _why_early(grants: Sequence[Grant]) -> str:
+    """By whom all of them were ended before their time; empty where they were not."""
+    whys = {grant.because for grant in grants}
+    return whys.pop() if len(whys) == 1 and all(why.startswith(EARLY) for why in whys) else ""
 
 
 def first_to_end(session: Session, request_id: str) -> Grant | None:

@@ -23,6 +23,7 @@ from approvals.bulk_rows import (
 )
 from approvals.cases import case_of, first_level, who_may_answer
 from approvals.crash import crash_point
+from approvals.durations import counted
 from approvals.models import AccessRequest, PlanRow, StepRow
 from approvals.plan import GroupSurvey, Plan, Step, Survey, written_members
 from approvals.policy import Entitlement, Policy
@@ -150,7 +151,7 @@ class BulkPlanning:
         )
         if to_add:
             before, after = len(found.members), len(found.members) + len(to_add)
-            draft.lines.append(f"{found.step.target_name}: {before} members now, {after} then")
+            draft.lines.append(f"{found.step.target_name}: {counted(before, 'member')} now, {after:,} then")
         draft.warnings += found.warnings
 
     def _read_singly(self, claim: jobs.Claim, request: AccessRequest, draft: Draft, policy: Policy) -> None:
@@ -304,17 +305,18 @@ def _plan_of(w: Write, request: AccessRequest, draft: Draft) -> Plan:
     held = sum(row.held for row in draft.valid)
     calls = len(draft.steps) - len({row.step for row in draft.valid if row.held and row.step is not None})
     lines = [
-        f"{len(draft.valid)} of {len(draft.rows)} rows can be done, for {accounts} accounts: {', '.join(said) or '–'}",
-        *([f"{held} rows are so already, so nothing is called for them"] if held else []),
+        f"{len(draft.valid)} of {counted(len(draft.rows), 'row')} can be done, for {counted(accounts, 'account')}: "
+        + (", ".join(said) or "–"),
+        *([f"{counted(held, 'row is', 'rows are')} so already, so nothing is called for that"] if held else []),
         *(f"{count} refused: {why}" for why, count in _reasons(draft.rows)),
-        f"{calls} calls to Atlassian, and what it takes to read them back",
+        f"{counted(calls, 'call')} to Atlassian, and what it takes to read them back",
         *draft.lines[:SHOWN],
     ]
     more = len(draft.warnings) - SHOWN
     warnings = [*draft.warnings[:SHOWN], *([f"… and {more} more warnings, of single rows"] if more > 0 else [])]
     return Plan(
         verb=request.verb, subject=request.subject, entitlement="", duration=None, steps=tuple(draft.steps),
-        holds=False, subject_name=f"{accounts} accounts", subject_mail="", warnings=tuple(warnings),
+        holds=False, subject_name=counted(accounts, "account"), subject_mail="", warnings=tuple(warnings),
         rows=digest_of_rows(rows_of(w.connection, request.id)), accounts=accounts, two_admins=draft.two_admins,
         lines=tuple(lines),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""How long: read from a policy or a command ("90m", "8h", "30d", "until revoked") and said in words."""
+"""How long: read from a policy or a command ("90m", "8h", "30d", "until revoked") and said in words; and how many."""
 
 import re
 from datetime import datetime, timedelta
@@ -50,3 +50,8 @@ def write_duration(length: timedelta | None) -> str:
 def is_over_at_the_moment(ends_by: datetime, begins: datetime, seconds: int | None) -> bool:
     """Whether what has a length and a moment is over at the moment; one second apart is no difference to people."""
     return seconds is None or begins + timedelta(seconds=seconds + 1) > ends_by
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun, and its verb where there is one: "1 row is", "300 rows are"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -32,14 +32,13 @@ from approvals.models import (
     Vote,
 )
 from approvals.models_safety import Freeze, Proposal
-from approvals.states import HELD, OPEN
+from approvals.states import EARLY, HELD, OPEN
 from approvals.states import Review as ReviewStatus
 from approvals.store import MACHINE, Actor, Store, Write
 
 PAGE = 500  # texts a look, so that nobody is held up
 SHORTEST = 4  # a shorter name would take others' texts along
 NOTHING = "{}"  # what stays of a body that says something in JSON
-EARLY = "ended early"  # what stays of why a grant ended before its time
 PERSONAL = frozenset({"set_email", "create_user", "invite", "create_site_user"})  # steps whose value names somebody
 
 Key = tuple[int, str]

@@ -98,6 +98,7 @@ OPEN = frozenset({Status.ASKED, Status.PENDING, Status.APPROVED, Status.SCHEDULE
 QUIET = frozenset({"deactivate", "offboard", "suspend", "tokens", "bulk"})  # verbs their subject must not see before
 DECIDED = frozenset(Status) - {Status.ASKED, Status.PENDING}
 LIVE = frozenset({Grant.PROMISED, Grant.ACTIVE})
+EARLY = "ended early"  # how it begins why a grant ended before its time: by whom, or from where
 HELD = LIVE | {Grant.ENDING}  # perhaps still so in Atlassian: no read has shown it gone
 
 

@@ -32,7 +32,7 @@ NO_REASON = "no reason was given"  # Slack did not open the form that asks for i
 NOUNS = {
     "revoke": "removal", "deactivate": "deactivation", "reactivate": "reactivation", "suspend": "suspension",
     "restore": "restoring", "offboard": "offboarding", "provision": "provisioning", "email": "change of address",
-    "tokens": "deletion of the API tokens", "bulk": "changes of a list",
+    "tokens": "deletion of the API tokens", "bulk": "list of changes",
 }  # fmt: skip
 DIFFERS = {
     ("missing", "open"): ":warning: Atlassian does not show it any more, and the record did not take it.",
@@ -195,7 +195,8 @@ def plan_lines(view: RequestView) -> list[str]:
 
 def _state(view: RequestView) -> list[Block]:
     request, grant = view.request, view.grant
-    lines: list[str] = [figures(view.counts)] if request.status in BEGUN and view.counts else []
+    begun = request.status in BEGUN and not request.rehearsal  # of a rehearsal no row is done, and none is to come
+    lines: list[str] = [figures(view.counts)] if begun and view.counts else []
     if request.status == Status.PENDING:
         lines += _who_answers(view)
     if request.status == Status.SCHEDULED and request.starts_at:

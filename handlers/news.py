@@ -173,6 +173,8 @@ def _failed(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> 
 def _rehearsed(facts: dict[str, Any], view: RequestView | None, _: str) -> str:
     assert view is not None
     steps = [f"• {esc(Step.model_validate_json(row.body).words, 600)}" for row in view.given]
+    if view.plan is not None and not steps:  # a list, whose steps may be thousands
+        steps = [f"• {esc(line, 600)}" for line in view.plan.lines]
     first = f":performing_arts: REHEARSAL: {object_of(view)} was approved; nothing was written. It would have been:"
     return "\n".join([first, *steps])
 
@@ -300,7 +302,9 @@ def _until(ends_at: float | None) -> str:
 def _bulk_ended(facts: dict[str, Any], view: RequestView | None, audit_log: str) -> str:
     assert view is not None
     taken, kept = facts["taken"], facts["kept"]
-    lines = [f":white_circle: The time of {object_of(view)} is over for {taken + kept:,} of them."]
+    early = esc(facts.get("early", ""))
+    over = f"What {object_of(view)} gave was {early}" if early else f"The time of {object_of(view)} is over"
+    lines = [f":white_circle: {over}, for {counted(taken + kept, 'grant')}."]
     lines += [f"{counted(taken, 'was', 'were')} taken away and read back."] if taken else []
     lines += [f"{counted(kept, 'was', 'were')} left: held before, or still given by something else."] if kept else []
     lines += [late_by(facts["late"])] if facts["late"] > 60 else []

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from approvals.durations import counted as counted
 from approvals.durations import say_duration
 
 LONGEST = 3000  # characters of a section; a message's text may have 4,000
@@ -73,11 +74,6 @@ def packed(lines: Iterable[str], longest: int = LONGEST) -> list[str]:
 def _first(lines: list[str], kept: int) -> str:
     left = len(lines) - kept
     return "\n".join([*lines[:kept], *([f"… and {left} more"] if left else [])])
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """A number with its noun, and its verb where there is one: "1 row is", "300 rows are"."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def late_by(seconds: float) -> str:

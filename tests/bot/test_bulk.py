@@ -111,7 +111,7 @@ def test_three_hundred_rows_from_the_file_to_the_file(bot: Living) -> None:
     assert "180 of 300 rows can be done, for 90 accounts: 180 × grant" in said
     assert "28 refused: nobody with an Atlassian account is known by that" in said
     assert "2 calls to Atlassian" in said
-    assert f"{EU}: 1 members now, 91 then" in said
+    assert f"{EU}: 1 member now, 91 then" in said
     assert {"approve", "deny", "status", "cancel", "bulk_rows"} <= actions(card)
     assert "Held until" not in said
     assert request.id not in "\n".join(text_of(m) for m in bot.slack.channel("#access-requests"))

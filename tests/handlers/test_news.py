@@ -7,11 +7,11 @@ import pytest
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
 from handlers import bulk
-from handlers.cards import Drawing, figures
+from handlers.cards import Drawing, draw, figures
 from handlers.news import SENTENCES, draw_news
 from tests.handlers.hostile_texts import HOSTILE_TEXTS
 from tests.handlers.mrkdwn import entities, insist_it_can_be_sent, insist_nothing_foreign_lives
-from tests.handlers.views import AUDIT_LOG, FACTS, news_of, view_with
+from tests.handlers.views import AUDIT_LOG, FACTS, list_with, news_of, view_with
 from tests.support.share import some_of
 
 PLACES = ("thread", "person", "operators")
@@ -99,6 +99,22 @@ def test_one_row_is_one_row() -> None:
     asked = {"joined": False, "id": "REQ-1", "rows": 1, "refused": 0}
     assert "a list of 1 row." in bulk.asked(asked)
     assert "a list of 300 rows." in bulk.asked(asked | {"rows": 300})
+
+
+def test_a_list_that_was_ended_early_does_not_say_that_its_time_is_over() -> None:
+    news, view = news_of("bulk_ended", "x", "thread"), list_with("x", Status.DONE)
+    news.facts = json.dumps({"taken": 3, "kept": 0, "late": 0.0, "early": "ended early by Omar"})
+    assert "gave was ended early by Omar, for 3 grants." in draw_news(news, view, audit_log=AUDIT_LOG).text
+    news.facts = json.dumps({"taken": 1, "kept": 0, "late": 0.0})
+    assert "is over, for 1 grant." in draw_news(news, view, audit_log=AUDIT_LOG).text
+
+
+def test_a_rehearsed_list_says_what_it_would_have_been_and_counts_no_row() -> None:
+    view = list_with("x", Status.DONE, rehearsal=True)
+    assert view.plan is not None
+    said = draw_news(news_of("rehearsed", "x", "thread"), view, audit_log=AUDIT_LOG).text
+    assert all(line in said for line in view.plan.lines)
+    assert "done and read back" not in json.dumps(draw(view, buttons=False).blocks)
 
 
 def test_a_denial_without_a_reason_says_so() -> None:

@@ -140,7 +140,7 @@ FACTS: dict[str, dict[str, str]] = {
     "key_used": {"says": "?", "action": "?", "with_": "?"}, "log_unreadable": {"why": "?"},
     "emergency_trouble": {"name": "?", "account": "?", "found": "?", "mend": "?"}, "emergency_unreadable": {"why": "?"},
     "emergency_event": {"name": "?", "account": "?", "says": "?", "action": "?", "event": "?"},
-    "bulk_confirm": {"by": "?", "name": "?", "reason": "?"}, "bulk_done": {"because": "?"}, "bulk_ended": {},
+    "bulk_confirm": {"by": "?", "name": "?", "reason": "?"}, "bulk_done": {"because": "?"}, "bulk_ended": {"early": "?"},
     "bulk_given": {}, "bulk_asked": {},
     "glass": {"by": "?"}, "glass_second": {"by": "?", "why": "?"}, "glass_unheard": {}, "review_overdue": {},
     "review_settled": {"reason": "?", "by": "?"}, "misuse": {"because": "?"}, "drill_due": {},
