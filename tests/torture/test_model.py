@@ -206,7 +206,7 @@ class Lives(RuleBasedStateMachine):
         id = self.run.people.ask("grace", what, verb="revoke", subject=who)
         self.settle()
         self.met.update(["revoked"] * any(one.live for one in of_it))
-        self.run.people.answer("omar", id)
+        self.run.people.answer("omar", id, version=1)
         self.model.revoke(who, what, self.now)
         self.settle()
 
