@@ -186,7 +186,7 @@ def plan_lines(view: RequestView) -> list[str]:
         at += [f"{latest} at the latest" if length else latest] if latest else []
         lines.append(f"{len(view.plan.steps) + 1}. taken away again {', '.join(at)}")
     if view.request.verb == "grant":
-        holds = "holds it already, so nothing will change" if view.plan.holds else "does not hold it now"
+        holds = "holds it already, so nothing has to be given" if view.plan.holds else "does not hold it now"
         lines.append(f"{esc(view.subject_name)} {holds}.")
     elif view.plan.holds:
         lines.append("It is so already, so nothing will change.")

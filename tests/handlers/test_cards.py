@@ -1,6 +1,7 @@
 """The card: whatever people are called and whatever they write, it says what the bot means and Slack takes it."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -95,6 +96,14 @@ def test_green_means_read_back_and_nothing_else() -> None:
     assert mark("true") == ":white_check_mark:"
     assert ":white_check_mark:" not in {mark(status) for status in ("waiting", "called", "refused", "rehearsed", "?")}
     assert ":large_green_circle:" not in "".join(HEADLINES[s][0] for s in Status if s != Status.DONE)
+
+
+def test_what_is_held_already_and_is_to_be_held_longer_is_not_said_to_stay_as_it_is() -> None:
+    view = view_with("x")
+    assert view.plan is not None
+    said = json.dumps(draw(replace(view, plan=view.plan.model_copy(update={"holds": True})), buttons=True).blocks)
+    assert "holds it already, so nothing has to be given" in said
+    assert "nothing will change" not in said
 
 
 def test_a_rehearsal_is_never_taken_for_the_deed() -> None:
