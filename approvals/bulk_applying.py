@@ -1,22 +1,23 @@
 """Do what a list says, as it was approved: many with one call, read back from the group, the rest row by row."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, insert, update
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
-from approvals import audit, jobs, people, safety
+from approvals import audit, jobs, safety
 from approvals.beginning import TAKES_AWAY, Beginning, NotBegun, owners
 from approvals.bulk_cases import BULK
 from approvals.bulk_ending import first_to_end
-from approvals.bulk_held import Given, Shown, given_by, held_by_others, note_who_holds
+from approvals.bulk_held import Shown, given_by, held_by_others, note_who_holds
 from approvals.bulk_planning import HELD, alone
 from approvals.bulk_rows import Kept, counts, digest_of_rows, moment_of, parts, rows_of, set_state
+from approvals.bulk_telling import tell_what_became_of_it
+from approvals.bulk_units import Approved, Unit, failed_in, is_left, is_of, is_over, is_proven, left_in, units_of
 from approvals.calls import Calls, left_to, steps_of
 from approvals.crash import crash_point
 from approvals.leaving import ENDS_TAKE, Leaving
@@ -43,35 +44,6 @@ ANOTHER = "what it would change is no longer what was approved"
 TOO_LATE = "its time was over before it could be given"
 NOT_HELD = "it is not held any more; hand it in again"
 LEFT = "an earlier grant of the same was over, and this one could not be given"
-
-
-@dataclass
-class Unit:
-    """What becomes true together: the rows of one call for many, or one row with its steps."""
-
-    rows: list[Kept]
-    steps: list[Step]
-    positions: list[int]
-    trouble: str = ""  # why its call was refused
-
-    @property
-    def many(self) -> bool:
-        return self.steps[0].does == "add_members"
-
-    @property
-    def name(self) -> str:
-        return f"step {self.positions[0] + 1}"
-
-
-@dataclass
-class Approved:
-    """The list as it was approved and proven: its plan, what is still to be done, and the grants of its rows."""
-
-    request: AccessRequest
-    plan: Plan
-    units: list[Unit]
-    grants: dict[tuple[str, str], Given] = field(default_factory=dict)  # by account and holding
-    steps: dict[int, StepRow] = field(default_factory=dict)
 
 
 class Reading(NamedTuple):
@@ -224,7 +196,7 @@ class BulkApplying:
             return
         self.outside.catch_up()
         late = self._take_all(claim, approved)
-        if any(_left(unit) for unit in approved.units):
+        if any(left_in(unit) for unit in approved.units):
             if self.patient(approved.request):
                 raise late or jobs.Later(LOOK_AGAIN, "accepted, not yet visible")
             with self.store.work(claim, last=True) as w:
@@ -237,7 +209,7 @@ class BulkApplying:
         called: list[Unit] = []
         groups: dict[str, Reading] = {}  # by id, as they were read before the first call of this run
         try:
-            for unit in filter(_left, approved.units):
+            for unit in filter(left_in, approved.units):
                 safety.wait_while_held_back(self.store, BULK)
                 try:
                     if unit.many:
@@ -271,11 +243,11 @@ class BulkApplying:
             plan, rows = plan_of(session, request), rows_of(session, request_id)
             steps = {step.position: step for step in steps_of(session, request_id, "apply")}
             grants = given_by(session, request_id)
-            proven = _proven(session, request, plan, rows, steps)
+            proven = is_proven(session, request, plan, rows, steps)
         if plan is None or not proven:
             self._stop(claim, request_id)
             return None
-        return Approved(request, plan, list(_units(plan, rows)), grants, steps)
+        return Approved(request, plan, list(units_of(plan, rows)), grants, steps)
 
     def _stop(self, claim: jobs.Claim, request_id: str) -> None:
         """Somebody wrote into the database: nothing more is done, and what was given is taken back in its time."""
@@ -309,7 +281,7 @@ class BulkApplying:
             again = {row.number for row in failed}
             numbers = [row.number for row in failed]
             set_state(w.connection, request.id, numbers, "valid")
-            for part in parts(sorted({at for unit in approved.units for at in unit.positions if _is_of(again, unit)})):
+            for part in parts(sorted({at for unit in approved.units for at in unit.positions if is_of(again, unit)})):
                 w.connection.execute(
                     update(StepRow)
                     .where(col(StepRow.request_id) == request.id, col(StepRow.purpose) == "apply")
@@ -360,7 +332,7 @@ class BulkApplying:
         row, (step,) = approved.steps[unit.positions[0]], unit.steps
         if not step.value or (row.status == "called" and self._was_answered(row)):
             return
-        if _is_over(approved, unit, self.store.now()):
+        if is_over(approved, unit, self.store.now()):
             unit.trouble = TOO_LATE
             return
         if row.status == "waiting" and self._is_so_already(claim, approved, unit, groups):
@@ -379,7 +351,7 @@ class BulkApplying:
             read_at = self.store.now()
             groups[step.target] = Reading(read_at, self.directory.records_in(step))
         group, members = groups[step.target], read_members(step)
-        rows = [row for row in unit.rows if _is_left(row) and row.account in members]
+        rows = [row for row in unit.rows if is_left(row) and row.account in members]
         shown = [Shown(row, step.holding, members[row.account] in group.members) for row in rows]
         note_who_holds(self.store, claim, approved.request.id, approved.grants, shown, group.read_at)
         return all(one.holds for one in shown)
@@ -402,7 +374,7 @@ class BulkApplying:
         failed: dict[str, list[Kept]] = defaultdict(list)
         for unit in units:
             members = read_members(unit.steps[0])
-            for row in filter(_is_left, unit.rows):
+            for row in filter(is_left, unit.rows):
                 known = row.account in members
                 why = unit.trouble if known else self._why_not_held(approved.request, row)
                 if members[row.account] in shown[unit.steps[0].target] if known else not why:
@@ -411,7 +383,7 @@ class BulkApplying:
                     failed[why].append(row)
         with self.store.work(claim) as w:
             self._settle(w, approved, done, failed)
-            self._true(w, approved, [unit for unit in units if not _left(unit) and not _failed(unit)])
+            self._true(w, approved, [unit for unit in units if not left_in(unit) and not failed_in(unit)])
         crash_point("bulk: noted")
 
     def _why_not_held(self, request: AccessRequest, row: Kept) -> str:
@@ -433,7 +405,7 @@ class BulkApplying:
         steps = [approved.steps[at] for at in unit.positions]
         seen: bool | None = None
         try:
-            if _is_over(approved, unit, self.store.now()):
+            if is_over(approved, unit, self.store.now()):
                 raise Impossible(TOO_LATE)
             if all(step.status == "waiting" for step in steps):
                 read_at = self.store.now()
@@ -563,7 +535,7 @@ class BulkApplying:
             because = "" if not failed else f"{failed} of {done + failed} rows could not be done"
             details = {"because": because} if because else None
             now = w.move(request, verb, actor=MACHINE, data=dict(found), details=details, because=because)
-            self._tell(w, now)
+            tell_what_became_of_it(w, now)
         crash_point("bulk: finished")
 
     def give_up(self, w: Write, request: AccessRequest, because: str) -> None:
@@ -579,7 +551,7 @@ class BulkApplying:
         done = counts(w.connection, request.id).get("done", 0)
         verb = "stop_partly" if done and request.status == Status.APPLYING else "fail"
         now = w.move(request, verb, actor=MACHINE, details={"because": because}, because=because)
-        self._tell(w, now)
+        tell_what_became_of_it(w, now)
         w.tell("failed", place="operators", request=request.id, once=f"ops failed:{request.id}", because=because)
 
     def _rehearse(self, claim: jobs.Claim, approved: Approved) -> None:
@@ -589,103 +561,11 @@ class BulkApplying:
             now = w.move(w.request(approved.request.id), "finish", actor=MACHINE, data={"rehearsal": True})
             tell_outcome(w, now, "rehearsed")
 
-    def _tell(self, w: Write, request: AccessRequest) -> None:
-        """One summary, whatever the number of rows; the file with each of them follows as a job."""
-        found = counts(w.connection, request.id)
-        number = len(audit.find(w.session, event="bulk.retried", request=request.id))
-        facts: dict[str, Any] = {"counts": found, "because": request.because, "status": str(request.status)}
-        once = f"bulk_done:{request.id}:{number}"
-        w.tell("bulk_done", place="thread", request=request.id, once=once, **facts)
-        w.tell(
-            "bulk_done", place="person", request=request.id, once=f"{once}:{request.user}", team=request.team,
-            user=request.user, **facts,
-        )  # fmt: skip
-        w.enqueue("bulk progress", request.id)
-        w.enqueue("bulk result", request.id)
-        if request.status in (Status.DONE, Status.PARTLY):
-            _tell_those_it_gave_to(w, request)
-
-
-def _tell_those_it_gave_to(w: Write, request: AccessRequest) -> None:
-    """A list of gifts alone is no secret once it is done; of one that also takes away nobody hears from the list."""
-    rows = rows_of(w.connection, request.id)
-    if any(row.verb != "grant" for row in rows if row.state != "refused"):
-        return
-    number = len(audit.find(w.session, event="bulk.retried", request=request.id))
-    for account, lines in _given_to_each(w, request, rows).items():
-        bound = people.slack_user_of(w.session, account)
-        if bound is not None and account != request.requester:
-            w.tell(
-                "bulk_given", place="person", once=f"bulk_given:{request.id}:{number}:{bound.user}", team=bound.team,
-                user=bound.user, by=request.user, given=lines,
-            )  # fmt: skip
-
-
-def _given_to_each(w: Write, request: AccessRequest, rows: Sequence[Kept]) -> dict[str, list[list[Any]]]:
-    """By account, what the list gives now and when each of it is over; not what was held already."""
-    given = {(row.account, row.entitlement) for row in rows if row.state == "done" and row.because != HELD}
-    active = (Grant.request_id == request.id, col(Grant.status) == GrantStatus.ACTIVE)
-    found: dict[str, list[list[Any]]] = defaultdict(list)
-    for grant in w.session.exec(select(Grant).where(*active).order_by(col(Grant.id))):
-        if (grant.account, grant.entitlement) in given:
-            found[grant.account].append([grant.entitlement, grant.ends_at.timestamp() if grant.ends_at else None])
-    return found
-
 
 def end_of(row: Kept, now: datetime) -> datetime | None:
     """When what a row gives is over: a length from now, or the moment it named."""
     after = now + timedelta(seconds=row.duration) if row.duration is not None else None
     return min(filter(None, (after, moment_of(row.until))), default=None)
-
-
-def _units(plan: Plan, rows: Sequence[Kept]) -> Iterator[Unit]:
-    """In the order of the steps; rows without any step come first, for they are so already."""
-    wanted = [row for row in rows if row.state != "refused"]
-    by_step: dict[int, list[Kept]] = defaultdict(list)
-    for row in wanted:
-        if row.step is not None:
-            by_step[row.step].append(row)
-    starts = sorted(by_step)
-    for at, following in zip(starts, [*starts[1:], len(plan.steps)], strict=True):
-        many = plan.steps[at].does == "add_members"
-        positions = [at] if many else list(range(at, following))
-        positions = [position for position in positions if many or plan.steps[position].does != "add_members"]
-        yield Unit(by_step[at], [plan.steps[position] for position in positions], positions)
-
-
-def _proven(
-    session: Session, request: AccessRequest, plan: Plan | None, rows: Sequence[Kept], steps: Mapping[int, StepRow]
-) -> bool:  # fmt: skip
-    """Plan, rows and steps are those whose hash is in the chain with the approval."""
-    approvals = audit.find(session, event="request.approved", request=request.id)
-    hashes = {body["data"].get("plan_hash") for body in approvals}
-    if plan is None or plan.hash not in hashes or plan.hash != request.plan_hash:
-        return False
-    bodies = [Step.model_validate_json(steps[at].body) if at in steps else None for at in range(len(plan.steps))]
-    return plan.rows == digest_of_rows(rows) and bodies == list(plan.steps)
-
-
-def _is_left(row: Kept) -> bool:
-    return row.state == "valid"
-
-
-def _left(unit: Unit) -> bool:
-    return any(map(_is_left, unit.rows))
-
-
-def _failed(unit: Unit) -> bool:
-    return any(row.state == "failed" for row in unit.rows)
-
-
-def _is_of(numbers: set[int], unit: Unit) -> bool:
-    return any(row.number in numbers for row in unit.rows)
-
-
-def _is_over(approved: Approved, unit: Unit, now: datetime) -> bool:
-    """Whether all that a unit would give has had its time."""
-    keys = [(row.account, unit.steps[0].holding) for row in unit.rows if row.verb == "grant"]
-    grants = [approved.grants[key] for key in keys if key in approved.grants]
-    return bool(grants) and all(grant.ends_at is not None and grant.ends_at <= now for grant in grants)
 
 
 def _without_words(steps: Sequence[Step]) -> list[Step]:

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from approvals import jobs
-from approvals.bulk_applying import Approved
+from approvals.bulk_units import Approved
 from approvals.ending import Ending
 from approvals.jobs import Claim
 from approvals.models import AccessRequest
