@@ -112,6 +112,12 @@ def test_a_seed_is_one_run_in_whatever_process_and_after_whatever_other_run() ->
     assert len(set(here)) == len(seeds)
 
 
+def test_the_memory_of_a_process_is_its_own_and_not_that_of_whoever_started_it() -> None:
+    ballast = b"x" * (400 * 1024**2)
+    answer = answer_of(simulating("--first", SEED, "--runs", 1))
+    assert 20 < answer["memory"] < MOST_MEMORY < len(ballast) / 1024**2
+
+
 def test_nothing_of_a_run_is_left_when_it_is_over() -> None:
     """Else ten thousand of them would not fit into any machine: neither its world, nor its processes and tasks."""
     left: list[weakref.ref[Any]] = []
