@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -100,6 +100,18 @@ FREE = Brakes()
 
 def _utcnow() -> datetime:
     return datetime.now(UTC)
+
+
+class _Call(NamedTuple):
+    """What is to be called, whichever key it is called with; ``doing`` in words, ``wrote``: it may change something."""
+
+    method: str
+    template: str
+    doing: str
+    ids: Mapping[str, str] | None
+    params: Params | None
+    body: Mapping[str, Any] | None
+    wrote: bool
 
 
 class Transport:
@@ -203,7 +215,7 @@ class Transport:
         *,
         wrote: bool,
     ) -> Json:
-        answer = self._send(method, template, doing, ids, params, body, wrote)
+        answer = self._send(_Call(method, template, doing, ids, params, body, wrote))
         if not 200 <= answer.status < 300:
             refusal = self._error(answer, doing, wrote)
             if isinstance(refusal, RateLimited) and self._brakes.budget:
@@ -211,23 +223,14 @@ class Transport:
             raise refusal
         return self._parsed(answer, doing, wrote)
 
-    def _once(
-        self,
-        key: SecretStr,
-        method: str,
-        template: str,
-        doing: str,
-        ids: Mapping[str, str] | None,
-        params: Params | None,
-        body: Mapping[str, Any] | None,
-        wrote: bool,
-    ) -> Answer:
+    def _once(self, key: SecretStr, call: _Call) -> Answer:
         """One call with one key: held back where it must be, and counted whatever becomes of it."""
-        self._brakes.hold(self.name, method, template, doing, wrote)
+        doing, wrote = call.doing, call.wrote
+        self._brakes.hold(self.name, call.method, call.template, doing, wrote)
         started = time.monotonic()
         answer: Answer | None = None
         try:
-            answer = self._send_with(key, method, template, ids, params, body)
+            answer = self._send_with(key, call)
         except UnsafeAddress as error:
             raise BadRequest(self.name, doing, why=f"nothing was sent, {error}") from None
         except NotReached as error:
@@ -238,59 +241,45 @@ class Transport:
         except BadAnswer as error:
             raise Unreadable(self.name, doing, why=str(error), maybe_done=wrote) from error
         finally:
-            self._note(method, template, answer, time.monotonic() - started, wrote)
+            self._note(call, answer, time.monotonic() - started)
         return answer
 
-    def _note(self, method: str, template: str, answer: Answer | None, seconds: float, wrote: bool) -> None:
+    def _note(self, call: _Call, answer: Answer | None, seconds: float) -> None:
         """Counted, and a line with the job's trace beside Atlassian's own; of reads that went well only at DEBUG.
 
         The template stands in it, never the path: the ids of people are in the record, by the same trace.
         """
         status = answer.status if answer else None
         if self._on_call:
-            self._on_call(method, template, status, seconds)
+            self._on_call(call.method, call.template, status, seconds)
         well = status is not None and 200 <= status < 300
         theirs = shown(answer.headers.get(TRACE_HEADER, "")) if answer else ""
-        said = {"api": self.name, "method": method, "path": template, "status": status, "seconds": round(seconds, 3)}
-        (log.debug if well and not wrote else log.info)("called Atlassian", **said, theirs=theirs)
+        said = {"api": self.name, "method": call.method, "path": call.template, "status": status}
+        write = log.debug if well and not call.wrote else log.info
+        write("called Atlassian", **said, seconds=round(seconds, 3), theirs=theirs)
 
-    def _send(
-        self,
-        method: str,
-        template: str,
-        doing: str,
-        ids: Mapping[str, str] | None,
-        params: Params | None,
-        body: Mapping[str, Any] | None,
-        wrote: bool,
-    ) -> Answer:
+    def _send(self, call: _Call) -> Answer:
         """With the key at hand. A 401 has had no effect, so the other key may be tried at once; who works is kept."""
         key = self.keys.at_hand
-        answer = self._once(key, method, template, doing, ids, params, body, wrote)
+        answer = self._once(key, call)
         other = self.keys.beside
         if answer.status != UNAUTHORIZED or other is None:
             return answer
-        again = self._once(other, method, template, doing, ids, params, body, wrote)
+        again = self._once(other, call)
         if again.status == UNAUTHORIZED:
             return answer
         self.keys.refused(key)
         return again
 
-    def _send_with(
-        self,
-        key: SecretStr,
-        method: str,
-        template: str,
-        ids: Mapping[str, str] | None,
-        params: Params | None,
-        body: Mapping[str, Any] | None,
-    ) -> Answer:
+    def _send_with(self, key: SecretStr, call: _Call) -> Answer:
         headers = {"Accept": self._media_type, "Authorization": self._credential.header(key)}
         content = None
-        if body is not None:
+        if call.body is not None:
             headers["Content-Type"] = self._media_type
-            content = json.dumps(body, allow_nan=False).encode()
-        return self._http.request(method, template, ids=ids, params=params, content=content, headers=headers)
+            content = json.dumps(call.body, allow_nan=False).encode()
+        return self._http.request(
+            call.method, call.template, ids=call.ids, params=call.params, content=content, headers=headers
+        )
 
     def _parsed(self, answer: Answer, doing: str, wrote: bool) -> Json:
         """The JSON of a good answer; None when there is no body, as several writes answer."""
