@@ -1,8 +1,9 @@
 """The ends of what a list gave (the job ``bulk end``): those due together are taken away together, and told once."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, update
@@ -18,12 +19,12 @@ from approvals.plan import Plan, Step, read_members, written_members
 from approvals.planning import Atlassian, plan_of
 from approvals.policy_book import PolicyBook
 from approvals.ports import DirectoryError, Impossible
+from approvals.showing import LOOK_AGAIN, StillNotShown
 from approvals.states import EARLY, LIVE
 from approvals.states import Grant as GrantStatus
 from approvals.store import MACHINE, Store, Write
 
 LATER = timedelta(seconds=5)
-LOOK_AGAIN = 2.0  # seconds before reading an accepted change again
 TIME_IS_OVER = "its time is over"
 
 
@@ -57,10 +58,14 @@ class BulkEnding:
             raise DirectoryError("EFFECTS=off holds this end back: access stays until it is on again.", retry=True)
         trouble: list[Exception] = []
         for holding, grants in _by_holding(going).items():
-            try:
-                self._take_away(claim, plan, [(grant, steps.get((grant.account, holding))) for grant in grants])
-            except (DirectoryError, jobs.Later) as error:
-                trouble.append(error)
+            pairs = [(grant, steps.get((grant.account, holding))) for grant in grants]
+            for take in self._ways_out(claim, plan, pairs):
+                try:
+                    take()
+                except (DirectoryError, jobs.Later) as error:
+                    trouble.append(error)
+                    if _may_concern_all(error):
+                        break
         if trouble:
             raise next((error for error in trouble if isinstance(error, DirectoryError)), trouble[0])
         self._until_the_next(claim)
@@ -101,24 +106,26 @@ class BulkEnding:
 
     # -- taking away ----------------------------------------------------------------------------------------------
 
-    def _take_away(
+    def _ways_out(
         self, claim: jobs.Claim, plan: Plan | None, grants: Sequence[tuple[Grant, Step | None]]
-    ) -> None:  # fmt: skip
-        """All of one holding: in portions where it was given in portions, else one by one."""
+    ) -> Iterator[Callable[[], None]]:  # fmt: skip
+        """Of one holding: in portions where it was given in portions, else one by one, none held up by another."""
         may_come = self._may_still_come(claim.about)
         unseen = [(grant, step) for grant, step in grants if may_come and grant.active_at is None]
         grants = [pair for pair in grants if pair not in unseen]
         together = [(g, step) for g, step in grants if step is not None and step.does == "add_members"]
         known = [(g, step, read_members(step)[g.account]) for g, step in together if g.account in read_members(step)]
         of_many = {grant.id for grant, *_ in known}
+        alone = [pair for pair in grants if pair[0].id not in of_many]
         if known:
             fullest = max((step for _, step, _ in known), key=lambda step: len(step.value))
-            self._together(claim, fullest, [(grant, record) for grant, _, record in known])
-        for grant, step in grants:
-            if grant.id not in of_many:
-                self._alone(claim, grant, step)
+            refused: list[Grant] = []
+            yield partial(self._together, claim, fullest, [(grant, record) for grant, _, record in known], refused)
+            alone += [(grant, None) for grant in refused]
+        for grant, step in alone:
+            yield partial(self._alone, claim, grant, step)
         if unseen:
-            raise jobs.Later(LOOK_AGAIN, "what was given a moment ago may not show yet")
+            yield _look_again
 
     def _may_still_come(self, request_id: str) -> bool:
         """Whether a giving call is so young that "they are not in the group" may be older than it."""
@@ -126,9 +133,21 @@ class BulkEnding:
             called = last_call_of(session, request_id)
             return called is not None and called + SHOWS_WITHIN > self.store.time_in(session)
 
-    def _together(self, claim: jobs.Claim, given: Step, grants: Sequence[tuple[Grant, str]]) -> None:
-        """Who is out of the group already needs no call, so that a second try names nobody who is gone."""
-        there = self.directory.records_in(given)
+    def _together(
+        self, claim: jobs.Claim, given: Step, grants: Sequence[tuple[Grant, str]], refused: list[Grant]
+    ) -> None:  # fmt: skip
+        """Who is out of the group already needs no call, so that a second try names nobody who is gone.
+
+        ``refused`` is filled with those of whom one may be the reason why Atlassian takes no call for all, or who are
+        in a group too large to be read: they are taken one by one.
+        """
+        try:
+            there = self.directory.records_in(given)
+        except DirectoryError as error:
+            if _may_concern_all(error):
+                raise
+            refused += [grant for grant, _ in grants]
+            return
         left = [(grant, record) for grant, record in grants if record in there]
         size = max(1, len(read_members(given)))
         for at in range(0, len(left), size):
@@ -136,12 +155,19 @@ class BulkEnding:
             value = written_members((grant.account, record) for grant, record in part)
             words = f"take {len(part)} people out of the group {given.target_name} by SCIM, with one call"
             step = given.model_copy(update={"does": "remove_members", "value": value, "words": words})
-            self.calls.call(claim, self._written(claim, step), step, None, "batch end")
+            try:
+                self.calls.call(claim, self._written(claim, step), step, None, "batch end")
+            except DirectoryError as error:
+                if _may_concern_all(error):
+                    raise
+                refused += [grant for grant, _ in part]
         there = self.directory.records_in(given) if left else there
         crash_point("bulk end: read back")
         self._ended(claim, [grant for grant, record in grants if record not in there])
-        if any(record in there for _, record in grants):
-            raise jobs.Later(LOOK_AGAIN, "accepted, not yet visible")
+        apart = {grant.id for grant in refused}
+        refused[:] = [grant for grant, record in grants if grant.id in apart and record in there]
+        if any(record in there for grant, record in grants if grant.id not in apart):
+            _look_again()
 
     def _alone(self, claim: jobs.Claim, grant: Grant, given: Step | None) -> None:
         """By the step that gave it, or, where that was another grant's call, by the one that would give it now."""
@@ -155,21 +181,33 @@ class BulkEnding:
             except Impossible as no:
                 raise DirectoryError(str(no)) from no
         step = self.directory.removal(given)
-        self.calls.make_true(claim, self._written(claim, step), grant, "end")
-        self._ended(claim, [grant])
+        row = self._begun(claim.about, step) or self._written(claim, step)
+        self.calls.make_true(claim, row, grant, "end")
+        self._ended(claim, [grant], row)
+
+    def _begun(self, request_id: str, step: Step) -> StepRow | None:
+        """The step of an earlier try that is not seen to be true yet: what was accepted is not called for at once."""
+        mine = (StepRow.request_id == request_id, StepRow.purpose == "end", StepRow.status != "true")
+        same = select(StepRow).where(*mine, StepRow.body == step.model_dump_json())
+        with self.store.read() as session:
+            return session.exec(same.order_by(col(StepRow.position).desc()).limit(1)).first()
 
     def _written(self, claim: jobs.Claim, step: Step) -> StepRow:
-        """A step of its own for each try: what was tried before stays as it was."""
+        """A step of its own for each end, and for each try of several together: what was tried stays as it was."""
         mine = (StepRow.request_id == claim.about, StepRow.purpose == "end")
         with self.store.work(claim) as w:
             last = w.session.exec(select(func.max(StepRow.position)).where(*mine)).one()
             position = 0 if last is None else last + 1
             return w.add(StepRow(request_id=claim.about, purpose="end", position=position, body=step.model_dump_json()))
 
-    def _ended(self, claim: jobs.Claim, grants: Sequence[Grant]) -> None:
+    def _ended(self, claim: jobs.Claim, grants: Sequence[Grant], row: StepRow | None = None) -> None:
+        """``row`` is the step of one that was taken by itself; it is over as well."""
         if not grants:
             return
         with self.store.work(claim) as w:
+            if row is not None:
+                done = w.session.get_one(StepRow, row.id)
+                done.status, done.true_at = "true", w.now
             self._move(w, grants, GrantStatus.ENDED, ended_at=w.now)
             lates = [(w.now - grant.ends_at).total_seconds() for grant in grants if grant.ends_at]
             late = round(max(lates, default=0.0), 1)
@@ -192,6 +230,17 @@ class BulkEnding:
         once = f"bulk_ended:{request_id}:{w.session.exec(over).one()}"
         w.tell("bulk_ended", place="thread", request=request_id, once=once, taken=taken, kept=kept, late=late,
                early=early)  # fmt: skip
+
+
+def _look_again() -> None:
+    raise jobs.Later(LOOK_AGAIN, "what was given or taken a moment ago may not show yet")
+
+
+def _may_concern_all(error: Exception) -> bool:
+    """Whether the next call would probably meet the same: Atlassian is away, or wants fewer calls."""
+    if not isinstance(error, DirectoryError) or isinstance(error, StillNotShown):
+        return False
+    return error.retry and not error.unreadable
 
 
 def _why_early(grants: Sequence[Grant]) -> str:

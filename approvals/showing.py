@@ -26,6 +26,10 @@ class NotShown(jobs.Later):
     """A call was taken, or refused because it is so already, and no read shows it yet."""
 
 
+class StillNotShown(DirectoryError):
+    """An end that was taken should show by now, and does not."""
+
+
 class _Made(NamedTuple):
     """A call: when it was answered, or made where no answer came, and what was answered."""
 
@@ -68,7 +72,7 @@ class Tried:
         """When to look again. Of an end that should show by now it is said aloud; that is tried for ever."""
         since = next((call.at for call in self._accepted or self.calls), now)
         if self.ends and self._accepted and since + SHOWS_WITHIN <= now:
-            return DirectoryError(NOT_SHOWN, retry=True)
+            return StillNotShown(NOT_SHOWN, retry=True)
         pause = max(LOOK_AGAIN, (now - since).total_seconds() / 2)
         return NotShown(min(pause, LONGEST_PAUSE), "accepted, not yet visible")
 
