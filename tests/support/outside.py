@@ -118,7 +118,7 @@ class Bot:
             found = look()
             if found:
                 return found
-            assert time.monotonic() < deadline, self.log()
+            assert time.monotonic() < deadline, f"{self.jobs()}\n{self.log()}"
             time.sleep(0.15)
 
     def ask(self, who: str, text: str) -> str:
