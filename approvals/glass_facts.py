@@ -233,6 +233,19 @@ def extensions_of(db: Session, request: AccessRequest) -> list[Grant]:
     return [grant for grant, broken in back_to if broken is not None and broken.id == request.id]
 
 
+def asks_for_longer(db: Session, request: AccessRequest, grant: Grant | None) -> list[AccessRequest]:
+    """What still asks for a longer end of what this took by break-glass, and gives nothing yet."""
+    if not incident_of(request) or grant is None:
+        return []
+    later = select(AccessRequest).where(
+        AccessRequest.subject == request.subject, AccessRequest.entitlement == request.entitlement,
+        AccessRequest.verb == "grant", col(AccessRequest.ends_by).is_not(None), col(AccessRequest.status).in_(OPEN),
+        AccessRequest.asked_at > request.asked_at,
+    )  # fmt: skip
+    ends_at = grant.ends_at or grant.promised_at
+    return [one for one in db.exec(later) if not incident_of(one) and one.asked_at <= ends_at]
+
+
 def may_stop_it(db: Session, policy: Policy, request: AccessRequest, person: Person, now: datetime) -> bool:
     """Whether somebody may end what was taken by break-glass, by being an approver it bypassed or by their role.
 

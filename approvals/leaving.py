@@ -29,20 +29,8 @@ class Leaving:
                 w.enqueue("end", grant.id or 0, priority=jobs.ENDS)
         w.session.flush()
         for other in w.session.exec(open_requests(account, but=request.id)).all():
-            self._cancel(w, request, other, because)
+            close_because_of(w, request, other, because)
         return _going_on(w.session, account)
-
-    def _cancel(self, w: Write, request: AccessRequest, other: AccessRequest, because: str) -> None:
-        """Taken back, or where it is approved already refused; one that is being applied ends with its grant."""
-        verb = "cancel" if after(Status(other.status), "cancel") else "refuse"
-        if after(Status(other.status), verb) is None:
-            return
-        data = {"because_of": request.id}
-        now = w.move(other, verb, actor=MACHINE, data=data, details={"because": because}, because=because)
-        if verb == "cancel":
-            tell_outcome(w, now, "cancelled", by="", because=because, paused=False)
-        else:
-            tell_outcome(w, now, "refused", because=because)
 
     def proof(self, session: Session, request: AccessRequest) -> dict[str, Any]:
         """Which grants ended and which requests were cancelled because of it, with their times."""
@@ -66,6 +54,19 @@ class Leaving:
             ],
             "cancelled": [[one.id, _seconds(one.moved_at)] for one in closed],
         }
+
+
+def close_because_of(w: Write, request: AccessRequest, other: AccessRequest, because: str) -> None:
+    """Taken back, or where it is approved already refused; one that is being applied ends with its grant."""
+    verb = "cancel" if after(Status(other.status), "cancel") else "refuse"
+    if after(Status(other.status), verb) is None:
+        return
+    data = {"because_of": request.id}
+    now = w.move(other, verb, actor=MACHINE, data=data, details={"because": because}, because=because)
+    if verb == "cancel":
+        tell_outcome(w, now, "cancelled", by="", because=because, paused=False)
+    else:
+        tell_outcome(w, now, "refused", because=because)
 
 
 def _going_on(session: Session, account: str) -> int:

@@ -15,7 +15,8 @@ from approvals.bulk_cases import BULK, list_rule
 from approvals.bulk_rows import Row, digest_of_lines, insert_rows
 from approvals.cases import case_of, facts_of
 from approvals.crash import crash_point
-from approvals.glass_facts import extensions_of, incident_of, may_stop_it
+from approvals.glass_facts import asks_for_longer, extensions_of, incident_of, may_stop_it
+from approvals.leaving import close_because_of
 from approvals.models import AccessRequest, Grant, Vote
 from approvals.planning import QUIET, first_level
 from approvals.policy import Person as Speaker
@@ -330,6 +331,7 @@ class Workflow:
                 _stop_before_it_began(w, request, speaker)
                 return request
             if request is not None and grant is not None and not because:
+                waits = asks_for_longer(w.session, request, grant)  # as it ends now, and not as it would have
                 name = people.names(w.session, {speaker.account})[speaker.account]
                 if request.verb == BULK:
                     _end_rows(w, request, speaker, f"ended early by {name}", own)
@@ -339,6 +341,8 @@ class Workflow:
                     w.add(one)
                     w.audit("grant.end_asked", actor=actor, request=one.request_id, data={"account": one.account})
                     w.enqueue("end", one.id or 0, priority=jobs.ENDS)
+                for other in waits:
+                    close_because_of(w, request, other, f"{request.id} was ended early by {name}")
                 return request
             known = request.id if request else None
             w.note_refusal("end.refused", actor=actor, because=because, request=known, details={"typed": request_id})

@@ -626,6 +626,22 @@ def test_extended_it_is_still_ended_with_one_click(world: World, who: str, when:
         world.workflow.end(world.speaker(who), request.id, "once more")
 
 
+def test_what_still_asks_for_longer_is_closed_with_it(world: World) -> None:
+    """Whoever looks after it ends it because it should be over: nobody may make it longer by a card left open."""
+    request = broken(world)
+    asked = extended(world, request, answered=False)
+    assert asked.status == Status.PENDING
+    world.workflow.end(world.speaker("sade"), request.id, "End it now")
+    world.run()
+    closed = world.request(asked)
+    assert closed.status == Status.CANCELLED
+    assert closed.because.startswith(f"{request.id} was ended early by")
+    world.click("grace", asked)
+    world.run()
+    assert not world.holds("tomas")
+    assert {news.request_id for news in world.news("cancelled")} == {asked.id}
+
+
 @pytest.mark.parametrize("pressed", ["the first", "the extension"])
 def test_nobody_else_ends_it_when_it_is_extended(world: World, pressed: str) -> None:
     request = broken(world)
