@@ -39,9 +39,19 @@ def status(desk: Desk, speaker: Speaker, said: Said) -> str | dict[str, object]:
         request = session.get(AccessRequest, said.command.request_id)
         view = view_of(session, policy, said.command.request_id, now)
         if request is None or view is None or not may_see(session, policy, speaker, request, now):
-            return NONE_SUCH.format(id=said.command.request_id)
+            return _what_a_list_gave(session, speaker, said.command.request_id, now)
     drawing = draw(view, buttons=False)
     return {"text": drawing.text, "blocks": drawing.blocks}
+
+
+def _what_a_list_gave(session: Session, speaker: Speaker, request_id: str, now: datetime) -> str:
+    """Of a request they may not see, what they hold by it: a list gave it, and the rest of that is not for them."""
+    held = [held_line(one, now) for one in held_by(session, speaker.account) if one.request_id == request_id]
+    if not held:
+        return NONE_SUCH.format(id=request_id)
+    return within(
+        [*held, f"{request_id} is a list, and this is what is yours of it. `/access end` gives it back."], 3900
+    )
 
 
 def cancel(desk: Desk, speaker: Speaker, said: Said) -> str:

@@ -126,7 +126,18 @@ def test_three_hundred_rows_from_the_file_to_the_file(bot: Living) -> None:
     assert {p.account_id for p in wanted} == bot.atlassian.members(DRILL)
     results_came(bot, now, len(lines))
     assert len([m for m in told(bot, wanted[0].handle) if "has asked for" in m]) == 1
+    sees_what_is_theirs(bot, now, "tomas", stranger=FREE[90].handle)
     the_ends(bot, now, {p.account_id for p in wanted})
+
+
+def sees_what_is_theirs(bot: Living, request: AccessRequest, who: str, *, stranger: str) -> None:
+    """Whoever holds something by a list sees that, and nothing else of it; somebody else sees nothing at all."""
+    typed = f"status {request.id}"
+    said = str(bot.slack.command(who, typed, force=True)["body"])
+    assert [said.count(f"`{what}` until") for what in (EU, DRILL)] == [1, 1]
+    assert "is a list, and this is what is yours of it" in said
+    assert "rows" not in said
+    assert "There is no request" in str(bot.slack.command(stranger, typed, force=True)["body"])
 
 
 def results_came(bot: Living, request: AccessRequest, count: int) -> None:
