@@ -49,9 +49,8 @@ def _what_a_list_gave(session: Session, speaker: Speaker, request_id: str, now: 
     held = [held_line(one, now) for one in held_by(session, speaker.account) if one.request_id == request_id]
     if not held:
         return NONE_SUCH.format(id=request_id)
-    return within(
-        [*held, f"{request_id} is a list, and this is what is yours of it. `/access end` gives it back."], 3900
-    )
+    more = f"{request_id} is a list, and this is what is yours of it. `/access end {request_id}` gives it back."
+    return within([*held, more], 3900)
 
 
 def cancel(desk: Desk, speaker: Speaker, said: Said) -> str:

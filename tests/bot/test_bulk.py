@@ -135,7 +135,7 @@ def sees_what_is_theirs(bot: Living, request: AccessRequest, who: str, *, strang
     typed = f"status {request.id}"
     said = str(bot.slack.command(who, typed, force=True)["body"])
     assert [said.count(f"`{what}` until") for what in (EU, DRILL)] == [1, 1]
-    assert "is a list, and this is what is yours of it" in said
+    assert f"is a list, and this is what is yours of it. `/access end {request.id}` gives it back." in said
     assert "rows" not in said
     assert "There is no request" in str(bot.slack.command(stranger, typed, force=True)["body"])
 
