@@ -4,9 +4,10 @@ import json
 import secrets
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert
+from sqlalchemy import Connection, CursorResult, bindparam, insert
 from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
@@ -22,10 +23,6 @@ _WHOLE = sa_select(
     *(col(one) for one in (AuditEntry.seq, AuditEntry.prev, AuditEntry.hash, AuditEntry.body)),
     *(col(one) for one in (AuditEntry.event, AuditEntry.request_id)),
 )
-_FOUND = _WHOLE.where(
-    col(AuditEntry.event).in_(bindparam("events", expanding=True)),
-    col(AuditEntry.request_id).in_(bindparam("requests", expanding=True)),
-).order_by(col(AuditEntry.seq))
 _NEWEST = (
     _WHOLE.where(col(AuditEntry.event) == bindparam("event"), col(AuditEntry.request_id).is_(None))
     .order_by(col(AuditEntry.seq).desc())
@@ -113,9 +110,25 @@ def find(session: Session, *, event: str, request: str) -> list[dict[str, Any]]:
 
 def find_all(session: Session, *, events: Collection[str], requests: Collection[str]) -> list[dict[str, Any]]:
     """The same for several kinds and requests, in the order of the chain."""
-    rows = plain(session).execute(_FOUND, {"events": list(events), "requests": list(requests)})
+    rows = _rows(plain(session), events, requests)
     found = [(row, json.loads(row.body)) for row in rows if link(row.prev, row.seq, row.body.encode()) == row.hash]
     return [body for row, body in found if (body["event"], body["request"]) == (row.event, row.request_id)]
+
+
+def _rows(connection: Connection, events: Collection[str], requests: Collection[str]) -> CursorResult[Any]:
+    kinds = {f"event{n}": event for n, event in enumerate(events)}
+    if len(requests) == 1:
+        return connection.execute(_found(len(kinds), one=True), {**kinds, "request": next(iter(requests))})
+    return connection.execute(_found(len(kinds), one=False), {**kinds, "requests": list(requests)})
+
+
+@cache
+def _found(events: int, *, one: bool) -> Any:
+    """For so many kinds: a list of any length is written anew at each execution, and most ask for one request's."""
+    kinds: list[Any] = [bindparam(f"event{n}") for n in range(events)]
+    whose = col(AuditEntry.request_id)
+    requests = whose == bindparam("request") if one else whose.in_(bindparam("requests", expanding=True))
+    return _WHOLE.where(col(AuditEntry.event).in_(kinds), requests).order_by(col(AuditEntry.seq))
 
 
 def newest(db: Session | Connection, *, event: str) -> dict[str, Any] | None:
@@ -130,7 +143,7 @@ def newest(db: Session | Connection, *, event: str) -> dict[str, Any] | None:
 def proves(session: Session, *, event: str, request: str, name: str, text: str) -> bool:
     """Whether one of these entries has this very text as its detail ``name``."""
     connection = plain(session)
-    for row in connection.execute(_FOUND, {"events": [event], "requests": [request]}).all():
+    for row in _rows(connection, [event], [request]).all():
         salt = connection.execute(_BESIDE, {"seq": row.seq, "name": name}).scalar()
         whole = link(row.prev, row.seq, row.body.encode()) == row.hash
         if whole and salt is not None and json.loads(row.body)["details"].get(name) == digest(salt, text):

@@ -60,7 +60,7 @@ class Beginning:
         if rule is None or rule.rule_hash != request.rule_hash:
             raise NotBegun("the rule changed since the approval")
         looked_up = glass_sources(policy) if incident_of(request) else rule.looked_up
-        self.people.refresh_sources(looked_up, request.subject)
+        self.people.refresh_sources(policy, looked_up, request.subject)
         for approver in approvers:
             if approver is not None:
                 self.people.refresh(approver.team, approver.user)

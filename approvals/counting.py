@@ -61,10 +61,11 @@ class Counting:
         """Who votes and who may, as it is now; why they can't be looked up, where waiting would not help."""
         with self.store.read() as session:
             request = session.get(AccessRequest, request_id)
-            rule = rule_of(session, self.policies.current(session), request) if request else None
+            policy = self.policies.current(session)
+            rule = rule_of(session, policy, request) if request else None
             absent = people.whom_they_stand_in_for(session, team, user, self.store.time_in(session))
         if rule is not None and request is not None:
-            self.people.refresh_sources(rule.looked_up, request.subject)
+            self.people.refresh_sources(policy, rule.looked_up, request.subject)
         try:
             self.people.refresh(team, user)
             for one in absent:

@@ -2,10 +2,22 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
-from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, make_url, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    RootTransaction,
+    create_engine,
+    event,
+    literal_column,
+    make_url,
+    text,
+)
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -124,6 +136,15 @@ def plain(db: Session | Connection) -> Connection:
     return db if isinstance(db, Connection) else db.connection()
 
 
+def is_one_of(column: Any, values: Collection[str]) -> ColumnElement[bool]:
+    """``column IN (…)`` for the words of an enumeration; SQLAlchemy writes a plain list anew at each execution."""
+    words = [str(value) for value in values]
+    if not all(word.isidentifier() for word in words):
+        raise ValueError("only plain words may stand in a statement themselves")
+    found: ColumnElement[bool] = column.in_([literal_column(f"'{word}'") for word in words])
+    return found
+
+
 def session_on(connection: Connection) -> Session:
     """Rows as objects within a transaction that somebody else begins and commits."""
     return Session(connection, expire_on_commit=False, join_transaction_mode="rollback_only")
@@ -190,7 +211,20 @@ def _sqlite(url: str) -> Engine:
 
     # Not by listening for SQLAlchemy's "begin": with one listener it asks around at every statement.
     engine.dialect.do_begin = _begin  # type: ignore[method-assign, assignment]
+    # Each savepoint has a name of its own, and a statement for each would be compiled anew each time.
+    for verb, word in _SAVEPOINT.items():
+        setattr(engine.dialect, verb, partial(_savepoint, word))
     return engine
+
+
+_SAVEPOINT = {
+    "do_savepoint": "SAVEPOINT", "do_release_savepoint": "RELEASE SAVEPOINT",
+    "do_rollback_to_savepoint": "ROLLBACK TO SAVEPOINT",
+}  # fmt: skip
+
+
+def _savepoint(word: str, connection: Connection, name: str) -> None:
+    connection.exec_driver_sql(f"{word} {name}")
 
 
 def _lower(value: object) -> str | None:

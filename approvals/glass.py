@@ -223,7 +223,7 @@ class Glass:
 
     def _look_at_people(self, policy: Policy, request: AccessRequest) -> None:
         """Who asks and who may, as it is now. That Slack can't say who somebody is holds everything up."""
-        self.people.refresh_sources(glass_sources(policy), request.subject)
+        self.people.refresh_sources(policy, glass_sources(policy), request.subject)
         with self.store.read() as session:
             seconds = [entry["data"] for entry in audit.find(session, event="glass.seconded", request=request.id)]
         for team, user in sorted({(request.team, request.user), *((one["team"], one["user"]) for one in seconds)}):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, bindparam, func
 from sqlmodel import col, select
 
+from approvals.database import is_one_of
 from approvals.models import AccessRequest
 from approvals.policy import Person, Policy, Verdict
 from approvals.states import OPEN, Status
@@ -22,18 +23,22 @@ _SAME = (
         AccessRequest.subject == bindparam("subject"),
         func.lower(AccessRequest.entitlement) == bindparam("entitlement"),
         AccessRequest.value == bindparam("value"),
-        col(AccessRequest.status).in_([Status.ASKED, Status.PENDING]),
+        is_one_of(AccessRequest.status, (Status.ASKED, Status.PENDING)),
     )
     .order_by(col(AccessRequest.asked_at))
     .limit(LOOKED_AT)
 )  # fmt: skip
-_OPEN = select(func.count()).where(
-    AccessRequest.requester == bindparam("requester"), col(AccessRequest.status).in_(OPEN)
-)
-_LATELY = select(func.count()).where(
-    AccessRequest.requester == bindparam("requester"),
-    col(AccessRequest.status).in_(list(Status)),  # each of them, so that the index is searched down to the time
-    AccessRequest.asked_at > bindparam("since"),
+_MINE = AccessRequest.requester == bindparam("requester")
+_ASKED_BEFORE = select(
+    select(func.count()).where(_MINE, is_one_of(AccessRequest.status, sorted(OPEN))).scalar_subquery().label("open"),
+    select(func.count())
+    .where(
+        _MINE,
+        is_one_of(AccessRequest.status, list(Status)),  # each, so that the index is searched down to the time
+        AccessRequest.asked_at > bindparam("since"),
+    )
+    .scalar_subquery()
+    .label("lately"),
 )
 
 
@@ -57,11 +62,11 @@ def the_same(db: Connection, speaker: Person, ask: "Ask") -> tuple[str, str, int
 def too_much(db: Connection, policy: Policy, account: str, now: datetime) -> Verdict:
     """Whether this person has asked enough for now."""
     asking = policy.asking
-    if db.execute(_OPEN, {"requester": account}).scalar_one() >= asking.open_at_once:
+    asked = db.execute(_ASKED_BEFORE, {"requester": account, "since": now - timedelta(hours=1)}).one()
+    if asked.open >= asking.open_at_once:
         because = f"you have {asking.open_at_once} requests open, which is the most; `/access mine` lists them"
         return Verdict(False, because, "asking.open_at_once")
-    since = now - timedelta(hours=1)
-    if db.execute(_LATELY, {"requester": account, "since": since}).scalar_one() >= asking.an_hour:
+    if asked.lately >= asking.an_hour:
         because = f"you have asked {asking.an_hour} times within an hour, which is the most; wait a little"
         return Verdict(False, because, "asking.an_hour")
     return Verdict(True, "within what one person may ask", "asking")

@@ -84,7 +84,7 @@ class Offers:
             return
         on_call = policy.break_glass.on_call if policy.break_glass else None
         if on_call is not None:
-            self.people.refresh_sources([on_call], "")
+            self.people.refresh_sources(policy, [on_call], "")
         waits = False
         with self.store.work(claim) as w:
             fresh = w.session.get_one(Offer, offer.id)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam
@@ -50,9 +51,6 @@ _ABSENT = (
 _STANDING = select(SlackUser.standing).join(Binding, _SAME_USER).where(Binding.account == bindparam("account"))
 _BOUND = select(Binding.account).where(Binding.team == bindparam("team"), Binding.user == bindparam("user"))
 _MAIL = select(SlackUser.mail).where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
-_NOW_BOUND = select(Binding.account, Binding.team, Binding.user).where(
-    col(Binding.account).in_(bindparam("accounts", expanding=True))
-)
 _ZONE = select(SlackUser.zone).where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
 _IN_FILE = select(Person.manager, Person.manager_from).where(Person.account == bindparam("account"))
 _IN_SLACK = select(Manager.manager).where(Manager.account == bindparam("account"), Manager.source == "slack_profile")
@@ -111,10 +109,19 @@ def standing_in(db: Session | Connection, policy: Policy, now: datetime) -> tupl
 def bound_elsewhere(db: Session | Connection, named: Iterable[PolicyPerson]) -> frozenset[PolicyPerson]:
     """Those of them whose account stands for another Slack user now than the one they are named with."""
     wanted = frozenset(named)
-    rows = plain(db).execute(_NOW_BOUND, {"accounts": sorted({person.account for person in wanted})}).all()
+    accounts = sorted({person.account for person in wanted})
+    slots = {f"account{n}": account for n, account in enumerate(accounts)}
+    rows = plain(db).execute(_now_bound(len(slots)), slots).all() if slots else ()
     bound = {row.account: (row.team, row.user) for row in rows}
     here = {person: (person.team, person.user) for person in wanted}
     return frozenset(person for person, own in here.items() if bound.get(person.account, own) != own)
+
+
+@cache
+def _now_bound(accounts: int) -> Any:
+    """For so many: a list of any length is written anew at each execution, and a policy names the same few always."""
+    slots: list[Any] = [bindparam(f"account{n}") for n in range(accounts)]
+    return select(Binding.account, Binding.team, Binding.user).where(col(Binding.account).in_(slots))
 
 
 def whom_they_stand_in_for(db: Session | Connection, team: str, user: str, now: datetime) -> list[tuple[str, str]]:

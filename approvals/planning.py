@@ -109,7 +109,7 @@ class Planning:
         if rule is None or rule.rule_hash != request.rule_hash:
             named = request.entitlement or request.verb
             return self._refuse(claim, request, f"The rule for `{named}` changed meanwhile; ask again.")
-        self.people.refresh_sources(rule.looked_up, request.subject)
+        self.people.refresh_sources(policy, rule.looked_up, request.subject)
         crash_point("plan: before reading")
         try:
             if request.verb == BULK:

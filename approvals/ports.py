@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal, Protocol
 
 from approvals.plan import GroupSurvey, Newcomer, Step, Survey
-from approvals.policy import Entitlement, Source
+from approvals.policy import Entitlement, Policy, Source
 
 
 class OutsideError(Exception):
@@ -201,10 +201,10 @@ class People(Protocol):
         """
         ...
 
-    def refresh_sources(self, sources: Iterable[Source], subject: str) -> None:
+    def refresh_sources(self, policy: Policy, sources: Iterable[Source], subject: str) -> None:
         """Bring the mirror's copy of who is behind these sources up to date unless it is well below a minute old.
 
-        And of who manages ``subject``, where the policy reads that from somewhere.
+        And of who manages ``subject``, where ``policy``, the one in force, reads that from somewhere.
 
         Raises nothing: what can't be read is written down with the reason, and gives nobody.
         """

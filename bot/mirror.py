@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from approvals import bindings, jobs
 from approvals.models import Binding, Meta, Person, SlackUser
-from approvals.policy import Source
+from approvals.policy import Policy, Source
 from approvals.ports import PeopleError
 from approvals.store import MACHINE, Store
 from bot.managers import Managers
@@ -58,11 +58,9 @@ class Mirror:
             return
         self._read(team, user)
 
-    def refresh_sources(self, sources: Iterable[Source], subject: str) -> None:
+    def refresh_sources(self, policy: Policy, sources: Iterable[Source], subject: str) -> None:
         """See ``approvals.ports.People``."""
         self.sources.refresh(sources)
-        with self.store.look() as connection:
-            policy = self.sources.policies.current(connection)
         self.managers.refresh(policy, subject)
 
     def look_up(self, claim: jobs.Claim) -> None:

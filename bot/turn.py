@@ -5,6 +5,7 @@ comes back from it waits while holding what the others wait for. In turns they a
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -45,6 +46,13 @@ class Turn:
     def wanted(self) -> bool:
         """Whether somebody has it now: who may as well work later lets them."""
         return self._lock.locked()
+
+    def wait_while_wanted(self, seconds: float) -> None:
+        """Until nobody has it, for so long at most; woken at the moment it is given back."""
+        until = time.monotonic() + seconds
+        while self.wanted() and (left := until - time.monotonic()) > 0:
+            if self._lock.acquire(timeout=left):
+                self._lock.release()
 
     def _is_mine(self) -> bool:
         return bool(getattr(self._mine, "taken", False))

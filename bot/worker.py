@@ -196,9 +196,7 @@ class Worker:
         who = threading.current_thread()
         while who is not self._doer and time.monotonic() < self._left_alone_until:
             self._stopping.wait(BLINK / 10)
-        until = time.monotonic() + BLINK  # whoever is being answered goes first as well
-        while TURN.wanted() and time.monotonic() < until:
-            self._stopping.wait(BLINK / 50)
+        TURN.wait_while_wanted(BLINK)  # whoever is being answered goes first as well
 
     def _idle_for(self, least: int) -> float:
         with self.store.look() as connection:

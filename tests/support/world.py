@@ -251,7 +251,7 @@ class MemoryPeople:
     trouble: list[Exception] = field(default_factory=list)
     store: Store | None = None
 
-    def refresh_sources(self, sources: Iterable[Source], subject: str) -> None:
+    def refresh_sources(self, policy: Policy, sources: Iterable[Source], subject: str) -> None:
         """They are as a test has written them; read just now."""
         assert self.store is not None
         sources = list(sources)
