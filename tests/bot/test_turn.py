@@ -66,3 +66,29 @@ def free(turn: Turn) -> bool:
     thread.start()
     thread.join()
     return got[0]
+
+
+def test_who_waits_while_it_is_wanted_goes_on_when_it_is_given_back_or_after_so_long() -> None:
+    turn, went_on, has_it, give_it = Turn(), threading.Event(), threading.Event(), threading.Event()
+
+    def have_it() -> None:
+        with turn.taken():
+            has_it.set()
+            give_it.wait(60)
+
+    def wait_for_it() -> None:
+        turn.wait_while_wanted(60)
+        went_on.set()
+
+    holder, waiter = threading.Thread(target=have_it), threading.Thread(target=wait_for_it)
+    holder.start()
+    assert has_it.wait(60)
+    turn.wait_while_wanted(0.01)
+    assert turn.wanted()  # so it was not waited for to the end
+    waiter.start()
+    assert not went_on.wait(0.05)
+    give_it.set()
+    assert went_on.wait(30)
+    holder.join()
+    waiter.join()
+    assert free(turn)
