@@ -1,4 +1,4 @@
-"""What a command and a click ask the database: few statements, and none whose text is put together at each execution."""
+"""What a command and a click ask the database: few statements, and none whose text is written anew each time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
