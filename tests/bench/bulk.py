@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,11 +35,10 @@ from bot.atlassian.directory import AtlassianDirectory
 from bot.clients import build_clients
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
-from bot.sandbox.atlassian.server import create_app, running
 from handlers.bulk_file import read_list
 from tests.bench.stage import quiet
 from tests.support.bulk import DRILL, bulk_policy
-from tests.support.living import settings_for
+from tests.support.settings import settings_for
 from tests.support.world import MemoryIncidents, World
 
 PEOPLE = 12_000
@@ -69,6 +69,8 @@ def large_company() -> seed.Company:
 
 
 def serve() -> None:
+    from bot.sandbox.atlassian.server import create_app, running  # not in the process whose memory is measured
+
     with running(create_app(large_company())) as url:
         print(url, flush=True)
         sys.stdin.read()
@@ -101,6 +103,7 @@ def bare(url: str, rows: int) -> dict[str, Any]:
 
 def run(url: str, folder: Path, rows: int) -> dict[str, Any]:
     """From the bytes of the file to the request that is done: read, judged, planned, approved by two, applied."""
+    import_module("bot.app")  # all of the bot stands in memory, as it does where it serves
     database = Database(f"sqlite:///{folder / 'bulk.db'}")
     migrate(database)
     store = Store(database, movable_time=True)

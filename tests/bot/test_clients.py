@@ -21,8 +21,8 @@ from bot.sandbox import seed
 from bot.sandbox.demo_policy import demo_policy
 from bot.settings import load_settings
 from tests.support.atlassian_calls import CALLS, Call
-from tests.support.living import settings_for
 from tests.support.recording import Organization, organization
+from tests.support.settings import settings_for
 
 POLICY = Policy.parse(demo_policy())
 SITE = {

@@ -13,9 +13,9 @@ from approvals.policy_book import PolicyBook, is_in_force
 from approvals.rules.parts import sha256
 from approvals.store import MACHINE, Store
 from bot.cli import furnish
-from tests.support.living import settings_for
 from tests.support.outside import copied
 from tests.support.policies import roomy
+from tests.support.settings import settings_for
 
 ROLE = """[entitlements.more]
 about = "Administer everything"
