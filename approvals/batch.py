@@ -27,9 +27,10 @@ class _Batch:
     connection: Connection
     transaction: RootTransaction
     members: int = 0
-    over: bool = False
     error: BaseException | None = None
-    changed: threading.Condition = field(default_factory=threading.Condition)
+    # The last one waits for another to join, all before it for the end: else each who joins would wake all of them.
+    joined: threading.Condition = field(default_factory=threading.Condition)
+    over: threading.Event = field(default_factory=threading.Event)
 
 
 class Batches:
@@ -83,9 +84,9 @@ class Batches:
 
     def _join(self, batch: _Batch) -> int:
         """Who left before is no longer the last one, so it need not see to the commit."""
-        with batch.changed:
+        with batch.joined:
             batch.members += 1
-            batch.changed.notify_all()
+            batch.joined.notify()
             return batch.members
 
     def _fail(self, error: BaseException) -> None:
@@ -106,16 +107,16 @@ class Batches:
         with self.aside():
             if not self._followed(batch, number):
                 self._sit_down()
-                if batch.over or batch.members > number:
+                if batch.over.is_set() or batch.members > number:
                     self._seat.release()
                 else:
                     self._close(batch)
-            with batch.changed:
-                batch.changed.wait_for(lambda: batch.over)
+            batch.over.wait()
 
     def _followed(self, batch: _Batch, number: int) -> bool:
-        with batch.changed:
-            return batch.changed.wait_for(lambda: batch.over or batch.members > number, PATIENCE)
+        """Whether somebody has joined behind: the seat is theirs before anything can be over."""
+        with batch.joined:
+            return batch.joined.wait_for(lambda: batch.members > number, PATIENCE)
 
     def _close(self, batch: _Batch, error: BaseException | None = None) -> None:
         """Commit for all, or roll back; then the seat is free, and everybody hears how it went."""
@@ -134,9 +135,7 @@ class Batches:
             batch.connection.close()
             self._open = None
             self._seat.release()
-            with batch.changed:
-                batch.over = True
-                batch.changed.notify_all()
+            batch.over.set()
 
 
 def _stands(connection: Connection) -> bool:
