@@ -209,10 +209,10 @@ def ask_and_approve(bot: Bot) -> str:
     look_into_the_form(bot)
     request = bot.ask("ada", COMMAND)
     bot.card("ada", request)
-    bot.insist(lambda: click(bot, request, "deny"))
+    bot.press("grace", request, "deny")
     bot.until(lambda: bot.slack.open_view("grace"))
     bot.slack.close_view("grace", all=True)
-    bot.insist(lambda: click(bot, request, "approve"))
+    bot.press("grace", request, "approve")
     return request
 
 
@@ -231,14 +231,6 @@ def choose(bot: Bot) -> dict[str, object]:
     if not bot.slack.suggest("ada", "entitlement", GROUP, view_id=view["id"]):
         return {"error": "nothing was offered"}
     return bot.slack.click("ada", "entitlement", view_id=view["id"], value=GROUP)
-
-
-def click(bot: Bot, request: str, action: str) -> dict[str, object]:
-    """Grace presses a button of her copy; one that was answered meanwhile has none any more."""
-    card = bot.card("grace", request)
-    if action == "approve" and "Waiting for an answer" not in text_of(card):
-        return {"error": None}
-    return bot.slack.click("grace", action, ts=card["ts"], channel=card["channel"])
 
 
 def finish(bot: Bot, request: str) -> None:

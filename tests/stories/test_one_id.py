@@ -32,8 +32,7 @@ def lines(bot: Bot) -> list[dict[str, Any]]:
 def test_a_command_and_a_click_are_found_again_in_the_calls_they_caused(bot: Bot) -> None:
     bot.start()
     request = bot.ask("ada", f"grant eu-jira-admins for 2h because {REASON}")
-    card = bot.card("grace", request)
-    bot.insist(lambda: bot.slack.click("grace", "approve", ts=card["ts"], channel=card["channel"]))
+    bot.press("grace", request, "approve")
     bot.told(request, "is given")
     written = lines(bot)
 

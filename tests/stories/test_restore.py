@@ -46,8 +46,7 @@ class Drill:
         answer = bot.slack.command(who, f"grant {GROUP} for 2h because INC-42: the database is down", channel=CHANNEL)
         found = re.search(r"REQ-\w+", (answer["body"] or {}).get("text", ""))
         assert found, answer
-        card = bot.card("grace", found[0])
-        bot.insist(lambda: bot.slack.click("grace", "approve", ts=card["ts"], channel=card["channel"]))
+        bot.press("grace", found[0], "approve")
         bot.told(found[0], "is given")
         return found[0]
 

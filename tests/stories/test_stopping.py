@@ -67,8 +67,7 @@ def answers(bot: Bot) -> list[str | None]:
 
 def approved(bot: Bot) -> str:
     request = bot.ask("ada", "grant eu-jira-admins for 2h because INC-42: the database is down")
-    card = bot.card("grace", request)
-    bot.insist(lambda: bot.slack.click("grace", "approve", ts=card["ts"], channel=card["channel"]))
+    bot.press("grace", request, "approve")
     return request
 
 

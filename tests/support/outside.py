@@ -26,7 +26,7 @@ from bot.demo import Ports, settings
 from bot.sandbox import seed
 from bot.sandbox.atlassian.control import AtlassianControl
 from bot.sandbox.atlassian.server import running as atlassian_running
-from bot.sandbox.slack.control import SlackControl, text_of
+from bot.sandbox.slack.control import NotPossible, SlackControl, text_of
 from bot.sandbox.slack.server import running as slack_running
 
 Json = dict[str, Any]
@@ -109,6 +109,20 @@ class Bot:
             self.revive()
             time.sleep(0.05)
         return answer
+
+    def press(self, who: str, request: str, action: str) -> None:
+        """Press a button of their card of a request; what was approved meanwhile has none to press any more."""
+
+        def once() -> Json:
+            card = self.card(who, request)
+            if action == "approve" and "Waiting for an answer" not in text_of(card):
+                return {"error": None}
+            try:
+                return self.slack.click(who, action, ts=card["ts"], channel=card["channel"])
+            except NotPossible:
+                return {"error": "it was drawn anew between the look and the press"}
+
+        self.insist(once)
 
     def until(self, look: Callable[[], Found | None], *, seconds: float = 60) -> Found:
         """Look until there is something to see, and start the bot again when it dies meanwhile."""
