@@ -163,7 +163,7 @@ class Lives(RuleBasedStateMachine):
         self.model.less(request, by, minutes * 60.0, moment)
         self.settle()
 
-    @rule(request=requests, by=st.sampled_from(["ada", "tomas", "ada", "tomas", "sade", "grace"]))
+    @rule(request=requests, by=st.sampled_from(["ada", "tomas", "ada", "tomas", "kofi", "grace"]))
     def cancel(self, request: str, by: str) -> None:
         self.run.people.cancel(by, request)
         self.model.cancel(request, by)
