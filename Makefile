@@ -2,8 +2,8 @@
 # make test     runs every test, and of the large counts a share that it prints
 # make check    lint, types, import contracts
 # make torture  the large counts, all of them: kills at every point, contests, memory, ten thousand simulated runs
-#               (of what is drawn again and again each test begins no more after MINUTES=60; 0: no end; with 3 it
-#               took 68 minutes on two cores)
+#               (of what is drawn again and again each test begins no more after MINUTES=60, which took 72 minutes on
+#               two cores with WORKERS=8; 0: no end)
 # make mutations  plants the listed bugs one at a time; each must be caught by the tests it names (ONLY="part of a name")
 # make bench    how fast the main path is, beside the floor of the same run
 
