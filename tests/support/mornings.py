@@ -62,4 +62,4 @@ def _copy_file(kept: str, file: str) -> bool:
 
 
 def _schemas() -> ModuleType:
-    return import_module("tests.support.schemas")  # with its driver, eight megabytes that SQLite has no use for
+    return import_module("tests.support.schemas")  # loads the driver, so only where PostgreSQL is used

@@ -1,4 +1,7 @@
-"""The same for PostgreSQL, in schemas of one server; with its driver, which tests on SQLite need not load."""
+"""Records as they are when a test begins, on PostgreSQL: kept as schemas beside the one that is used.
+
+Apart from `mornings`, which finds them, for their driver is eight megabytes that SQLite has no use for.
+"""
 
 import psycopg
 from psycopg import sql

@@ -213,12 +213,13 @@ def _in(directory: str, links: Iterable[ScimLink]) -> ScimLink | None:
     return next((link for link in links if link.directory_id == directory), None)
 
 
-_READ = {"account_id", "account_status", "claim_status", "name", "email"}  # one for all: a set is as large as the rest
+# One set for everybody: it takes as much room as all that is remembered of one person.
+_READ_BY_PLANS = {"account_id", "account_status", "claim_status", "name", "email"}
 
 
 def _without_the_rest(person: OrgUser) -> OrgUser:
     """Everybody is remembered, so only what plans read of them is: all that Atlassian tells is twice as much."""
-    return OrgUser.model_construct(_READ, **{name: getattr(person, name) for name in _READ})
+    return OrgUser.model_construct(_READ_BY_PLANS, **{name: getattr(person, name) for name in _READ_BY_PLANS})
 
 
 def may_be_given(person: OrgUser, rules: Rules) -> list[str]:

@@ -121,7 +121,7 @@ def test_a_hostile_text_stays_in_its_place(
 
 
 def links_for(call: Call, good: tuple[Exchange, ...]) -> list[str]:
-    """Where there is a next page all of them in `make torture`; else each call draws a quarter for itself."""
+    """All of them in `make torture`, else a quarter drawn for each call; where no page can follow, every eighth."""
     if not is_page(good[0]):
         return MORE_HOSTILE_IDS[::8]
     return random.Random(f"{SEED} {call.name}").sample(MORE_HOSTILE_IDS, all_or(len(MORE_HOSTILE_IDS), least=0.25))
