@@ -23,6 +23,7 @@ from approvals.models_reconciliation import Stray as Stray
 from approvals.models_review import Review as Review
 from approvals.models_review import ReviewEvent as ReviewEvent
 from approvals.models_review import ReviewRead as ReviewRead
+from approvals.models_safety import AdminGoing as AdminGoing
 from approvals.models_safety import Destruction as Destruction
 from approvals.models_safety import Freeze as Freeze
 from approvals.models_safety import Lock as Lock

@@ -39,6 +39,14 @@ class Lock(SQLModel, table=True):
     until: datetime  # real time
 
 
+class AdminGoing(SQLModel, table=True):
+    """An organization admin who is being taken out, and counts as none until then, whatever Atlassian lists."""
+
+    __tablename__ = "admins_going"
+    account: str = Field(primary_key=True)
+    until: datetime
+
+
 class Proposal(SQLModel, table=True):
     """Something that admins must agree to before it counts: a policy, an unfreeze, a binding."""
 

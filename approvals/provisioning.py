@@ -1,12 +1,12 @@
 """Give what was approved: check again, commit the end, take the steps, read them back (the job ``apply``)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlmodel import select
 
-from approvals import jobs, safety
+from approvals import jobs, last_admins, safety
 from approvals.beginning import Beginning, NotBegun
 from approvals.bulk_applying import BulkApplying
 from approvals.bulk_cases import BULK
@@ -116,8 +116,8 @@ class Provisioning:
             if request.verb == BULK:
                 self.bulk.begin(claim, request)
                 return self.bulk.go_on(claim, request.id)
-            with safety.alone(self.store, request) as still_alone:
-                plan = self._begin(claim, request, still_alone)
+            with last_admins.turn_for(self.store, request) as turn:
+                plan = self._begin(claim, request, turn)
             seen = plan.holds if len(plan.steps) == 1 else None
         if request.verb == BULK:
             return self.bulk.go_on(claim, request.id)
@@ -134,18 +134,21 @@ class Provisioning:
         held_for = timedelta(seconds=request.duration) if request.duration else PATIENCE
         return max(request.moved_at, request.starts_at or request.moved_at) + min(PATIENCE, held_for)
 
-    def _begin(self, claim: jobs.Claim, request: AccessRequest, still_alone: Callable[[Write], None]) -> Plan:
+    def _begin(self, claim: jobs.Claim, request: AccessRequest, turn: last_admins.Turn | None) -> Plan:
         """Check the approval again, read Atlassian again, and commit the end before the beginning.
 
         Gives what was read, which is what was approved; raises ``NotBegun`` with why it is refused.
         """
         read_at = self.store.now()
         plan = self.beginning.look(request)
-        left = safety.look(self.beginning.directory, self.store, request)
+        left = last_admins.too_few(self.beginning.directory, self.store, request, turn.gone) if turn else ""
         with self.store.work(claim) as w:
-            still_alone(w)
+            if turn:
+                turn.insist(w.connection)
             because = self.beginning.why_not(w, request) or left
             if not because:
+                if turn:
+                    turn.take(w.connection, [request.subject], w.now)
                 rule = self.policies.current(w.session).rule(request.verb, request.entitlement)
                 listed = rule is not None and rule.listed
                 rehearsal = self.effects is Effects.OFF or (self.effects is Effects.LISTED and not listed)

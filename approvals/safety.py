@@ -1,34 +1,24 @@
-"""What is refused whoever asks and whoever approves: the freeze, the ceilings, the last admins, what is protected.
+"""What is refused whoever asks and whoever approves: the freeze, the ceilings, what is protected.
 
 Protected accounts are the policy's (`Policy.untouchable`), and are looked at wherever something is asked, answered,
 planned and done. This module holds the rest.
 """
 
-import secrets
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from sqlalchemy import Connection, and_, delete, func, insert, literal, or_, union_all
+from sqlalchemy import Connection, func, insert, literal, union_all
 from sqlmodel import Session, col, select
 
 from approvals import jobs, people
-from approvals.clock import real_time
 from approvals.database import plain
-from approvals.models import AccessRequest, Destruction, Freeze, Lock, Meta, Person, SafeMode
-from approvals.policy import ORG_ADMIN, Policy
-from approvals.states import Status
+from approvals.models import AccessRequest, Destruction, Freeze, Meta, Person, SafeMode
+from approvals.policy import Policy
 from approvals.store import Actor, Happened, Store, Write
 
 CEILING = "ceiling.tripped"  # counted; what it stopped has its own entry
 DESTROYS = frozenset({"revoke", "deactivate", "offboard", "suspend", "tokens", "email"})
 TAKES = DESTROYS - {"email"}  # another address may be somebody else's
-ADMINS_REMAIN = 2
-LISTED = timedelta(
-    minutes=5
-)  # an admin that was removed may be listed still; it shows within 30 seconds, Atlassian says
-LOCKED = timedelta(seconds=60)  # real time; longer than the calls under it may take
 THAWS = 15.0  # seconds between two looks whether the freeze is over
 LOOKS_AGAIN = 2.0  # seconds between two looks whether it is known how far the record was
 UNKNOWN = "outside is being read"  # in `meta`: how far the record was is being looked for, since a start
@@ -38,12 +28,6 @@ _HELD = union_all(
     select(literal("frozen").label("what"), Freeze.at, Freeze.because).where(col(Freeze.lifted_at).is_(None)),
     select(literal("safe mode"), SafeMode.at, SafeMode.why).where(col(SafeMode.left_at).is_(None)),
 )
-
-
-class Admins(Protocol):
-    """Where the organization's admins are counted."""
-
-    def org_admins(self) -> frozenset[str]: ...
 
 
 def frozen(db: Session | Connection) -> str:
@@ -194,66 +178,3 @@ def count_rows(w: Write, request: AccessRequest, rows: Iterable[tuple[str, str]]
         more = {"request_id": request.id, "actor": request.requester, "at": w.now}
         values = [{**more, "subject": account, "verb": verb} for account, verb in found.items()]
         w.connection.execute(insert(Destruction), values)
-
-
-# -- the last admins ------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def alone(store: Store, request: AccessRequest) -> Iterator[Callable[[Write], None]]:
-    """One removal of an admin at a time, from the counting to the call's intent: a lease row, no open transaction.
-
-    Gives what is asked in the transaction of the intent, for what was counted may be old by then: it raises where the
-    lease has run out.
-    """
-    if not _is_about_admins(request):
-        yield lambda w: None
-        return
-    holder = secrets.token_hex(8)
-    with store.database.changing() as connection:
-        store.database.alone(connection)
-        now = real_time(connection)
-        connection.execute(delete(Lock).where(col(Lock.name) == "org admins", col(Lock.until) < now))
-        if connection.execute(select(Lock.holder).where(col(Lock.name) == "org admins")).first() is not None:
-            raise jobs.Later(1.0, "another admin is being removed")
-        connection.execute(insert(Lock).values(name="org admins", holder=holder, until=now + LOCKED))
-    try:
-        yield lambda w: _insist_on_the_lease(w, holder)
-    finally:
-        with store.database.changing() as connection:
-            connection.execute(delete(Lock).where(col(Lock.name) == "org admins", col(Lock.holder) == holder))
-
-
-def _insist_on_the_lease(w: Write, holder: str) -> None:
-    ours = (col(Lock.name) == "org admins", col(Lock.holder) == holder, col(Lock.until) > real_time(w.connection))
-    if w.connection.execute(select(Lock.holder).where(*ours)).first() is None:
-        raise jobs.Later(1.0, "counting the admins took so long that they may be others by now")
-
-
-def look(directory: Admins, store: Store, request: AccessRequest) -> str:
-    """Whether two active admins remain besides the emergency accounts, counted just before the call.
-
-    Atlassian may list somebody for a while who was read back as none any more, so what was done lately counts as well.
-    """
-    if not _is_about_admins(request):
-        return ""
-    admins = directory.org_admins()
-    with store.read() as session:
-        lately = and_(
-            col(AccessRequest.status) == Status.DONE, col(AccessRequest.moved_at) > store.time_in(session) - LISTED
-        )
-        removed = select(AccessRequest.subject).where(
-            AccessRequest.verb == "revoke",
-            AccessRequest.entitlement == ORG_ADMIN,
-            AccessRequest.id != request.id,
-            or_(col(AccessRequest.status).in_([Status.APPLYING, Status.PARTLY]), lately),
-        )
-        others = session.exec(removed).all()
-    left = admins - {request.subject, *others}
-    if len(left) >= ADMINS_REMAIN:
-        return ""
-    return f"{len(left)} organization admins would remain, and {ADMINS_REMAIN} must; make somebody else one first"
-
-
-def _is_about_admins(request: AccessRequest) -> bool:
-    return request.verb == "revoke" and request.entitlement == ORG_ADMIN

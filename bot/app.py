@@ -20,6 +20,7 @@ from approvals.counting import Counting
 from approvals.database import Database, InDoubt
 from approvals.delegating import Delegating
 from approvals.glass import Glass, GlassDesk
+from approvals.last_admins import patient_turn
 from approvals.offers import Offers
 from approvals.overdue import ask_for_every_end
 from approvals.performing import apply_policy, unfreeze
@@ -250,7 +251,7 @@ def build_directory(settings: Settings, store: Store, policies: PolicyBook, metr
     with store.read() as session:
         policy = policies.current(session)
     clients = build_clients(settings, policy, store.database, metrics.on_call)
-    return AtlassianDirectory(clients, policy)
+    return AtlassianDirectory(clients, policy, turns=partial(patient_turn, store))
 
 
 def on_call_of(

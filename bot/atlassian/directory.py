@@ -20,7 +20,7 @@ from bot.atlassian.plans.leaving import Leaving
 from bot.atlassian.plans.lookups import Lookups, Rules, named
 from bot.atlassian.plans.more_roads import RoleRoad, SiteRoad
 from bot.atlassian.plans.newcomers import Newcomers
-from bot.atlassian.plans.org_admins import OrgAdmins, is_active
+from bot.atlassian.plans.org_admins import OrgAdmins, Turns, WithinThisProcess, is_active
 from bot.atlassian.plans.roads import UNDONE, Deed, OrganizationRoad, Planned, Road, ScimRoad
 from bot.atlassian.plans.routes import after_leaving
 from bot.atlassian.plans.standing import Standing
@@ -56,6 +56,7 @@ class AtlassianDirectory:
         *,
         limits: GroupLimits | None = None,
         reserved: tuple[str, ...] = RESERVED,
+        turns: Turns | None = None,
     ) -> None:
         self.clients = clients
         self.limits = limits or (GroupLimits(**asdict(policy.sizes)) if policy.sizes else GroupLimits())
@@ -68,7 +69,7 @@ class AtlassianDirectory:
         self._standing, self._address = Standing(self.lookups), Address(self.lookups)
         self._newcomers = Newcomers(self.lookups)
         self._leaving = Leaving(self.lookups, self._standing)
-        self._org_admins = OrgAdmins(self.lookups, self._taken_out)
+        self._org_admins = OrgAdmins(self.lookups, self._taken_out, turns or WithinThisProcess())
         self.facts = Facts(self.lookups)  # for people to read
         self._holdings = Holdings(self.lookups, self.is_true)
         # The first line that fits decides: a road, or why there is none and where to ask instead.
@@ -194,8 +195,8 @@ class AtlassianDirectory:
                     self.lookups.insist_untouched(account)
             except Impossible as protected:
                 raise BadRequest("Gatehouse", step.does.replace("_", " "), why=str(protected)) from None
-        with self._org_admins.enough_left(step):
-            return self._deed(step).perform(step)
+        self._org_admins.insist_on_enough(step)
+        return self._deed(step).perform(step)
 
     def is_true(self, step: Step) -> bool:
         return self._deed(step).is_true(step)

@@ -2,13 +2,14 @@
 
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
 from sqlmodel import select
 
+from approvals import jobs, last_admins
 from approvals.models import AccessRequest, Destruction, Lock
 from approvals.policy import ORG_ADMIN, Policy
 from approvals.ports import DirectoryError, Impossible
@@ -175,6 +176,47 @@ def test_who_was_removed_earlier_and_is_an_admin_again_counts(world: World) -> N
     world.later(timedelta(minutes=12))
     world.run()
     assert (status(world, first), status(world, second)) == (Status.DONE, Status.DONE)
+
+
+def test_whom_an_end_takes_out_of_a_group_of_admins_is_not_counted(world: World) -> None:
+    """And whom a request takes out is none for an end; five minutes later the list says what is so."""
+    world.directory.admins = {account(who) for who in ("linnea", "mei", "tomas")}
+    request = ask(world, "revoke", "sade", "linnea", ORG_ADMIN)
+    world.run()
+    approve(world, request, "omar", "ingrid")
+    world.later(timedelta(minutes=6))
+    with last_admins.patient_turn(world.store) as turn:
+        assert turn.gone == frozenset()
+        turn.goes([account("mei")])
+    world.run()
+    assert status(world, request) == Status.REFUSED
+    assert "1 organization admins would remain, and 2 must" in world.request(request).because
+    world.later(timedelta(minutes=12))
+    again = ask(world, "revoke", "sade", "linnea", ORG_ADMIN)
+    world.run()
+    approve(world, again, "omar", "ingrid")
+    world.later(timedelta(minutes=18))
+    world.run()
+    assert status(world, again) == Status.DONE
+    with last_admins.turn(world.store) as turn:
+        assert turn.gone == {account("linnea")}
+
+
+def test_who_takes_admins_out_has_the_turn_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(last_admins, "WAITS", 0.3)
+    with last_admins.turn(world.store):
+        with pytest.raises(jobs.Later, match="another admin is being removed"), last_admins.turn(world.store):
+            raise AssertionError
+        with pytest.raises(DirectoryError) as late, last_admins.patient_turn(world.store):
+            raise AssertionError
+        assert (late.value.retry, late.value.after) == (True, 1.0)
+    with last_admins.turn(world.store) as mine:
+        with world.store.database.changing() as connection:
+            connection.execute(update(Lock).values(until=datetime.now(UTC) - timedelta(days=1)))
+        with pytest.raises(DirectoryError, match="took so long"):
+            mine.goes([account("mei")])
+        with last_admins.turn(world.store) as theirs:
+            assert theirs.gone == frozenset()
 
 
 def test_a_lease_that_a_dead_worker_held_runs_out(world: World) -> None:

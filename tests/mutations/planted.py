@@ -64,9 +64,15 @@ PLANTED = (
     ),
     planted(
         "admins are counted and the lease is not asked", "approvals/provisioning.py",
-        "            still_alone(w)\n", "",
+        "            if turn:\n                turn.insist(w.connection)\n", "",
         "two removals count the same three admins, and one is left",
         "tests/approvals/test_verbs.py::test_whoever_counted_for_longer_than_the_lease_counts_again",
+    ),
+    planted(
+        "whom another process takes out is counted", "bot/atlassian/plans/org_admins.py",
+        "            admins = self.now() - turn.gone\n", "            admins = self.now()\n",
+        "two machines end what two admins of three have by a group, and one is left",
+        "tests/bot/atlassian/test_admins_by_entitlement.py::test_what_one_process_takes_out_another_counts_as_gone[sqlite]",
     ),
     planted(
         "what is asked for while it runs is forgotten", "approvals/jobs.py",

@@ -1,21 +1,21 @@
 """Organization admins: who they are now, and the one road by which somebody stops being one."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
+from typing import Protocol
 
+from approvals.last_admins import LISTED, REMAIN
 from approvals.plan import Step, Survey, read_members
 from approvals.policy import Entitlement
 from approvals.ports import DirectoryError, Impossible
-from approvals.safety import ADMINS_REMAIN
 from bot.atlassian.errors import AtlassianError
 from bot.atlassian.org_roles import ORG_ADMIN, gives_org_admin
 from bot.atlassian.plans.lookups import Lookups, named
 from bot.atlassian.plans.remembered import Remembered
 from bot.atlassian.shapes import OrgUser
 
-LISTED_STILL = 300.0  # seconds for which somebody who was taken out is not counted, whatever the list says
 TOO_FEW = (
     "{name} makes its members organization admins, so nobody is taken out of it while {left} would remain: {remain} "
     "must. Make somebody else an organization admin at admin.atlassian.com, then this goes on by itself."
@@ -23,15 +23,48 @@ TOO_FEW = (
 TakenOut = Callable[[str, Entitlement], Step | None]  # the step that takes an account out of a group; None: not in it
 
 
-class OrgAdmins:
-    """Counts the admins, and plans the road. ``taken_out`` knows which API owns a group."""
+class Turn(Protocol):
+    """Of one who counts the admins. ``gone``: accounts that are being taken out, whatever Atlassian lists."""
 
-    def __init__(self, lookups: Lookups, taken_out: TakenOut) -> None:
+    @property
+    def gone(self) -> frozenset[str]: ...
+
+    def goes(self, accounts: Collection[str]) -> None:
+        """Before the call: whoever counts from here on counts these as gone."""
+
+
+class WithinThisProcess:
+    """Turns of the threads of one process, for tools that have no record and take out nobody else meanwhile."""
+
+    def __init__(self) -> None:
+        self._one_at_a_time = threading.Lock()
+        self._going = Remembered[str, bool](LISTED.total_seconds())
+
+    @contextmanager
+    def __call__(self) -> Iterator[Turn]:
+        with self._one_at_a_time:
+            yield self
+
+    @property
+    def gone(self) -> frozenset[str]:
+        return frozenset(self._going.known())
+
+    def goes(self, accounts: Collection[str]) -> None:
+        for account in accounts:
+            self._going.put(account, True)
+
+
+Turns = Callable[[], AbstractContextManager[Turn]]
+
+
+class OrgAdmins:
+    """Counts the admins, and plans the road. ``taken_out`` knows which API owns a group, ``turns`` whose turn it is."""
+
+    def __init__(self, lookups: Lookups, taken_out: TakenOut, turns: Turns) -> None:
         self.lookups = lookups
         self.organization = lookups.organization
         self._taken_out = taken_out
-        self._one_at_a_time = threading.Lock()
-        self._taken = Remembered[str, bool](LISTED_STILL)
+        self._turns = turns
 
     def now(self) -> frozenset[str]:
         """The active admins by whatever way, the emergency accounts of the policy not counted."""
@@ -60,22 +93,22 @@ class OrgAdmins:
             warnings=(f"{named(person)} stops being an organization admin; then the account is like any other.",),
         )
 
-    @contextmanager
-    def enough_left(self, step: Step) -> Iterator[None]:
-        """Around each call that takes something away, for a group may have been made one of admins since it was given.
+    def insist_on_enough(self, step: Step) -> None:
+        """Before each call that takes something away, for a group may have been made one of admins since it was given.
 
         An end that would leave fewer admins than must remain waits, and shouts as every late end does. Where the group
         can't be read the end goes on: access that stays is worse, and the emergency accounts are not touched.
         """
         if not self._takes_from_admins(step):
-            yield
             return
-        with self._one_at_a_time:
-            accounts = read_members(step) if step.does == "remove_members" else [step.account]
-            self._insist_on_enough(step, frozenset(accounts))
-            yield
-            for account in accounts:
-                self._taken.put(account, True)
+        going = frozenset(read_members(step) if step.does == "remove_members" else [step.account])
+        with self._turns() as turn:
+            admins = self.now() - turn.gone
+            left = admins - going
+            if going & admins and len(left) < REMAIN:
+                why = TOO_FEW.format(name=step.target_name, left=len(left), remain=REMAIN)
+                raise DirectoryError(why, retry=True)
+            turn.goes(going)
 
     def _takes_from_admins(self, step: Step) -> bool:
         if step.does == "revoke_role":
@@ -84,15 +117,6 @@ class OrgAdmins:
             return step.does in ("remove_member", "remove_members") and self.lookups.makes_admins(step.target_name)
         except AtlassianError:
             return False
-
-    def _insist_on_enough(self, step: Step, going: frozenset[str]) -> None:
-        """Who was taken out a moment ago may still be listed."""
-        admins = frozenset(one for one in self.now() if self._taken.get(one) is None)
-        left = admins - going
-        if going & admins and len(left) < ADMINS_REMAIN:
-            raise DirectoryError(
-                TOO_FEW.format(name=step.target_name, left=len(left), remain=ADMINS_REMAIN), retry=True
-            )
 
     def perform(self, step: Step) -> str:
         """Experimental at Atlassian; read back by ``is_true``."""

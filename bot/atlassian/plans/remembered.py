@@ -33,6 +33,11 @@ class Remembered(Generic[Key, Value]):
                 self._kept.popitem(last=False)
         return value
 
+    def known(self) -> list[Key]:
+        """Of what something is still believed."""
+        with self._lock:
+            return [key for key, (at, _) in self._kept.items() if self._clock() - at < self.seconds]
+
     def forget(self, key: Key) -> None:
         with self._lock:
             self._kept.pop(key, None)
