@@ -1,49 +1,44 @@
 """Do what a list says, as it was approved: many with one call, read back from the group, the rest row by row."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import delete, func, insert, update
+from sqlalchemy import delete, func, update
 from sqlmodel import col, select
 
 from approvals import audit, jobs, safety
 from approvals.beginning import TAKES_AWAY, Beginning, NotBegun, owners
+from approvals.bulk_beginning import CHANGED, PROGRESS, groups_of, promise
 from approvals.bulk_cases import BULK
-from approvals.bulk_ending import first_to_end
-from approvals.bulk_held import Shown, given_by, held_by_others, note_who_holds
-from approvals.bulk_planning import HELD, alone
-from approvals.bulk_rows import Kept, counts, digest_of_rows, moment_of, parts, rows_of, set_state
+from approvals.bulk_held import Shown, given_by, note_who_holds
+from approvals.bulk_planning import alone
+from approvals.bulk_rows import Kept, counts, parts, rows_of, set_state
+from approvals.bulk_settling import give_up, note_true, settle
 from approvals.bulk_telling import tell_what_became_of_it
 from approvals.bulk_units import Approved, Unit, failed_in, is_left, is_of, is_over, is_proven, left_in, units_of
-from approvals.calls import Calls, left_to, steps_of
+from approvals.calls import Calls, steps_of
 from approvals.crash import crash_point
 from approvals.leaving import ENDS_TAKE, Leaving
-from approvals.models import AccessRequest, BulkRow, Grant, StepRow
+from approvals.models import AccessRequest, Grant, StepRow
 from approvals.outside import Outside
 from approvals.plan import Plan, Step, read_members
 from approvals.planning import Atlassian, plan_of, survey
-from approvals.policy import Policy
 from approvals.policy_book import PolicyBook
 from approvals.ports import DirectoryError, Impossible
 from approvals.states import Grant as GrantStatus
-from approvals.states import Status
-from approvals.store import MACHINE, Happened, Store, Write
+from approvals.store import MACHINE, Store, Write
 from approvals.taken import close_what_was_taken
 from approvals.telling import alarm, tell_outcome
-from approvals.warning import will_warn
 
 READ_BACK_AFTER = 10  # calls for many between two readings of their group
 LOOK_AGAIN = 2.0  # seconds before reading an accepted change again
 PATIENCE = timedelta(hours=1)  # without anything becoming true, before what is left is given up
-PROGRESS = timedelta(seconds=5)
-CHANGED = "the rows in the database are not those that were approved"
 ANOTHER = "what it would change is no longer what was approved"
 TOO_LATE = "its time was over before it could be given"
 NOT_HELD = "it is not held any more; hand it in again"
-LEFT = "an earlier grant of the same was over, and this one could not be given"
 
 
 class Reading(NamedTuple):
@@ -58,7 +53,7 @@ class BulkApplying:
 
     def __init__(
         self, store: Store, directory: Atlassian, policies: PolicyBook, beginning: Beginning, calls: Calls,
-        rehearses: Callable[[Policy, Sequence[Kept]], bool], outside: Outside,
+        outside: Outside,
     ) -> None:  # fmt: skip
         self.store = store
         self.directory = directory
@@ -66,122 +61,7 @@ class BulkApplying:
         self.leaving = Leaving()
         self.beginning = beginning
         self.calls = calls
-        self.rehearses = rehearses
         self.outside = outside
-
-    # -- beginning ------------------------------------------------------------------------------------------------
-
-    def begin(self, claim: jobs.Claim, request: AccessRequest) -> None:
-        """The last look, then every end before the first call. Raises ``NotBegun`` with why it is refused.
-
-        People are not read again one by one: adding somebody twice is harmless, and what a row needs beyond that is
-        looked at when its turn comes. The groups are, for what somebody holds already is never taken away.
-        """
-        with self.store.read() as session:
-            plan = plan_of(session, request)
-            rows = rows_of(session, request.id)
-        if plan is None or plan.rows != digest_of_rows(rows):  # first of all: edited rows may name other rules
-            with self.store.work(claim) as w:
-                alarm(w, request, CHANGED)
-            raise NotBegun(CHANGED)
-        self.beginning.look_at_people(request)
-        read_at = self.store.now()
-        groups = self._groups(plan)
-        with self.store.work(claim) as w:
-            because = self._why_not(w, request, plan, rows)
-            if not because:
-                self._commit(w, request, plan, rows, groups, read_at)
-        if because:
-            raise NotBegun(because)
-        crash_point("bulk: ends committed")
-
-    def _groups(self, plan: Plan) -> dict[str, frozenset[str]]:
-        """Who is in each group of the plan now, by the group's id."""
-        found: dict[str, frozenset[str]] = {}
-        for step in plan.steps:
-            if step.does == "add_members" and step.target not in found:
-                found[step.target] = self.directory.records_in(step)
-        return found
-
-    def _why_not(self, w: Write, request: AccessRequest, plan: Plan, rows: Sequence[Kept]) -> str:
-        because = self.beginning.why_not(w, request)
-        if because:
-            return because
-        if plan.hash != request.plan_hash or plan.rows != digest_of_rows(rows_of(w.connection, request.id)):
-            alarm(w, request, CHANGED)
-            return CHANGED
-        policy = self.policies.current(w.session)
-        for row in rows:
-            forbidden = policy.untouchable(row.account) if row.state != "refused" else None
-            if forbidden is not None:
-                return f"row {row.number}: {forbidden.because}"
-        accounts = {row.account for row in rows if row.state != "refused" and row.verb in safety.DESTROYS}
-        room = safety.room(w.connection, policy, request.requester, w.now)
-        if accounts and len(accounts) > room and not plan.two_admins:
-            w.happened.append(Happened(safety.CEILING, request))
-            return f"{len(accounts)} accounts would lose access, and the ceilings leave room for {room} now"
-        return ""
-
-    def _commit(
-        self, w: Write, request: AccessRequest, plan: Plan, rows: Sequence[Kept],
-        groups: Mapping[str, frozenset[str]], read_at: datetime,
-    ) -> None:  # fmt: skip
-        """Grants with their ends, steps, what counts against the ceilings: all of it before the first call."""
-        todo = [row for row in rows if row.state != "refused"]
-        rehearsal = self.rehearses(self.policies.current(w.session), todo)
-        steps = [
-            {"request_id": request.id, "purpose": "apply", "position": at, "body": step.model_dump_json(),
-             "status": "waiting"}
-            for at, step in enumerate(plan.steps)
-        ]  # fmt: skip
-        if steps:
-            w.connection.execute(insert(StepRow), steps)
-        if not rehearsal:
-            so_already = [row.number for row in todo if row.step is None]
-            for part in parts(so_already):
-                mine = (col(BulkRow.request_id) == request.id, col(BulkRow.number).in_(part))
-                w.connection.execute(update(BulkRow).where(*mine).values(state="done"))
-            self._promise(w, request, plan, todo, groups, read_at)
-            safety.count_rows(w, request, ((row.account, row.verb) for row in todo))
-        w.move(request, "apply", actor=MACHINE, data={"rows": plan.rows}, rehearsal=rehearsal)
-        w.enqueue("bulk progress", request.id, at=w.now + PROGRESS)
-
-    def _promise(
-        self, w: Write, request: AccessRequest, plan: Plan, rows: Sequence[Kept],
-        groups: Mapping[str, frozenset[str]], read_at: datetime,
-    ) -> None:  # fmt: skip
-        """A grant for each row that gives, and one job for the first of their ends.
-
-        What the plan says of who holds it stands only until the row's turn, where nothing else is known: it may be old.
-        """
-        giving = [row for row in rows if row.verb == "grant" and row.step is not None]
-        holdings = {row.number: plan.steps[row.step or 0].holding for row in giving}
-        wanted = [(row.account, holdings[row.number]) for row in giving]
-        before = held_by_others(w.session, request.id, wanted, read_at)
-        values: list[dict[str, Any]] = []
-        for row in giving:
-            step = plan.steps[row.step or 0]
-            record = read_members(step).get(row.account) if step.does == "add_members" else None
-            shown = record in groups.get(step.target, ()) if record is not None else row.because == HELD
-            values.append(
-                {
-                    "request_id": request.id, "account": row.account, "entitlement": row.entitlement,
-                    "holding": holdings[row.number], "status": str(GrantStatus.PROMISED),
-                    "held_before": before.get((row.account, holdings[row.number]), shown), "promised_at": w.now,
-                    "ends_at": end_of(row, w.now), "remove": True, "because": "",
-                }
-            )  # fmt: skip
-        if not values:
-            return
-        for part in parts(values):
-            w.connection.execute(insert(Grant), part)
-        ends = [value["ends_at"] for value in values if value["ends_at"] is not None]
-        data = {"rows": [row.number for row in giving], "first_end": min(ends).isoformat() if ends else None}
-        w.audit("grants.promised", actor=MACHINE, request=request.id, data=data)
-        first = first_to_end(w.session, request.id)  # what was given before it was continued may be over before
-        if first is not None and first.ends_at is not None:
-            w.enqueue("bulk end", request.id, at=first.ends_at, priority=jobs.ENDS)
-            will_warn(w, request.id, first.promised_at, first.ends_at)
 
     # -- going on -------------------------------------------------------------------------------------------------
 
@@ -200,7 +80,7 @@ class BulkApplying:
             if self.patient(approved.request):
                 raise late or jobs.Later(LOOK_AGAIN, "accepted, not yet visible")
             with self.store.work(claim, last=True) as w:
-                return self.give_up(w, w.request(request_id), "Atlassian took it and does not show it")
+                return give_up(w, w.request(request_id), "Atlassian took it and does not show it")
         self._finish(claim, approved.request.id)
 
     def _take_all(self, claim: jobs.Claim, approved: Approved) -> jobs.Later | None:
@@ -254,7 +134,7 @@ class BulkApplying:
         with self.store.work(claim, last=True) as w:
             request = w.request(request_id)
             alarm(w, request, CHANGED)
-            self.give_up(w, request, CHANGED)
+            give_up(w, request, CHANGED)
 
     def _continued(self, claim: jobs.Claim, approved: Approved) -> bool:
         """Somebody pressed Continue: what failed is tried once more, with new promises. False when none of it may be.
@@ -271,7 +151,7 @@ class BulkApplying:
         giving = [row for row in failed if row.verb not in TAKES_AWAY]
         because = self._look_again(request) if giving else ""
         read_at = self.store.now()
-        groups = self._groups(approved.plan)
+        groups = groups_of(self.directory, approved.plan)
         with self.store.work(claim) as w:
             because = because or (self.beginning.why_not(w, request) if giving else "")
             if because:
@@ -288,12 +168,12 @@ class BulkApplying:
                     .where(col(StepRow.position).in_(part))
                     .values(status="waiting")
                 )
-            self._promise(w, request, approved.plan, failed, groups, read_at)
+            promise(w, request, approved.plan, failed, groups, read_at)
             w.audit("bulk.retried", actor=MACHINE, request=request.id, data={"rows": numbers})
             w.enqueue("bulk progress", request.id, at=w.now + PROGRESS)
         if because and not failed:
             with self.store.work(claim, last=True) as w:
-                self.give_up(w, w.request(request.id), because)
+                give_up(w, w.request(request.id), because)
             return False
         for row in failed:
             row.state, row.because = "valid", ""
@@ -382,8 +262,8 @@ class BulkApplying:
                 elif why:
                     failed[why].append(row)
         with self.store.work(claim) as w:
-            self._settle(w, approved, done, failed)
-            self._true(w, approved, [unit for unit in units if not left_in(unit) and not failed_in(unit)])
+            settle(w, approved, done, failed)
+            note_true(w, approved, [unit for unit in units if not left_in(unit) and not failed_in(unit)])
         crash_point("bulk: noted")
 
     def _why_not_held(self, request: AccessRequest, row: Kept) -> str:
@@ -427,8 +307,8 @@ class BulkApplying:
         if row.verb == "offboard":
             self._end_everything(claim, approved.request, row.account)
         with self.store.work(claim) as w:
-            self._settle(w, approved, [row], {})
-            self._true(w, approved, [unit])
+            settle(w, approved, [row], {})
+            note_true(w, approved, [unit])
             if row.verb == "revoke":
                 close_what_was_taken(w, approved.request, steps)
         crash_point("bulk: row done")
@@ -473,58 +353,10 @@ class BulkApplying:
 
     def _failed_one(self, claim: jobs.Claim, approved: Approved, row: Kept, because: str) -> None:
         with self.store.work(claim) as w:
-            self._settle(w, approved, [], {because: [row]})
+            settle(w, approved, [], {because: [row]})
         crash_point("bulk: row failed")
 
-    # -- what became of rows --------------------------------------------------------------------------------------
-
-    def _settle(self, w: Write, approved: Approved, done: Sequence[Kept], failed: Mapping[str, Sequence[Kept]]) -> None:
-        """Rows and their grants together, with one entry in the chain: which are true, and which failed why."""
-        request_id = approved.request.id
-        lost = [row for rows in failed.values() for row in rows]
-        set_state(w.connection, request_id, [r.number for r in done if r.because != HELD], "done")
-        set_state(w.connection, request_id, [r.number for r in done if r.because == HELD], "done", HELD)
-        for because, rows in failed.items():
-            set_state(w.connection, request_id, [row.number for row in rows], "failed", because)
-        self._set(w, self._grants_of(approved, done), status=str(GrantStatus.ACTIVE), active_at=w.now)
-        self._void(w, approved, lost)
-        if done or lost:
-            data = {"done": [row.number for row in done], "failed": [row.number for row in lost], "read_back": True}
-            w.audit("bulk.rows", actor=MACHINE, request=request_id, data=data, details=_whys(failed))
-        for row in done:
-            row.state = "done"
-        for row in lost:
-            row.state = "failed"
-
-    def _void(self, w: Write, approved: Approved, lost: Sequence[Kept]) -> None:
-        """They were never given; but for what an earlier grant has left to one, whose end is due now."""
-        promised = self._grants_of(approved, lost)
-        left = {id for part in parts(promised) for id in left_to(w.session, part)}
-        self._set(w, [id for id in promised if id in left], ends_at=w.now, because=LEFT)
-        self._set(w, [id for id in promised if id not in left], status=str(GrantStatus.VOID))
-        if left:
-            w.enqueue("bulk end", approved.request.id, priority=jobs.ENDS)
-
-    def _grants_of(self, approved: Approved, rows: Sequence[Kept]) -> list[int | None]:
-        keys = {(row.account, approved.plan.steps[row.step or 0].holding) for row in rows if row.verb == "grant"}
-        return [grant.id for key, grant in approved.grants.items() if key in keys]
-
-    def _set(self, w: Write, grants: Sequence[int | None], **values: Any) -> None:
-        """Only what is still promised: an end that came meanwhile has its own way."""
-        promised = col(Grant.status) == GrantStatus.PROMISED
-        for part in parts(grants):
-            w.connection.execute(update(Grant).where(col(Grant.id).in_(part), promised).values(**values))
-
-    def _true(self, w: Write, approved: Approved, units: Sequence[Unit]) -> None:
-        for part in parts([at for unit in units for at in unit.positions]):
-            w.connection.execute(
-                update(StepRow)
-                .where(col(StepRow.request_id) == approved.request.id, col(StepRow.purpose) == "apply")
-                .where(col(StepRow.position).in_(part))
-                .values(status="true", true_at=w.now)
-            )
-
-    # -- the end of it --------------------------------------------------------------------------------------------
+    # -- the end of it ---------------------------------------------------------------------------------------------
 
     def _finish(self, claim: jobs.Claim, request_id: str) -> None:
         with self.store.work(claim, last=True) as w:
@@ -538,22 +370,6 @@ class BulkApplying:
             tell_what_became_of_it(w, now)
         crash_point("bulk: finished")
 
-    def give_up(self, w: Write, request: AccessRequest, because: str) -> None:
-        """What is left fails. What may have been given all the same is taken away again, by the ends' own job."""
-        left = select(BulkRow.number).where(BulkRow.request_id == request.id, BulkRow.state == "valid")
-        numbers = list(w.session.exec(left))
-        set_state(w.connection, request.id, numbers, "failed", because)
-        promised = (col(Grant.request_id) == request.id, col(Grant.status) == GrantStatus.PROMISED)
-        w.connection.execute(update(Grant).where(*promised).values(ends_at=w.now, because=because))
-        if request.status in (Status.APPLYING, Status.PARTLY):
-            w.enqueue("bulk end", request.id, priority=jobs.ENDS)
-        w.audit("bulk.rows", actor=MACHINE, request=request.id, data={"failed": numbers}, details={"because": because})
-        done = counts(w.connection, request.id).get("done", 0)
-        verb = "stop_partly" if done and request.status == Status.APPLYING else "fail"
-        now = w.move(request, verb, actor=MACHINE, details={"because": because}, because=because)
-        tell_what_became_of_it(w, now)
-        w.tell("failed", place="operators", request=request.id, once=f"ops failed:{request.id}", because=because)
-
     def _rehearse(self, claim: jobs.Claim, approved: Approved) -> None:
         with self.store.work(claim, last=True) as w:
             for row in steps_of(w.session, approved.request.id, "apply"):
@@ -562,15 +378,5 @@ class BulkApplying:
             tell_outcome(w, now, "rehearsed")
 
 
-def end_of(row: Kept, now: datetime) -> datetime | None:
-    """When what a row gives is over: a length from now, or the moment it named."""
-    after = now + timedelta(seconds=row.duration) if row.duration is not None else None
-    return min(filter(None, (after, moment_of(row.until))), default=None)
-
-
 def _without_words(steps: Sequence[Step]) -> list[Step]:
     return [step.model_copy(update={"words": ""}) for step in steps]
-
-
-def _whys(failed: Mapping[str, Sequence[Kept]]) -> dict[str, str] | None:
-    return {"because": "; ".join(failed)} if failed else None

@@ -9,9 +9,11 @@ from sqlmodel import select
 from approvals import jobs, last_admins, safety
 from approvals.beginning import Beginning, NotBegun
 from approvals.bulk_applying import BulkApplying
+from approvals.bulk_beginning import BulkBeginning
 from approvals.bulk_cases import BULK
 from approvals.bulk_ending import BulkEnding
 from approvals.bulk_rows import Kept
+from approvals.bulk_settling import give_up
 from approvals.calls import (
     FORGED,
     Calls,
@@ -69,9 +71,8 @@ class Provisioning:
         self.calls = Calls(store, directory)
         self.changing = Changing(store, directory, self.calls, policies)
         self.ending = Ending(store, directory, effects is not Effects.OFF)
-        self.bulk = BulkApplying(
-            store, directory, policies, self.beginning, self.calls, self._rehearses_a_list, self.outside
-        )
+        self.bulk_beginning = BulkBeginning(store, directory, policies, self.beginning, self._rehearses_a_list)
+        self.bulk = BulkApplying(store, directory, policies, self.beginning, self.calls, self.outside)
         self.ending_together = EndingTogether(self.ending, directory)
         self.bulk_ending = BulkEnding(store, directory, policies, self.calls, effects is not Effects.OFF)
 
@@ -114,7 +115,7 @@ class Provisioning:
             if now >= self._give_up_at(request):
                 return self._give_up(claim, request.id, "it could not be begun in time after the approval")
             if request.verb == BULK:
-                self.bulk.begin(claim, request)
+                self.bulk_beginning.begin(claim, request)
                 return self.bulk.go_on(claim, request.id)
             with last_admins.turn_for(self.store, request) as turn:
                 plan = self._begin(claim, request, turn)
@@ -260,7 +261,7 @@ class Provisioning:
     def _gives_up(self, w: Write, request: AccessRequest, because: str) -> None:
         """Nothing more is tried. What may have been given all the same is taken away again."""
         if request.verb == BULK:
-            return self.bulk.give_up(w, request, because)
+            return give_up(w, request, because)
         if request.verb != "grant":
             return self.changing.give_up(w, request, because)
         grant = w.session.exec(select(Grant).where(Grant.request_id == request.id)).first()
