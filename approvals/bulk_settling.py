@@ -1,18 +1,20 @@
 """What became of a list's rows and their grants: true, failed, or given up, each with its entry in the chain."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import update
 from sqlmodel import col, select
 
 from approvals import jobs
+from approvals.bulk_held import Given, Key, given_by
 from approvals.bulk_planning import HELD
-from approvals.bulk_rows import Kept, counts, parts, set_state
+from approvals.bulk_rows import Kept, counts, digest_of_rows, parts, rows_of, set_state
 from approvals.bulk_telling import tell_what_became_of_it
-from approvals.bulk_units import Approved, Unit
-from approvals.calls import left_to
-from approvals.models import AccessRequest, BulkRow, Grant, StepRow
+from approvals.bulk_units import Approved, Unit, units_of
+from approvals.calls import left_to, may_be_true
+from approvals.models import AccessRequest, BulkRow, Call, Grant, StepRow
+from approvals.planning import plan_of
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
 from approvals.store import MACHINE, Write
@@ -29,7 +31,7 @@ def settle(w: Write, approved: Approved, done: Sequence[Kept], failed: Mapping[s
     for because, rows in failed.items():
         set_state(w.connection, request_id, [row.number for row in rows], "failed", because)
     _set(w, _grants_of(approved, done), status=str(GrantStatus.ACTIVE), active_at=w.now)
-    _void(w, approved, lost)
+    _void(w, request_id, _grants_of(approved, lost))
     if done or lost:
         data = {"done": [row.number for row in done], "failed": [row.number for row in lost], "read_back": True}
         w.audit("bulk.rows", actor=MACHINE, request=request_id, data=data, details=_whys(failed))
@@ -39,14 +41,13 @@ def settle(w: Write, approved: Approved, done: Sequence[Kept], failed: Mapping[s
         row.state = "failed"
 
 
-def _void(w: Write, approved: Approved, lost: Sequence[Kept]) -> None:
+def _void(w: Write, request_id: str, promised: Collection[int | None]) -> None:
     """They were never given; but for what an earlier grant has left to one, whose end is due now."""
-    promised = _grants_of(approved, lost)
-    left = {id for part in parts(promised) for id in left_to(w.session, part)}
+    left = {id for part in parts(list(promised)) for id in left_to(w.session, part)}
     _set(w, [id for id in promised if id in left], ends_at=w.now, because=LEFT)
     _set(w, [id for id in promised if id not in left], status=str(GrantStatus.VOID))
     if left:
-        w.enqueue("bulk end", approved.request.id, priority=jobs.ENDS)
+        w.enqueue("bulk end", request_id, priority=jobs.ENDS)
 
 
 def _grants_of(approved: Approved, rows: Sequence[Kept]) -> list[int | None]:
@@ -76,8 +77,11 @@ def give_up(w: Write, request: AccessRequest, because: str) -> None:
     left = select(BulkRow.number).where(BulkRow.request_id == request.id, BulkRow.state == "valid")
     numbers = list(w.session.exec(left))
     set_state(w.connection, request.id, numbers, "failed", because)
-    promised = (col(Grant.request_id) == request.id, col(Grant.status) == GrantStatus.PROMISED)
-    w.connection.execute(update(Grant).where(*promised).values(ends_at=w.now, because=because))
+    promised = given_by(w.session, request.id)
+    never_called = _never_called(w, request, promised)
+    _void(w, request.id, never_called)
+    rest = [grant.id for grant in promised.values() if grant.id not in never_called]
+    _set(w, rest, ends_at=w.now, because=because)
     if request.status in (Status.APPLYING, Status.PARTLY):
         w.enqueue("bulk end", request.id, priority=jobs.ENDS)
     w.audit("bulk.rows", actor=MACHINE, request=request.id, data={"failed": numbers}, details={"because": because})
@@ -86,6 +90,23 @@ def give_up(w: Write, request: AccessRequest, because: str) -> None:
     now = w.move(request, verb, actor=MACHINE, details={"because": because}, because=because)
     tell_what_became_of_it(w, now)
     w.tell("failed", place="operators", request=request.id, once=f"ops failed:{request.id}", because=because)
+
+
+def _never_called(w: Write, request: AccessRequest, grants: Mapping[Key, Given]) -> set[int | None]:
+    """Of these grants those for which nothing was called that may have come true: there is nothing of them to take.
+
+    Whoever is in the group all the same got there by another road. Where the list is not the one that was approved,
+    nothing is known of any.
+    """
+    plan, rows = plan_of(w.session, request), rows_of(w.session, request.id)
+    if plan is None or plan.rows != digest_of_rows(rows):
+        return set()
+    answers = select(StepRow.position, Call.answer).join(Call, col(Call.step_id) == col(StepRow.id))
+    of_it = w.session.exec(answers.where(StepRow.request_id == request.id, StepRow.purpose == "apply"))
+    called = {position for position, answer in of_it if may_be_true(answer)}
+    untouched = [unit for unit in units_of(plan, rows) if called.isdisjoint(unit.positions)]
+    keys = {(row.account, unit.steps[0].holding) for unit in untouched for row in unit.rows}
+    return {grants[key].id for key in keys if key in grants}
 
 
 def _whys(failed: Mapping[str, Sequence[Kept]]) -> dict[str, str] | None:

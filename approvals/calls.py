@@ -259,7 +259,12 @@ def may_have_been_given(session: Session, request_id: str) -> bool:
         .join(StepRow, col(StepRow.id) == col(Call.step_id))
         .where(StepRow.request_id == request_id, StepRow.purpose == "apply")
     ).all()
-    return any(answer is None or not answer.startswith("error: ") for answer in answers)
+    return any(map(may_be_true, answers))
+
+
+def may_be_true(answer: str | None) -> bool:
+    """Whether a call with this answer, or with none, may have done what it was for."""
+    return answer is None or not answer.startswith("error: ")
 
 
 def was_answered(session: Session, row: StepRow) -> bool:

@@ -120,6 +120,27 @@ def test_who_got_it_by_hand_before_it_was_continued_keeps_it_after_the_end(world
     assert in_group(world, ("ada", "tomas")) == [True, False]
 
 
+@pytest.mark.parametrize("owner", OWNERS)
+def test_a_list_that_is_given_up_takes_from_nobody_whom_it_has_called_nothing_for(world: World, owner: str) -> None:
+    """Of three one is given, of one the answer was lost, and the third was never reached: somebody lets them in."""
+    world.directory.owner, world.directory.per_call = owner, 1
+    request = planned(world, [line(2, "ada"), line(3, "tomas"), line(4, "nadia")])
+    lost = DirectoryError("no answer", retry=True, maybe_done=True)
+    world.directory.on_perform = lambda step: world.directory.trouble.append(lost) if world.holds("ada") else None
+    approve(world, request)
+    world.directory.held(EU).add(account("nadia"))
+    world.later(timedelta(hours=1, minutes=30))
+    world.run()
+    assert [grant.status for grant in grants(world, request)] == ["active", "ending", "void"]
+    world.directory.on_perform = lambda step: None
+    world.directory.trouble.clear()
+    world.later(timedelta(hours=1, minutes=40))
+    world.run()
+    assert (world.request(request).status, states(world, request)) == (Status.PARTLY, ["done", "failed", "failed"])
+    assert [grant.status for grant in grants(world, request)] == ["active", "ended", "void"]
+    assert in_group(world, ("ada", "tomas", "nadia")) == [True, False, True]
+
+
 def test_who_holds_it_already_is_called_for_only_where_somebody_lost_it(world: World) -> None:
     world.directory.held(EU).update(map(account, ("ada", "mei")))
     request = approve(world, planned(world, [line(2, "ada"), line(3, "mei")]))
