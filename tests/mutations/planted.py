@@ -72,7 +72,7 @@ PLANTED = (
         "whom another process takes out is counted", "bot/atlassian/plans/org_admins.py",
         "            admins = self.now() - turn.gone\n", "            admins = self.now()\n",
         "two machines end what two admins of three have by a group, and one is left",
-        "tests/bot/atlassian/test_admins_by_entitlement.py::test_what_one_process_takes_out_another_counts_as_gone[sqlite]",
+        "tests/bot/atlassian/test_admins_by_entitlement.py::test_what_one_process_takes_out_another_counts_as_gone",
     ),
     planted(
         "what is asked for while it runs is forgotten", "approvals/jobs.py",
