@@ -162,7 +162,8 @@ def _as_it_was_asked(session: Session, request: AccessRequest) -> bool:
     value = audit.digest("", request.value) if request.value else ""
     row = (request.verb, request.subject, request.entitlement, request.duration, value, _iso(request.ends_by))
     said = (*(last[name] for name in ("verb", "subject", "entitlement", "duration")), last.get("value", ""))
-    return row == (*said, last.get("ends_by"))
+    longer = request.extends == asked[0]["data"].get("extends", "")
+    return longer and row == (*said, last.get("ends_by"))
 
 
 def _its_time_has_come(session: Session, request: AccessRequest, now: datetime) -> bool:

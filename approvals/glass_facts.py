@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, func, or_, select
 
 from approvals import audit, authority, people, safety
@@ -207,43 +208,28 @@ def broken_glass(db: Session, request: AccessRequest) -> AccessRequest | None:
     """The break-glass this goes back to: itself, or the one that it was asked to extend."""
     if incident_of(request):
         return request
-    earlier = select(AccessRequest).where(
-        AccessRequest.subject == request.subject, AccessRequest.entitlement == request.entitlement,
-        AccessRequest.verb == "grant", AccessRequest.value != "", AccessRequest.asked_at < request.asked_at,
-    )  # fmt: skip
-    for one in db.exec(earlier.order_by(col(AccessRequest.asked_at).desc())):
-        grant = db.exec(select(Grant).where(Grant.request_id == one.id)).first()
-        own = db.exec(select(Grant).where(Grant.request_id == request.id)).first()
-        if request.ends_by is not None and grant and own and (grant.ends_at or own.promised_at) >= own.promised_at:
-            return one
-    return None
+    earlier = db.get(AccessRequest, request.extends) if request.extends else None
+    if earlier is None or earlier.entitlement != request.entitlement:  # by an edit it may be about another thing
+        return None
+    return earlier if incident_of(earlier) else None
 
 
 def extensions_of(db: Session, request: AccessRequest) -> list[Grant]:
     """What still gives it by the extension of a break-glass; nothing of any other request."""
     if not incident_of(request):
         return []
-    later = (
-        select(Grant, AccessRequest)
-        .join(AccessRequest, col(AccessRequest.id) == col(Grant.request_id))
-        .where(Grant.account == request.subject, Grant.entitlement == request.entitlement)
-        .where(Grant.request_id != request.id, col(Grant.status).in_(LIVE), col(AccessRequest.ends_by).is_not(None))
-    )
-    back_to = ((grant, broken_glass(db, one)) for grant, one in db.exec(later) if not incident_of(one))
-    return [grant for grant, broken in back_to if broken is not None and broken.id == request.id]
+    later = select(Grant).join(AccessRequest, col(AccessRequest.id) == col(Grant.request_id))
+    return list(db.exec(later.where(*extends(request), col(Grant.status).in_(LIVE))))
 
 
-def asks_for_longer(db: Session, request: AccessRequest, grant: Grant | None) -> list[AccessRequest]:
-    """What still asks for a longer end of what this took by break-glass, and gives nothing yet."""
-    if not incident_of(request) or grant is None:
-        return []
-    later = select(AccessRequest).where(
-        AccessRequest.subject == request.subject, AccessRequest.entitlement == request.entitlement,
-        AccessRequest.verb == "grant", col(AccessRequest.ends_by).is_not(None), col(AccessRequest.status).in_(OPEN),
-        AccessRequest.asked_at > request.asked_at,
-    )  # fmt: skip
-    ends_at = grant.ends_at or grant.promised_at
-    return [one for one in db.exec(later) if not incident_of(one) and one.asked_at <= ends_at]
+def asks_for_longer(db: Session, request: AccessRequest) -> list[AccessRequest]:
+    """What still asks for a longer end of what this gave, and gives nothing yet."""
+    return list(db.exec(select(AccessRequest).where(*extends(request), col(AccessRequest.status).in_(OPEN))))
+
+
+def extends(request: AccessRequest) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Of others, that they ask to hold the same longer; by an edit they may be about another thing."""
+    return col(AccessRequest.extends) == request.id, col(AccessRequest.entitlement) == request.entitlement
 
 
 def may_stop_it(db: Session, policy: Policy, request: AccessRequest, person: Person, now: datetime) -> bool:

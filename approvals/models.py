@@ -67,6 +67,7 @@ class AccessRequest(SQLModel, table=True):
     value: str = Field(default="", sa_column=Column(Text, nullable=False))  # a new address, a newcomer as JSON
     duration: int | None  # seconds; None = until revoked
     ends_by: datetime | None = None  # asked "until Friday 18:00": over then at the latest
+    extends: str = Field(default="", index=True)  # the request whose grant this asks to hold longer
     reason: str = Field(sa_column=Column(Text, nullable=False))
     status: str = Field(index=True)
     version: int = 1

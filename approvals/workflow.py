@@ -50,6 +50,7 @@ class Ask:
     value: str = ""  # a new address, a newcomer as JSON
     starts_at: datetime | None = None  # not before
     ends_by: datetime | None = None  # over then at the latest
+    extends: str = ""  # the request whose grant this asks to hold longer
     rows: tuple[Row, ...] = ()  # of a list: judged, as the policy and the mirror are now
 
 
@@ -185,13 +186,14 @@ class Workflow:
             "home_thread": ask.home_thread,
             "starts_at": ask.starts_at,
             "ends_by": ask.ends_by,
+            "extends": ask.extends,
         }
         w.connection.execute(_OPEN, values)
         w.audit(
             "request.asked",
             actor=actor,
             request=asked.id,
-            data={**chained, "value": digest("", ask.value) if ask.value else "", **_times(ask), **_rows(ask)},
+            data={**chained, "value": digest("", ask.value) if ask.value else "", **_besides(ask), **_rows(ask)},
             details={"reason": ask.reason} | ({"value": ask.value} if ask.value else {}),
         )
         if ask.rows:
@@ -331,7 +333,7 @@ class Workflow:
                 _stop_before_it_began(w, request, speaker)
                 return request
             if request is not None and grant is not None and not because:
-                waits = asks_for_longer(w.session, request, grant)  # as it ends now, and not as it would have
+                waits = asks_for_longer(w.session, request)
                 name = people.names(w.session, {speaker.account})[speaker.account]
                 if request.verb == BULK:
                     _end_rows(w, request, speaker, f"ended early by {name}", own)
@@ -372,9 +374,11 @@ def _rows(ask: Ask) -> dict[str, str]:
     return {"rows": digest_of_lines(row.line for row in ask.rows)} if ask.rows else {}
 
 
-def _times(ask: Ask) -> dict[str, str]:
+def _besides(ask: Ask) -> dict[str, str]:
+    """What most requests don't say."""
     times = {"starts_at": ask.starts_at, "ends_by": ask.ends_by}
-    return {name: moment.isoformat() for name, moment in times.items() if moment is not None}
+    said = {name: moment.isoformat() for name, moment in times.items() if moment is not None}
+    return {**said, "extends": ask.extends} if ask.extends else said
 
 
 def no_such_rule(policy: Policy, verb: str, entitlement: str) -> Verdict:

@@ -363,6 +363,23 @@ def test_pressed_twice_by_two_of_them_it_is_taken_away_once(world: World) -> Non
     assert {news.place for news in world.news("ended")} >= {"security", "person"}
 
 
+def test_a_question_for_longer_is_closed_with_whatever_it_would_make_longer(world: World) -> None:
+    """Given in the ordinary way and given back early: a yes to a card that was left open would give it again."""
+    request = world.ask("ada")
+    world.run()
+    world.click("grace", request)
+    world.run()
+    asked = extended(world, request, answered=False, who="ada")
+    other = world.ask("ada", length=timedelta(hours=7), ends_by=world.store.now() + timedelta(hours=7))
+    world.run()
+    world.workflow.end(world.speaker("ada"), request.id, "Give it back")
+    world.run()
+    assert (world.request(asked).status, world.request(other).status) == (Status.CANCELLED, Status.PENDING)
+    world.click("grace", asked)
+    world.run()
+    assert not world.holds("ada")
+
+
 def test_an_approver_ends_nothing_that_was_given_in_the_ordinary_way(world: World) -> None:
     request = world.ask("ada")
     world.run()
@@ -587,13 +604,13 @@ def test_it_is_extended_once_by_the_ordinary_rule_and_never_beyond_four_hours(wo
             assert "is extended once" in str(longer(session, rules, one, timedelta(minutes=10), now))
 
 
-def extended(world: World, request: AccessRequest, *, answered: bool = True) -> AccessRequest:
+def extended(world: World, request: AccessRequest, *, answered: bool = True, who: str = "tomas") -> AccessRequest:
     with world.store.read() as session:
         found = longer(
             session, world.policies.current(session), request, timedelta(hours=2), world.store.time_in(session)
         )
     assert not isinstance(found, str)
-    asked = world.request(world.workflow.ask(world.speaker("tomas"), found.ask("still down", "longer")))
+    asked = world.request(world.workflow.ask(world.speaker(who), found.ask("still down", "longer")))
     world.run()
     if answered:
         world.click("grace", asked)
@@ -640,6 +657,28 @@ def test_what_still_asks_for_longer_is_closed_with_it(world: World) -> None:
     world.run()
     assert not world.holds("tomas")
     assert {news.request_id for news in world.news("cancelled")} == {asked.id}
+
+
+def test_what_others_gave_beside_it_is_no_extension_of_it(world: World) -> None:
+    """Asked for by itself, until some time, while break-glass lasts: it ends in its own time, and may be extended."""
+    request = broken(world)
+    until = world.store.now() + timedelta(hours=3)
+    other = world.ask("tomas", length=timedelta(hours=3), ends_by=until)
+    world.run()
+    world.click("grace", other)
+    world.run()
+    assert world.request(other).status == Status.DONE
+    with pytest.raises(Refused, match="no such request"):
+        world.workflow.end(world.speaker("grace"), other.id, "one click")  # who was bypassed ends what did
+    world.workflow.end(world.speaker("sade"), request.id, "End it now")
+    world.run()
+    both = [grant.status for grant in map(world.grant, (request, other)) if grant is not None]
+    assert (both, world.holds("tomas")) == ([GrantStatus.ENDED, GrantStatus.ACTIVE], True)
+    with world.store.read() as session:
+        found = longer(
+            session, world.policies.current(session), other, timedelta(hours=1), world.store.time_in(session)
+        )
+    assert not isinstance(found, str), found
 
 
 @pytest.mark.parametrize("pressed", ["the first", "the extension"])
