@@ -356,7 +356,7 @@ class BulkApplying:
             settle(w, approved, [], {because: [row]})
         crash_point("bulk: row failed")
 
-    # -- the end of it ---------------------------------------------------------------------------------------------
+    # -- the end of it --------------------------------------------------------------------------------------------
 
     def _finish(self, claim: jobs.Claim, request_id: str) -> None:
         with self.store.work(claim, last=True) as w:

@@ -25,9 +25,7 @@ from approvals.states import Status
 from approvals.store import Store
 
 REMAIN = 2
-LISTED = timedelta(
-    minutes=5
-)  # an admin that was removed may be listed still; it shows within 30 seconds, Atlassian says
+LISTED = timedelta(minutes=5)  # an admin that was removed may be listed still; Atlassian says for 30 seconds
 LOCK = "org admins"
 LOCKED = timedelta(seconds=60)  # real time; longer than the calls under it may take
 WAITS, BETWEEN = 5.0, 0.1  # seconds that an end waits for its turn, and between two tries
