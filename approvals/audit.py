@@ -108,6 +108,12 @@ def find(session: Session, *, event: str, request: str) -> list[dict[str, Any]]:
     return find_all(session, events=[event], requests=[request])
 
 
+def find_each(session: Session, *, events: Collection[str], request: str) -> dict[str, list[dict[str, Any]]]:
+    """The same for several kinds, by kind."""
+    found = find_all(session, events=events, requests=[request])
+    return {event: [body for body in found if body["event"] == event] for event in events}
+
+
 def find_all(session: Session, *, events: Collection[str], requests: Collection[str]) -> list[dict[str, Any]]:
     """The same for several kinds and requests, in the order of the chain."""
     rows = _rows(plain(session), events, requests)

@@ -1,26 +1,30 @@
 """The last look before a deed: is it approved in the chain, by people who still may, and is it still the same thing?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-
-from sqlmodel import Session
+from typing import Any
 
 from approvals import audit, authority, people, safety
 from approvals.breaking import Kind, decide
-from approvals.cases import case_of, level_in_the_chain, rule_of, yes_of
+from approvals.cases import case_of, level_of, rule_of, yes_of
 from approvals.glass_facts import attempt_of, glass_sources, incident_of, known, note_on_call, proof_of
 from approvals.models import AccessRequest
 from approvals.plan import Plan, Step
 from approvals.planning import Atlassian, plan_of, survey
-from approvals.policy import ORG_ADMIN
+from approvals.policy import ORG_ADMIN, Policy
 from approvals.policy_book import PolicyBook
 from approvals.ports import Impossible, People
 from approvals.store import Store, Write
 from approvals.telling import alarm
 
+# What the chain has of how a request was approved.
+APPROVAL = ("request.asked", "request.pending", "request.escalated", "request.approved", "request.scheduled")
 # What takes away is never stopped by there being more to take: what is found at run time is taken too.
 TAKES_AWAY = frozenset({"revoke", "deactivate", "offboard", "suspend", "tokens"})
+
+
+Entries = Mapping[str, Sequence[dict[str, Any]]]  # by their kind
 
 
 class NotBegun(Exception):
@@ -71,22 +75,23 @@ class Beginning:
         """Asked in the transaction that begins: the approval in the chain, its givers' rights, and what is safe."""
         if incident_of(request):
             return self._why_not_break(w, request)
-        if not _proven(w.session, request):
+        said = audit.find_each(w.session, events=APPROVAL, request=request.id)
+        if not _proven(said, request):
             alarm(w, request, "it stands as approved, and no approval of this plan is in the record")
             return "no approval of this plan is in the record"
-        if not _its_time_has_come(w.session, request, w.now):
+        if not _its_time_has_come(said, w.now):
             alarm(w, request, "it is to be begun before the time that is in the record")
             return "the record has a later time for it"
         policy = self.policies.current(w.session)
-        level = level_in_the_chain(w.session, request)
+        level = level_of([*said["request.pending"], *said["request.escalated"]])
         case = case_of(w.session, policy, request, w.now, fresh=True, level=level)
         if case is None or case.rule.rule_hash != request.rule_hash:
             return "the rule changed since the approval"
         for one in case.yes:
-            gone = self._may_no_longer(w, request, one.account)
+            gone = _may_no_longer(w, policy, one.account)
             if gone:
                 return gone
-        left = "" if request.verb in TAKES_AWAY else self._asker_has_left(w, request)
+        left = "" if request.verb in TAKES_AWAY else _asker_has_left(w, policy, request)
         if left:
             return left
         if not case.tally.complete:
@@ -100,14 +105,15 @@ class Beginning:
     def _why_not_break(self, w: Write, request: AccessRequest) -> str:
         """Only the rule has approved it, by facts that are in the chain; what can be is looked at again."""
         proof = proof_of(w.session, request)
-        if proof is None or not _as_it_was_asked(w.session, request):
+        asked = audit.find(w.session, event="request.asked", request=request.id)
+        if proof is None or not _as_it_was_asked(asked, request):
             alarm(w, request, "it stands as taken by break-glass, and no such decision is in the record")
             return "no decision for this is in the record"
         policy = self.policies.current(w.session)
         rule = policy.entitlement(request.entitlement)
         if rule is None or rule.rule_hash != request.rule_hash:
             return "the rule changed since it was decided"
-        left = self._asker_has_left(w, request)
+        left = _asker_has_left(w, policy, request)
         if left:
             return left
         attempt = attempt_of(w.session, policy, request)
@@ -118,21 +124,26 @@ class Beginning:
         answer = decide(policy, attempt, now)
         return safety.why_not(w, policy, request) if answer.kind is Kind.YES else answer.because
 
-    def _may_no_longer(self, w: Write, request: AccessRequest, account: str) -> str:
-        name = people.names(w.session, {account})[account]
-        bound = people.slack_user_of(w.session, account)
-        if bound is None:
-            return f"{name}, who approved it, is no longer bound to an Atlassian account"
-        voter = people.voter(w.session, self.policies.current(w.session), bound.team, bound.user, w.now)
-        return f"{name}, who approved it, may no longer answer" if isinstance(voter, people.Stop) else ""
 
-    def _asker_has_left(self, w: Write, request: AccessRequest) -> str:
-        """Nothing is given on the word of somebody who is gone; what is taken away was decided by others."""
-        speaker = people.speaker(w.session, self.policies.current(w.session), request.team, request.user)
-        if isinstance(speaker, people.Stop) or speaker.account != request.requester:
-            name = people.names(w.session, {request.requester})[request.requester]
-            return f"{name}, who asked for it, is no longer somebody who may ask"
-        return ""
+def _may_no_longer(w: Write, policy: Policy, account: str) -> str:
+    bound = people.slack_user_of(w.session, account)
+    if bound is None:
+        return f"{_name(w, account)}, who approved it, is no longer bound to an Atlassian account"
+    voter = people.voter(w.session, policy, bound.team, bound.user, w.now)
+    gone = isinstance(voter, people.Stop)
+    return f"{_name(w, account)}, who approved it, may no longer answer" if gone else ""
+
+
+def _asker_has_left(w: Write, policy: Policy, request: AccessRequest) -> str:
+    """Nothing is given on the word of somebody who is gone; what is taken away was decided by others."""
+    speaker = people.speaker(w.session, policy, request.team, request.user)
+    if isinstance(speaker, people.Stop) or speaker.account != request.requester:
+        return f"{_name(w, request.requester)}, who asked for it, is no longer somebody who may ask"
+    return ""
+
+
+def _name(w: Write, account: str) -> str:
+    return people.names(w.session, {account})[account]
 
 
 def _who_may(case: authority.Case) -> str:
@@ -140,10 +151,10 @@ def _who_may(case: authority.Case) -> str:
     return missing[0] if missing else f"{case.tally.wanted} more would be needed"
 
 
-def _proven(session: Session, request: AccessRequest) -> bool:
+def _proven(said: Entries, request: AccessRequest) -> bool:
     """The approval is in the chain with this plan's hash, and the row still says what was asked."""
-    approvals = audit.find(session, event="request.approved", request=request.id)
-    return any(_proves(body, request) for body in approvals) and _as_it_was_asked(session, request)
+    approved = any(_proves(body, request) for body in said["request.approved"])
+    return approved and _as_it_was_asked(said["request.asked"], request)
 
 
 def _proves(body: dict[str, object], request: AccessRequest) -> bool:
@@ -153,9 +164,8 @@ def _proves(body: dict[str, object], request: AccessRequest) -> bool:
     return bool(same and request.plan_hash and body["actor"] == request.approver)
 
 
-def _as_it_was_asked(session: Session, request: AccessRequest) -> bool:
+def _as_it_was_asked(asked: Sequence[dict[str, Any]], request: AccessRequest) -> bool:
     """The last entry that says what is wanted, of the asking and of each edit, is what the row says."""
-    asked = audit.find(session, event="request.asked", request=request.id)
     if not asked or asked[0]["actor"] != request.requester:
         return False
     last = next((body["data"]["asked"] for body in reversed(asked) if "asked" in body["data"]), asked[0]["data"])
@@ -166,11 +176,10 @@ def _as_it_was_asked(session: Session, request: AccessRequest) -> bool:
     return longer and row == (*said, last.get("ends_by"))
 
 
-def _its_time_has_come(session: Session, request: AccessRequest, now: datetime) -> bool:
+def _its_time_has_come(said: Entries, now: datetime) -> bool:
     """The end of the pause, and the time that was asked for, as the chain has them: a row may say anything."""
-    asked = audit.find(session, event="request.asked", request=request.id)
-    paused = audit.find(session, event="request.scheduled", request=request.id)
-    times = [body["data"]["starts_at"] for body in (*asked[:1], *paused) if body["data"].get("starts_at")]
+    entries = (*said["request.asked"][:1], *said["request.scheduled"])
+    times = [body["data"]["starts_at"] for body in entries if body["data"].get("starts_at")]
     return all(datetime.fromisoformat(str(at)) <= now for at in times)
 
 

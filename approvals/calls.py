@@ -6,13 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import and_, func, or_
+from sqlalchemy import and_, bindparam, func, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from approvals import audit, jobs
 from approvals.closed_loop import ClosedLoop
 from approvals.crash import crash_point
+from approvals.database import is_one_of
 from approvals.models import Call, Grant, Job, StepRow
 from approvals.plan import Step
 from approvals.ports import Directory, DirectoryError
@@ -26,6 +27,11 @@ from approvals.store import MACHINE, Store, Write
 # The entries that carry digests of steps.
 COMMIT_STEPS = ("request.applying", "steps.added", "steps.reworded", "grant.ending")
 FORGED = "the steps in the database are not those in the record"
+_STEPS = (
+    select(StepRow)
+    .where(StepRow.request_id == bindparam("request"), StepRow.purpose == bindparam("purpose"))
+    .order_by(col(StepRow.position))
+)
 Numbered = TypeVar("Numbered", StepRow, Call)
 
 
@@ -167,7 +173,7 @@ class Calls:
 
 def steps_of(session: Session, request_id: str, purpose: str) -> Sequence[StepRow]:
     """A request's steps in their order; ``purpose`` is apply or end."""
-    return steps_of_each(session, [request_id], purpose)[request_id]
+    return session.execute(_STEPS, {"request": request_id, "purpose": purpose}).scalars().all()
 
 
 def steps_of_each(session: Session, requests: Collection[str], purpose: str) -> dict[str, list[StepRow]]:
@@ -292,7 +298,7 @@ def same_holding(
     session: Session, account: str, holding: str, but: str, ended_since: datetime | None = None
 ) -> Sequence[Grant]:
     """The other grants of the same thing to the same account that are not over, or ended after that moment."""
-    going_on = col(Grant.status).in_([*LIVE, GrantStatus.ENDING])
+    going_on = is_one_of(Grant.status, (*LIVE, GrantStatus.ENDING))
     wanted = going_on if ended_since is None else or_(going_on, col(Grant.ended_at) >= ended_since)
     return session.exec(
         select(Grant).where(Grant.account == account, Grant.holding == holding, Grant.request_id != but, wanted)

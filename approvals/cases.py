@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, bindparam
 from sqlmodel import Session, col, select
@@ -144,11 +145,9 @@ def _is_for(data: dict[str, object], request: AccessRequest) -> bool:
     return same and data.get("choice") == "approve"
 
 
-def level_in_the_chain(session: Session, request: AccessRequest) -> int:
-    """How far the question was escalated, as the chain has it."""
-    opened = audit.find(session, event="request.pending", request=request.id)
-    raised = audit.find(session, event="request.escalated", request=request.id)
-    levels = [body["data"].get("level", 0) for body in (*opened, *raised)]
+def level_of(entries: Iterable[dict[str, Any]]) -> int:
+    """How far the question was escalated, by what the chain has of its openings and escalations."""
+    levels = [body["data"].get("level", 0) for body in entries]
     return max((level for level in levels if isinstance(level, int)), default=0)
 
 

@@ -137,9 +137,9 @@ def plain(db: Session | Connection) -> Connection:
 
 
 def is_one_of(column: Any, values: Collection[str]) -> ColumnElement[bool]:
-    """``column IN (…)`` for the words of an enumeration; SQLAlchemy writes a plain list anew at each execution."""
+    """``column IN (…)`` for words that the code knows; SQLAlchemy writes a plain list anew at each execution."""
     words = [str(value) for value in values]
-    if not all(word.isidentifier() for word in words):
+    if not all(part.isidentifier() for part in ".".join(words).split(".")):
         raise ValueError("only plain words may stand in a statement themselves")
     found: ColumnElement[bool] = column.in_([literal_column(f"'{word}'") for word in words])
     return found

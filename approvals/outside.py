@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from sqlmodel import Session, col, select
 
+from approvals.database import is_one_of
 from approvals.models import Grant
 from approvals.plan import canonical
 from approvals.states import HELD
@@ -17,6 +18,7 @@ from approvals.states import HELD
 # Entries of the chain after which somebody's grants are not what they were; of a list its rows as well.
 PROMISED = ("grant.promised", "grants.promised", "glass.unheard")
 OVER = ("grant.ended", "grant.void", "grants.ending", "grants.ended", "bulk.rows")
+_PERHAPS_HELD = is_one_of(Grant.status, HELD)
 
 
 class Note(NamedTuple):
@@ -67,7 +69,7 @@ class Nowhere:
 
 def notes_of(session: Session, requests: Iterable[str], *, held: bool) -> Iterator[Note]:
     """The grants of these requests that are perhaps held, or those that are over."""
-    standing = col(Grant.status).in_(HELD) if held else col(Grant.status).not_in(HELD)
+    standing = _PERHAPS_HELD if held else ~_PERHAPS_HELD
     for request in requests:
         found = session.exec(select(Grant).where(Grant.request_id == request, standing).order_by(col(Grant.id)))
         yield from map(_note, found)
@@ -75,7 +77,7 @@ def notes_of(session: Session, requests: Iterable[str], *, held: bool) -> Iterat
 
 def open_notes(session: Session, *, timed: bool = False) -> list[Note]:
     """Everything that is perhaps held now; ``timed``: only what has an end."""
-    query = select(Grant).where(col(Grant.status).in_(HELD))
+    query = select(Grant).where(_PERHAPS_HELD)
     if timed:
         query = query.where(col(Grant.ends_at).is_not(None))
     return [_note(grant) for grant in session.exec(query.order_by(col(Grant.id)))]

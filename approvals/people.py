@@ -50,6 +50,7 @@ _ABSENT = (
 )
 _STANDING = select(SlackUser.standing).join(Binding, _SAME_USER).where(Binding.account == bindparam("account"))
 _BOUND = select(Binding.account).where(Binding.team == bindparam("team"), Binding.user == bindparam("user"))
+_BINDING = select(Binding).where(Binding.account == bindparam("account"))
 _MAIL = select(SlackUser.mail).where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
 _ZONE = select(SlackUser.zone).where(SlackUser.team == bindparam("team"), SlackUser.user == bindparam("user"))
 _IN_FILE = select(Person.manager, Person.manager_from).where(Person.account == bindparam("account"))
@@ -216,7 +217,7 @@ def is_someone_elses(db: Session | Connection, mail: str, account: str) -> bool:
 
 def slack_user_of(session: Session, account: str) -> Binding | None:
     """Where an account is reached in Slack."""
-    return session.exec(select(Binding).where(Binding.account == account)).first()
+    return session.execute(_BINDING, {"account": account}).scalars().first()
 
 
 def slack_was_read(session: Session) -> bool:

@@ -23,6 +23,7 @@ THAWS = 15.0  # seconds between two looks whether the freeze is over
 LOOKS_AGAIN = 2.0  # seconds between two looks whether it is known how far the record was
 UNKNOWN = "outside is being read"  # in `meta`: how far the record was is being looked for, since a start
 _FROZEN = select(Freeze.by, Freeze.at, Freeze.because).where(col(Freeze.lifted_at).is_(None)).limit(1)
+_IS_UNKNOWN = select(Meta.value).where(Meta.key == UNKNOWN)
 _SAFE = select(SafeMode.at, SafeMode.why).where(col(SafeMode.left_at).is_(None)).limit(1)
 _HELD = union_all(
     select(literal("frozen").label("what"), Freeze.at, Freeze.because).where(col(Freeze.lifted_at).is_(None)),
@@ -87,7 +88,7 @@ def wait_for_the_record(store: Store, verb: str) -> None:
 
 
 def _is_unknown(connection: Connection) -> bool:
-    return connection.execute(select(Meta.value).where(Meta.key == UNKNOWN)).first() is not None
+    return connection.execute(_IS_UNKNOWN).first() is not None
 
 
 def why_not_relied_on(session: Session) -> str:

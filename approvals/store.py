@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, delete, text, update
+from sqlalchemy import Connection, Update, bindparam, delete, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel, col, select
 
@@ -41,20 +42,35 @@ _REMEMBER = {
     name: insert(Replay).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
     for name, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
-_AS_SEEN = update(AccessRequest).where(
-    col(AccessRequest.id) == bindparam("_id"),
-    col(AccessRequest.status) == bindparam("_status"),
-    col(AccessRequest.version) == bindparam("_version"),
-)
+_AS_SEEN = {
+    AccessRequest: update(AccessRequest).where(
+        col(AccessRequest.id) == bindparam("_id"),
+        col(AccessRequest.status) == bindparam("_status"),
+        col(AccessRequest.version) == bindparam("_version"),
+    ),
+    Grant: update(Grant).where(col(Grant.id) == bindparam("_id"), col(Grant.status) == bindparam("_status")),
+}
+
 # What was read of a list for a plan that is never made holds people's names and is of use to nobody.
 _UNPLANNED = delete(StepRow).where(
     col(StepRow.request_id) == bindparam("request"), col(StepRow.purpose) == bindparam("purpose", "plan")
 )
 _REQUEST = select(AccessRequest).where(AccessRequest.id == bindparam("_id")).execution_options(populate_existing=True)
+_GRANT = select(Grant).where(Grant.id == bindparam("_id")).execution_options(populate_existing=True)
 _TELL = {
     name: insert(News).on_conflict_do_nothing(index_elements=["key"]).returning(col(News.id))
     for name, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
+
+
+@cache
+def _moving(kind: type[AccessRequest | Grant], changed: frozenset[str]) -> Update:
+    """The guarded move that changes these columns."""
+    return _AS_SEEN[kind].values({name: bindparam(f"_new_{name}") for name in sorted(changed)})
+
+
+def _renamed(new: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"_new_{name}": value for name, value in new.items()}
 
 
 class Stale(Exception):
@@ -179,7 +195,8 @@ class Write:
         where = {"_id": request.id, "_status": request.status, "_version": request.version}
         if self._session is not None:
             self._session.flush()
-        moved = self.connection.execute(_AS_SEEN.values(status=str(to), moved_at=self.now, **changes), where)
+        new = {"status": str(to), "moved_at": self.now, **changes}
+        moved = self.connection.execute(_moving(AccessRequest, frozenset(new)), where | _renamed(new))
         now = self.request(request.id)
         if moved.rowcount == 0:
             raise Stale(now)
@@ -208,16 +225,12 @@ class Write:
     ) -> Grant:
         """The same for a grant."""
         to = self._target(grant, verb)
-        moved = self.session.execute(
-            update(Grant)
-            .where(col(Grant.id) == grant.id, col(Grant.status) == grant.status)
-            .values(status=str(to), because=because, **changes)
-            .returning(col(Grant.id))
-        ).first()
-        now = self.session.exec(
-            select(Grant).where(Grant.id == grant.id).execution_options(populate_existing=True)
-        ).one()
-        if moved is None:
+        where = {"_id": grant.id, "_status": grant.status}
+        self.session.flush()
+        new = {"status": str(to), "because": because, **changes}
+        moved = self.connection.execute(_moving(Grant, frozenset(new)), where | _renamed(new))
+        now: Grant = self.session.execute(_GRANT, {"_id": grant.id}).scalar_one()
+        if moved.rowcount == 0:
             raise Stale(now)
         self.audit(
             f"grant.{to}",

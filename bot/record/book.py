@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlmodel import Session, col, select
 
 from approvals.crash import crash_point
+from approvals.database import is_one_of
 from approvals.models import AuditEntry
 from approvals.outside import OVER, PROMISED, Note, notes_of, open_notes
 from approvals.plan import canonical
@@ -140,7 +141,7 @@ class Book:
             self._said_to = head["seq"] - OVERLAP
         new = (AuditEntry.seq > self._said_to, AuditEntry.seq <= head["seq"])
         rows = session.exec(select(AuditEntry.event, AuditEntry.request_id).where(
-            *new, col(AuditEntry.event).in_((*PROMISED, *OVER))
+            *new, is_one_of(AuditEntry.event, (*PROMISED, *OVER))
         )).all()  # fmt: skip
         given = dict.fromkeys(request for event, request in rows if request and event in PROMISED)
         over = dict.fromkeys(request for event, request in rows if request and event in OVER)

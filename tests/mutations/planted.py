@@ -28,9 +28,10 @@ PLANTED = (
     # -- one decision, one effect -------------------------------------------------------------------------------------
     planted(
         "no compare-and-set", "approvals/store.py",
-        '    col(AccessRequest.status) == bindparam("_status"),\n'
-        '    col(AccessRequest.version) == bindparam("_version"),\n',
-        '    bindparam("_status") == bindparam("_status"),\n    bindparam("_version") == bindparam("_version"),\n',
+        '        col(AccessRequest.status) == bindparam("_status"),\n'
+        '        col(AccessRequest.version) == bindparam("_version"),\n',
+        '        bindparam("_status") == bindparam("_status"),\n'
+        '        bindparam("_version") == bindparam("_version"),\n',
         "a request that was cancelled meanwhile is planned, approved and given",
         "tests/approvals/test_states.py::test_a_move_of_a_row_that_somebody_moved_meanwhile_is_stale_and_writes_nothing",
     ),
@@ -149,7 +150,7 @@ PLANTED = (
     ),
     planted(
         "who asked is not looked at again", "approvals/beginning.py",
-        "        if isinstance(speaker, people.Stop) or speaker.account != request.requester:\n", "        if False:\n",
+        "    if isinstance(speaker, people.Stop) or speaker.account != request.requester:\n", "    if False:\n",
         "access is given on the word of somebody who has left",
         "tests/matrix/test_both_moments.py",
     ),
