@@ -137,6 +137,8 @@ def _question(view: RequestView) -> Block:
     about = [f"_{esc(view.entitlement.about)}_"] if view.entitlement and view.entitlement.about else []
     if request.verb == BULK:
         return _section(asked)
+    if request.extends:
+        asked += f", longer than {esc(request.extends, 100)} gives it"
     who = f"{esc(view.subject_name)} · {esc(view.subject_mail)} · `{request.subject}`"
     return _section(asked, *about, who)
 
@@ -209,7 +211,9 @@ def _state(view: RequestView) -> list[Block]:
         lines.append(f"Approved by *{esc(view.name(request.approver))}*{because}")
     if request.status == Status.DENIED:
         lines.append(f"Denied by *{esc(view.name(request.closed_by))}*: {esc(request.because or NO_REASON, 900)}")
-    if request.status == Status.CANCELLED:
+    if request.status == Status.CANCELLED and request.closed_by is None:
+        lines.append(f"Closed because {esc(request.because, 900)}.")
+    elif request.status == Status.CANCELLED:
         lines.append(f"Taken back by *{esc(view.name(request.closed_by))}*.")
     if request.status in (Status.REFUSED, Status.FAILED, Status.LAPSED, Status.PARTLY):
         lines.append(f"Because {esc(request.because, 900)}")

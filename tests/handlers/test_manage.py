@@ -103,12 +103,23 @@ def test_extend_asks_the_same_rule_again_and_the_last_one_ends_it(bot: Living) -
     second = text_of(form(bot, "ada")).split("REQ-")[1].split()[0]
     bot.slack.close_view("ada", all=True)
     given(bot, "ada", f"REQ-{second}")
+    card(bot, "grace", f"REQ-{second}", f"longer than {request} gives it")
     press(bot, "ada", card(bot, "ada", request, "End now"), "end")
     card(bot, "ada", request, "still held because of")
     assert COMPANY.person("ada").account_id in bot.atlassian.members("eu-jira-admins")
     press(bot, "ada", card(bot, "ada", f"REQ-{second}", "End now"), "end")
     card(bot, "ada", f"REQ-{second}", "Ended")
     assert COMPANY.person("ada").account_id not in bot.atlassian.members("eu-jira-admins")
+
+
+def test_ended_early_nobody_is_asked_any_more_whether_it_may_be_longer(bot: Living) -> None:
+    request, _ = ask(bot, "tomas")
+    given(bot, "tomas", request)
+    said = bot.slack.command("tomas", f"extend {request} for 1h because it is still down")["body"]["text"]
+    longer = next(word for word in said.split() if word.startswith("REQ-"))
+    card(bot, "tomas", longer, "Approve")
+    bot.slack.command("tomas", f"end {request}")
+    card(bot, "tomas", longer, f"Closed because {request} was ended early by")
 
 
 def test_before_it_ends_who_holds_it_hears_so_and_one_click_asks_for_longer_or_anew(sqlite_url: str) -> None:
