@@ -123,15 +123,21 @@ def test_nor_do_they_with_four_workers_on_one_postgresql(postgresql_url: str) ->
     with living(postgresql_url, policy=policy(), works=False) as bot:
         furnish(bot)
         bot.house.worker.start()
-        pair = Pair(bot, random.Random(SEED))
-        judge, over = Judge(pair, len(bot.atlassian.ledger())), time_is_up()
-        pair.settle = lambda: wait_until_idle(bot)
-        while pair.posts < (LEAST if over() else WORDS) // 20:
-            pair.move()
-        wait_until_idle(bot)
-        judge.look()
-        bot.house.worker.stop(patience=10)
+        try:
+            _move_and_judge(bot)
+        finally:  # its threads would work on in the tests that follow
+            bot.house.worker.stop(patience=10)
         assert bot.store.verify().ok
+
+
+def _move_and_judge(bot: Living) -> None:
+    pair = Pair(bot, random.Random(SEED))
+    judge, over = Judge(pair, len(bot.atlassian.ledger())), time_is_up()
+    pair.settle = lambda: wait_until_idle(bot)
+    while pair.posts < (LEAST if over() else WORDS) // 20:
+        pair.move()
+    wait_until_idle(bot)
+    judge.look()
 
 
 def wait_until_idle(bot: Living) -> None:

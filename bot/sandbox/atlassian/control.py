@@ -6,12 +6,14 @@ from urllib.parse import quote
 
 import httpx
 
+from bot.sandbox.connections import KEPT
+
 
 class AtlassianControl:
     """Speaks to /control of a running sandbox, or through ``client`` to one in process."""
 
     def __init__(self, base_url: str, client: httpx.Client | None = None) -> None:
-        self._client = client or httpx.Client(base_url=base_url, timeout=10, trust_env=False)
+        self._client = client or httpx.Client(base_url=base_url, timeout=10, trust_env=False, limits=KEPT)
 
     def __enter__(self) -> Self:
         return self

@@ -6,6 +6,8 @@ from typing import Any, Self
 
 import httpx
 
+from bot.sandbox.connections import KEPT
+
 Json = dict[str, Any]
 
 
@@ -13,7 +15,7 @@ class OnCallControl:
     """Speaks to /control of a running stand-in, or through ``client`` to one in process."""
 
     def __init__(self, base_url: str, client: httpx.Client | None = None) -> None:
-        self._client = client or httpx.Client(base_url=base_url, timeout=10, trust_env=False)
+        self._client = client or httpx.Client(base_url=base_url, timeout=10, trust_env=False, limits=KEPT)
 
     def __enter__(self) -> Self:
         return self

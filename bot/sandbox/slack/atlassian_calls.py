@@ -2,6 +2,7 @@
 
 import httpx
 
+from bot.sandbox.connections import KEPT
 from bot.sandbox.slack.arguments import Arguments
 from bot.sandbox.slack.people import Json
 
@@ -15,7 +16,7 @@ class AtlassianCalls:
     def __init__(self, url: str | None) -> None:
         self.url = url.rstrip("/") if url else None
         # it runs on this machine: no proxy from the environment comes between
-        self._http = httpx.Client(timeout=2, trust_env=False)
+        self._http = httpx.Client(timeout=2, trust_env=False, limits=KEPT)
 
     def close(self) -> None:
         self._http.close()

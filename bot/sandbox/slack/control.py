@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from bot.sandbox import seed
+from bot.sandbox.connections import KEPT
 
 Json = dict[str, Any]
 POLL_SECONDS = 0.05
@@ -29,9 +30,8 @@ class SlackControl:
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url.rstrip("/")
-        limits = httpx.Limits(max_connections=None)
         # the sandbox is on this machine: no proxy from the environment comes between
-        self._http = httpx.Client(base_url=self.base_url, timeout=90, trust_env=False, limits=limits)
+        self._http = httpx.Client(base_url=self.base_url, timeout=90, trust_env=False, limits=KEPT)
 
     def close(self) -> None:
         self._http.close()

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from bot.sandbox.connections import KEPT
 from bot.sandbox.slack.delivery import ACK_SECONDS, Delivery
 from bot.sandbox.slack.people import Json
 from bot.sandbox.slack.sockets import Sockets
@@ -39,7 +40,7 @@ class Outgoing:
         self._lock = threading.Lock()
         self._last: Sent | None = None
         # the bot runs on this machine: no proxy from the environment comes between
-        self._client = httpx.Client(timeout=ACK_SECONDS, trust_env=False, limits=httpx.Limits(max_connections=None))
+        self._client = httpx.Client(timeout=ACK_SECONDS, trust_env=False, limits=KEPT)
 
     @property
     def last(self) -> Json | None:
