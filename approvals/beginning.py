@@ -172,8 +172,7 @@ def _as_it_was_asked(asked: Sequence[dict[str, Any]], request: AccessRequest) ->
     value = audit.digest("", request.value) if request.value else ""
     row = (request.verb, request.subject, request.entitlement, request.duration, value, _iso(request.ends_by))
     said = (*(last[name] for name in ("verb", "subject", "entitlement", "duration")), last.get("value", ""))
-    longer = request.extends == asked[0]["data"].get("extends", "")
-    return longer and row == (*said, last.get("ends_by"))
+    return (*row, request.extends) == (*said, last.get("ends_by"), last.get("extends", ""))
 
 
 def _its_time_has_come(said: Entries, now: datetime) -> bool:

@@ -6,14 +6,14 @@ from typing import Any
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from approvals import jobs
+from approvals import audit, jobs
 from approvals.bulk_held import Given, Key, given_by
 from approvals.bulk_planning import HELD
-from approvals.bulk_rows import Kept, counts, digest_of_rows, parts, rows_of, set_state
+from approvals.bulk_rows import Kept, counts, parts, rows_of, set_state
 from approvals.bulk_telling import tell_what_became_of_it
-from approvals.bulk_units import Approved, Unit, units_of
-from approvals.calls import left_to, may_be_true
-from approvals.models import AccessRequest, BulkRow, Call, Grant, StepRow
+from approvals.bulk_units import Approved, Unit, is_proven, units_of
+from approvals.calls import left_to, steps_of
+from approvals.models import AccessRequest, BulkRow, Grant, StepRow
 from approvals.planning import plan_of
 from approvals.states import Grant as GrantStatus
 from approvals.states import Status
@@ -93,20 +93,30 @@ def give_up(w: Write, request: AccessRequest, because: str) -> None:
 
 
 def _never_called(w: Write, request: AccessRequest, grants: Mapping[Key, Given]) -> set[int | None]:
-    """Of these grants those for which nothing was called that may have come true: there is nothing of them to take.
+    """Of these grants those for which, by the chain, nothing was called: there is nothing of them to take away.
 
     Whoever is in the group all the same got there by another road. Where the list is not the one that was approved,
-    nothing is known of any.
+    or it can't be told which of its steps were called, nothing is known of any.
     """
-    plan, rows = plan_of(w.session, request), rows_of(w.session, request.id)
-    if plan is None or plan.rows != digest_of_rows(rows):
+    try:
+        plan = plan_of(w.session, request)
+    except ValueError:  # somebody wrote into it
         return set()
-    answers = select(StepRow.position, Call.answer).join(Call, col(Call.step_id) == col(StepRow.id))
-    of_it = w.session.exec(answers.where(StepRow.request_id == request.id, StepRow.purpose == "apply"))
-    called = {position for position, answer in of_it if may_be_true(answer)}
-    untouched = [unit for unit in units_of(plan, rows) if called.isdisjoint(unit.positions)]
-    keys = {(row.account, unit.steps[0].holding) for unit in untouched for row in unit.rows}
-    return {grants[key].id for key in keys if key in grants}
+    rows, steps = rows_of(w.session, request.id), steps_of(w.session, request.id, "apply")
+    if plan is None or not is_proven(w.session, request, plan, rows, {step.position: step for step in steps}):
+        return set()
+    calls = [body["data"] for body in audit.find(w.session, event="call.intended", request=request.id)]
+    if not all("step" in call for call in calls):  # by a version that did not say so
+        return set()
+    called = {call["step"] for call in calls if call["purpose"] == "apply"}
+    units = list(units_of(plan, rows))
+    touched = {key for unit in units if not called.isdisjoint(unit.positions) for key in _keys_of(unit)}
+    untouched = {key for unit in units if called.isdisjoint(unit.positions) for key in _keys_of(unit)}
+    return {grants[key].id for key in untouched - touched if key in grants}
+
+
+def _keys_of(unit: Unit) -> set[Key]:
+    return {(row.account, unit.steps[0].holding) for row in unit.rows if row.verb == "grant"}
 
 
 def _whys(failed: Mapping[str, Sequence[Kept]]) -> dict[str, str] | None:

@@ -133,7 +133,8 @@ class Calls:
         """``together`` is how many steps share the call."""
         call = w.add(Call(step_id=row.id or 0, method=step.method, path=step.path, intended_at=w.now))
         w.session.merge(row).status = "called"
-        data = {"call": call.id, "does": step.does, "method": step.method, "path": step.path}
+        which = {"purpose": row.purpose, "step": row.position}
+        data = {"call": call.id, **which, "does": step.does, "method": step.method, "path": step.path}
         shared = {"together": together} if together > 1 else {}
         w.audit("call.intended", actor=MACHINE, request=row.request_id, data={**data, **shared})
         return call
@@ -265,12 +266,7 @@ def may_have_been_given(session: Session, request_id: str) -> bool:
         .join(StepRow, col(StepRow.id) == col(Call.step_id))
         .where(StepRow.request_id == request_id, StepRow.purpose == "apply")
     ).all()
-    return any(map(may_be_true, answers))
-
-
-def may_be_true(answer: str | None) -> bool:
-    """Whether a call with this answer, or with none, may have done what it was for."""
-    return answer is None or not answer.startswith("error: ")
+    return any(answer is None or not answer.startswith("error: ") for answer in answers)
 
 
 def was_answered(session: Session, row: StepRow) -> bool:

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from approvals.breaking import LONGEST
 from approvals.bulk_cases import BULK
 from approvals.durations import say_duration, write_duration
-from approvals.glass_facts import broken_glass, extends, is_by_hand
+from approvals.glass_facts import broken_glass, is_by_hand
 from approvals.models import AccessRequest, Grant
 from approvals.policy import Entitlement, Policy
 from approvals.states import LIVE, OPEN, Status
@@ -80,7 +80,9 @@ def holds_of_a_list(session: Session, request: AccessRequest, account: str) -> b
 
 def _extended(session: Session, request: AccessRequest) -> bool:
     """Whether it was asked to be longer already, and that was not turned down."""
-    later = select(AccessRequest.id).where(*extends(request), col(AccessRequest.status).in_([*OPEN, Status.DONE]))
+    later = select(AccessRequest.id).where(
+        AccessRequest.extends == request.id, col(AccessRequest.status).in_([*OPEN, Status.DONE])
+    )
     return session.exec(later.limit(1)).first() is not None
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, func, or_, select
 
 from approvals import audit, authority, people, safety
@@ -209,9 +208,7 @@ def broken_glass(db: Session, request: AccessRequest) -> AccessRequest | None:
     if incident_of(request):
         return request
     earlier = db.get(AccessRequest, request.extends) if request.extends else None
-    if earlier is None or earlier.entitlement != request.entitlement:  # by an edit it may be about another thing
-        return None
-    return earlier if incident_of(earlier) else None
+    return earlier if earlier is not None and incident_of(earlier) else None
 
 
 def extensions_of(db: Session, request: AccessRequest) -> list[Grant]:
@@ -219,17 +216,13 @@ def extensions_of(db: Session, request: AccessRequest) -> list[Grant]:
     if not incident_of(request):
         return []
     later = select(Grant).join(AccessRequest, col(AccessRequest.id) == col(Grant.request_id))
-    return list(db.exec(later.where(*extends(request), col(Grant.status).in_(LIVE))))
+    return list(db.exec(later.where(AccessRequest.extends == request.id, col(Grant.status).in_(LIVE))))
 
 
 def asks_for_longer(db: Session, request: AccessRequest) -> list[AccessRequest]:
     """What still asks for a longer end of what this gave, and gives nothing yet."""
-    return list(db.exec(select(AccessRequest).where(*extends(request), col(AccessRequest.status).in_(OPEN))))
-
-
-def extends(request: AccessRequest) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """Of others, that they ask to hold the same longer; by an edit they may be about another thing."""
-    return col(AccessRequest.extends) == request.id, col(AccessRequest.entitlement) == request.entitlement
+    later = select(AccessRequest).where(AccessRequest.extends == request.id, col(AccessRequest.status).in_(OPEN))
+    return list(db.exec(later))
 
 
 def may_stop_it(db: Session, policy: Policy, request: AccessRequest, person: Person, now: datetime) -> bool:

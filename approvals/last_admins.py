@@ -49,12 +49,12 @@ class Turn:
     def insist(self, connection: Connection) -> None:
         """Raises ``Later`` where the lease has run out: what was counted may be old by now."""
         ours = (Lock.name == LOCK, Lock.holder == self.holder, col(Lock.until) > real_time(connection))
-        if connection.execute(select(Lock.holder).where(*ours)).first() is None:
+        # whoever takes the lease over waits for this transaction, and reads what it has written
+        if connection.execute(select(Lock.holder).where(*ours).with_for_update()).first() is None:
             raise jobs.Later(1.0, "counting the admins took so long that they may be others by now")
 
     def take(self, connection: Connection, accounts: Collection[str], now: datetime) -> None:
         """Whoever counts from here on counts these as gone."""
-        connection.execute(delete(AdminGoing).where(col(AdminGoing.until) < now))
         new = _INSERT[connection.dialect.name](AdminGoing)
         later = new.on_conflict_do_update(index_elements=["account"], set_={"until": new.excluded.until})
         connection.execute(later, [{"account": account, "until": now + LISTED} for account in accounts])
@@ -76,8 +76,8 @@ def turn(store: Store) -> Iterator[Turn]:
     with store.database.changing() as connection:
         if not _taken(connection, holder):
             raise jobs.Later(1.0, "another admin is being removed")
-        going = select(AdminGoing.account).where(AdminGoing.until >= store.time_in(connection))
-        gone = frozenset(connection.execute(going).scalars())
+        connection.execute(delete(AdminGoing).where(col(AdminGoing.until) < store.time_in(connection)))
+        gone = frozenset(connection.execute(select(AdminGoing.account)).scalars())
     try:
         yield Turn(store, holder, gone)
     finally:

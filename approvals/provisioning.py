@@ -148,11 +148,11 @@ class Provisioning:
                 turn.insist(w.connection)
             because = self.beginning.why_not(w, request) or left
             if not because:
-                if turn:
-                    turn.take(w.connection, [request.subject], w.now)
                 rule = self.policies.current(w.session).rule(request.verb, request.entitlement)
                 listed = rule is not None and rule.listed
                 rehearsal = self.effects is Effects.OFF or (self.effects is Effects.LISTED and not listed)
+                if turn and not rehearsal:
+                    turn.take(w.connection, [request.subject], w.now)
                 if request.verb == "grant":
                     self._promise(w, request, plan, read_at, rehearsal)
                 else:

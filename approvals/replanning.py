@@ -54,7 +54,9 @@ class Replanning:
         ends_by = min(filter(None, (request.ends_by, typed)), default=None)
         was = _said("was", request.entitlement, request.duration, request.ends_by, w.now)  # before the row is read anew
         now = _said("now", entitlement, seconds, ends_by, w.now)
-        self._again(w, request, rule, actor, entitlement=entitlement, duration=seconds, ends_by=ends_by)
+        extends = request.extends if entitlement == request.entitlement else ""  # something else is nothing longer
+        less = {"entitlement": entitlement, "duration": seconds, "ends_by": ends_by, "extends": extends}
+        self._again(w, request, rule, actor, **less)
         w.tell("edited", place="thread", request=request.id, once=f"edited:{request.id}:{request.version}",
                by=actor.account, **was, **now)  # fmt: skip
         return ""
@@ -69,6 +71,7 @@ class Replanning:
             "subject": request.subject,
             "value": digest("", request.value) if request.value else "",
             "ends_by": ends_by.isoformat() if ends_by else None,
+            "extends": changes.get("extends", request.extends),
         }  # what the worker holds the row against before it acts
         w.move(
             request,

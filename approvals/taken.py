@@ -7,7 +7,8 @@ from sqlmodel import col, func, select
 
 from approvals import jobs
 from approvals.bulk_cases import BULK
-from approvals.glass_facts import EVENTS_SHOW_LATE, incident_of
+from approvals.glass_facts import EVENTS_SHOW_LATE, asks_for_longer, incident_of
+from approvals.leaving import close_because_of
 from approvals.models import AccessRequest, Call, Grant, StepRow
 from approvals.plan import Step
 from approvals.states import Grant as GrantStatus
@@ -30,6 +31,9 @@ def close_what_was_taken(w: Write, request: AccessRequest, steps: Iterable[StepR
         of_it = (Grant.account == step.account, Grant.holding == step.holding, Grant.status == GrantStatus.ACTIVE)
         for grant in w.session.exec(select(Grant).where(*of_it, col(Grant.active_at) < called_at)).all():
             close(w, grant, because=taken_by(request.id), data={"taken_by": request.id}, taken_by=request.id)
+            given_by = w.request(grant.request_id)
+            for other in asks_for_longer(w.session, given_by):
+                close_because_of(w, request, other, f"{given_by.id} was {taken_by(request.id)}")
 
 
 def taken_by(request_id: str) -> str:

@@ -9,6 +9,7 @@ from sqlmodel import select
 
 from approvals.bulk_rows import Line
 from approvals.crash import set_hook
+from approvals.database import Database
 from approvals.models import Destruction, Grant, Job
 from approvals.plan import Step, read_members
 from approvals.ports import DirectoryError
@@ -510,23 +511,36 @@ def test_a_row_that_was_written_by_hand_before_the_plan_is_not_planned(world: Wo
     assert world.news("alarm") or "changed meanwhile" in world.request(request).because
 
 
-def test_a_row_changed_while_it_is_applied_stops_everything(world: World) -> None:
+WRITTEN_INTO = {
+    "a row": "UPDATE bulk_rows SET account = 'somebody' WHERE number = 4",
+    "the plan's steps": "UPDATE plans SET body = json_set(body, '$.steps', json('[]'))",
+    "a step": "UPDATE steps SET body = replace(body, 'eu-jira-admins', 'another') WHERE position = 1",
+}
+
+
+@pytest.mark.parametrize("what", WRITTEN_INTO)
+def test_what_is_changed_while_it_is_applied_stops_everything(sqlite_url: str, what: str) -> None:
+    """Security hears of it; what was called for is taken away again, and whatever it can't be told of."""
+    database = Database(sqlite_url)
+    world = World(Store(database, movable_time=True), bulk_policy())
     world.directory.per_call = 1
     request = planned(world, three())
 
     def edit(step: object) -> None:
         world.directory.on_perform = lambda step: None
         with world.store.write() as w:
-            w.connection.execute(text("UPDATE bulk_rows SET account = 'somebody' WHERE number = 4"))
+            w.connection.execute(text(WRITTEN_INTO[what]))
         raise DirectoryError("try again", retry=True)
 
     world.directory.on_perform = edit
     approve(world, request)
     world.later(timedelta(minutes=20))
     world.run()
-    assert world.request(request).status in (Status.FAILED, Status.PARTLY)
+    assert world.request(request).status in (Status.FAILED, Status.PARTLY), world.jobs()
     assert world.news("alarm")
     assert len(world.directory.calls) == 1
+    assert not [grant for grant in grants(world, request) if grant.status in ("promised", "active", "void")]
+    database.close()
 
 
 # -- ended early ------------------------------------------------------------------------------------------------------

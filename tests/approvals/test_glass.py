@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlalchemy import update
+from sqlmodel import col, select
 
 from approvals import safety
 from approvals.extending import longer
@@ -657,6 +658,17 @@ def test_what_still_asks_for_longer_is_closed_with_it(world: World) -> None:
     world.run()
     assert not world.holds("tomas")
     assert {news.request_id for news in world.news("cancelled")} == {asked.id}
+
+
+def test_an_extension_that_was_made_none_by_hand_gives_nothing(world: World) -> None:
+    request = broken(world)
+    asked = extended(world, request, answered=False)
+    with world.store.write() as w:
+        w.connection.execute(update(AccessRequest).where(col(AccessRequest.id) == asked.id).values(extends=""))
+    world.click("grace", asked)
+    world.run()
+    assert world.request(asked).status == Status.REFUSED
+    assert world.news("alarm")
 
 
 def test_what_others_gave_beside_it_is_no_extension_of_it(world: World) -> None:

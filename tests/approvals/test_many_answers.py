@@ -12,7 +12,7 @@ from approvals.delegating import Delegating
 from approvals.models import AccessRequest, Binding, Delegation, SlackUser, Vote
 from approvals.states import Status
 from approvals.store import Store
-from approvals.workflow import Refused
+from approvals.workflow import Ask, Refused
 from bot.sandbox import seed
 from tests.support.policies import roomy
 from tests.support.world import COMPANY, World, account
@@ -379,6 +379,23 @@ def test_something_less_that_the_policy_names_can_be_given_instead(world: World)
     assert says(world, "grace", request) == ""
     assert world.holds("ada", "release-managers")
     assert not world.holds("ada")
+
+
+@with_rule(LESS)
+def test_something_else_makes_nothing_longer(world: World) -> None:
+    first = pending(world)
+    assert says(world, "grace", first) == ""
+    four = timedelta(hours=4)
+    until = world.store.now() + four
+    asks = Ask(
+        "grant", account("ada"), "eu-jira-admins", four, "INC-42: still down", "b", ends_by=until, extends=first.id
+    )
+    longer = world.request(world.workflow.ask(world.speaker("ada"), asks))
+    world.run()
+    assert says(world, "grace", longer, "edit", changed=less(7200, "release-managers")) == ""
+    assert world.request(longer).extends == ""
+    assert says(world, "grace", longer) == ""
+    assert world.holds("ada", "release-managers")
 
 
 @with_rule(LESS)

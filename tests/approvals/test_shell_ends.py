@@ -1,5 +1,6 @@
 """What a shell can end: whatever was given, at once, by the record's own way; and nothing else."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,8 @@ from approvals.models import AccessRequest
 from approvals.shell_ends import end_from_shell
 from approvals.states import Status
 from approvals.store import Actor, Store
-from tests.support.world import World
+from approvals.workflow import Ask
+from tests.support.world import World, account
 
 SHELL = Actor("shell:root")
 
@@ -52,6 +54,23 @@ def test_broken_glass_too_before_and_after_it_is_given(world: World) -> None:
     assert world.holds("tomas")
     assert ends(world, again) == ""
     assert not world.holds("tomas")
+
+
+def test_what_asks_for_longer_is_closed_and_what_made_it_longer_ends_too(world: World) -> None:
+    request = world.breaks()
+    world.run()
+    until, two = world.store.now() + timedelta(hours=2), timedelta(hours=2)
+    asks = Ask("grant", account("tomas"), "eu-jira-admins", two, "still down", "a", ends_by=until, extends=request.id)
+    asked = world.request(world.workflow.ask(world.speaker("tomas"), asks))
+    world.run()
+    world.click("grace", asked)
+    world.run()
+    waits = world.request(world.workflow.ask(world.speaker("tomas"), replace(asks, source="b", reason="and longer")))
+    world.run()
+    assert ends(world, request) == ""
+    world.run()
+    assert not world.holds("tomas")
+    assert world.request(waits).status == Status.CANCELLED
 
 
 def test_what_there_is_not_and_what_waits_for_an_answer_is_not_ended(world: World) -> None:

@@ -78,6 +78,16 @@ def test_held_before_the_first_is_not_held_before_the_second_when_it_was_revoked
     assert not world.holds("ada")
 
 
+def test_what_asks_for_longer_is_closed_with_what_was_taken(world: World) -> None:
+    before = given(world, HOUR)
+    asks = Ask("grant", account("ada"), GROUP, 2 * HOUR, "INC-42: longer", "longer", extends=before.id)
+    longer = world.workflow.ask(world.speaker("ada"), asks).id
+    world.run()
+    taken_by = revoked(world)
+    now = world.request(AccessRequest(id=longer))
+    assert (now.status, now.because) == (Status.CANCELLED, f"{before.id} was taken away by {taken_by}")
+
+
 def test_whoever_held_it_hears_what_took_it(world: World) -> None:
     before = given(world)
     taken_by = revoked(world)

@@ -71,7 +71,7 @@ PLANTED = (
     ),
     planted(
         "whom another process takes out is counted", "bot/atlassian/plans/org_admins.py",
-        "            admins = self.now() - turn.gone\n", "            admins = self.now()\n",
+        "            admins = self.now() - (turn.gone - going)", "            admins = self.now()",
         "two machines end what two admins of three have by a group, and one is left",
         "tests/bot/atlassian/test_admins_by_entitlement.py::test_what_one_process_takes_out_another_counts_as_gone",
     ),

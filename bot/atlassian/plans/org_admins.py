@@ -16,9 +16,11 @@ from bot.atlassian.plans.lookups import Lookups, named
 from bot.atlassian.plans.remembered import Remembered
 from bot.atlassian.shapes import OrgUser
 
+GROUP = "{} makes its members organization admins, so nobody is taken out of it"
+ROLE = "Nobody stops being an organization admin"
 TOO_FEW = (
-    "{name} makes its members organization admins, so nobody is taken out of it while {left} would remain: {remain} "
-    "must. Make somebody else an organization admin at admin.atlassian.com, then this goes on by itself."
+    "{why} while {left} would remain: {remain} must. "
+    "Make somebody else an organization admin at admin.atlassian.com, then this goes on by itself."
 )
 TakenOut = Callable[[str, Entitlement], Step | None]  # the step that takes an account out of a group; None: not in it
 
@@ -103,15 +105,15 @@ class OrgAdmins:
             return
         going = frozenset(read_members(step) if step.does == "remove_members" else [step.account])
         with self._turns() as turn:
-            admins = self.now() - turn.gone
+            admins = self.now() - (turn.gone - going)  # an earlier try of the same neither forbids nor excuses this one
             left = admins - going
             if going & admins and len(left) < REMAIN:
-                why = TOO_FEW.format(name=step.target_name, left=len(left), remain=REMAIN)
-                raise DirectoryError(why, retry=True)
+                why = GROUP.format(step.target_name) if step.target_name else ROLE
+                raise DirectoryError(TOO_FEW.format(why=why, left=len(left), remain=REMAIN), retry=True)
             turn.goes(going)
 
     def _takes_from_admins(self, step: Step) -> bool:
-        if step.does == "revoke_role":
+        if step.does in ("revoke_role", "revoke_org_admin"):
             return step.value == ORG_ADMIN
         try:
             return step.does in ("remove_member", "remove_members") and self.lookups.makes_admins(step.target_name)

@@ -149,6 +149,38 @@ def test_what_one_process_takes_out_another_counts_as_gone(there: There, databas
         assert left(atlassian) == 2
 
 
+def test_an_end_that_is_tried_again_is_counted_again(there: There, database_url: str) -> None:
+    """After its first try failed, somebody else stopped being one: that it was counted as gone excuses nothing."""
+    directory, atlassian = there
+    first, _ = three_admins_of_whom_two_end(there)
+    with ExitStack() as stack:
+        worker = a_process(stack, directory.clients, database_url)
+        atlassian.fault(method="DELETE", path_regex="/memberships/", status=503, times=1)
+        with pytest.raises(DirectoryError, match="503"):
+            worker.perform(first)
+        atlassian.switch(visibility_delay=0)
+        atlassian.remove_by_hand("release-managers", ADA)
+        with pytest.raises(DirectoryError, match="1 would remain"):
+            worker.perform(first)
+    assert left(atlassian) == 2
+
+
+def test_a_direct_role_is_counted_at_each_call_too(there: There, database_url: str) -> None:
+    directory, atlassian = there
+    directory.clients.organization.assign_org_role(TOMAS)
+    (step,) = directory.survey_org_admin(TOMAS).steps
+    assert step.does == "revoke_org_admin"
+    for account in atlassian.members("org-admins") - {OMAR}:
+        atlassian.remove_by_hand("org-admins", account)
+    with ExitStack() as stack:
+        worker = a_process(stack, directory.clients, database_url)
+        with pytest.raises(DirectoryError, match=r"Nobody stops being .* while 1 would remain: 2 must"):
+            worker.perform(step)
+        directory.clients.organization.assign_org_role(ADA)
+        worker.perform(step)
+    assert directory.org_admins() == {OMAR, ADA}
+
+
 def a_process(stack: ExitStack, there: Reachable, database_url: str) -> AtlassianDirectory:
     """What a process of its own has: its own connections to the same record."""
     database = Database(database_url)
